@@ -1,0 +1,47 @@
+//! What the fleet says about itself while it works: one typed stream, consumed by whoever subscribes.
+
+use super::{BrowserId, Failure, Identity, JobId, Severity, TabId, Target, TargetInfo, Timings};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::SystemTime};
+
+/// One thing that happened in the fleet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// When, by the wall clock.
+    pub at: SystemTime,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+#[allow(missing_docs)] // The field names are the words of the fleet.
+pub enum EventKind {
+    /// A browser runs and said what it is.
+    BrowserStarted { browser: BrowserId, identity: Identity },
+    /// A browser did not start.
+    BrowserFailed { browser: crate::types::Browser, failure: Failure },
+    /// A browser ended, expectedly or not.
+    BrowserEnded { browser: BrowserId, failure: Option<Failure> },
+    /// A tab's worker is connected and its backend works.
+    TabReady { tab: TabId, browser: BrowserId, info: Arc<TargetInfo> },
+    /// A target was found not to work on this machine.
+    TargetUnavailable { info: Arc<TargetInfo> },
+    /// A tab was lost; what it was running goes elsewhere.
+    TabLost { tab: TabId, target: Target, failure: Failure },
+    /// A tab was closed because it was no longer needed.
+    TabClosed { tab: TabId, target: Target },
+    /// A job was accepted into the queue.
+    JobQueued { job: JobId, model: String },
+    /// A tab was given the job.
+    AttemptStarted { job: JobId, attempt: u32, tab: TabId, target: Target },
+    /// The attempt brought a result.
+    AttemptSucceeded { job: JobId, attempt: u32, tab: TabId, target: Target, model: String, timings: Timings, cpu_fallback: Option<bool> },
+    /// The attempt failed.
+    AttemptFailed { job: JobId, attempt: u32, tab: TabId, target: Target, model: String, failure: Failure, severity: Severity, elapsed_ms: f64 },
+    /// The job ended: with a result, or with the failure its caller was told.
+    JobEnded { job: JobId, attempts: u32, failure: Option<Failure> },
+    /// The fleet is closed; nothing follows.
+    FleetClosed,
+}

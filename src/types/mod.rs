@@ -1,0 +1,19 @@
+//! The words of the fleet as plain types: no I/O, no clock, no runtime. Every other module may use them.
+
+mod event;
+mod failure;
+mod id;
+mod provenance;
+mod target;
+mod tensor;
+mod timing;
+mod verdict;
+
+pub use event::{Event, EventKind};
+pub use failure::{Category, Cause, Failure, Severity};
+pub use id::{BrowserId, JobId, ModelId, TabId};
+pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
+pub use target::{Backend, Browser, Family, ParseTargetError, Target};
+pub use tensor::{Dtype, Tensor, TensorError, TensorInfo};
+pub use timing::Timings;
+pub use verdict::Verdict;

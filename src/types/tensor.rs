@@ -1,0 +1,317 @@
+//! Dense tensors as raw little-endian bytes with a type and a shape.
+
+use super::target::{ParseTargetError, names};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{borrow::Cow, fmt, str::FromStr};
+
+/// A tensor's element type, named as ONNX Runtime Web names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dtype {
+    /// IEEE 754 binary32.
+    Float32,
+    /// IEEE 754 binary16.
+    Float16,
+    /// IEEE 754 binary64.
+    Float64,
+    /// Signed 8-bit.
+    Int8,
+    /// Signed 16-bit.
+    Int16,
+    /// Signed 32-bit.
+    Int32,
+    /// Signed 64-bit.
+    Int64,
+    /// Unsigned 8-bit.
+    Uint8,
+    /// Unsigned 16-bit.
+    Uint16,
+    /// Unsigned 32-bit.
+    Uint32,
+    /// Unsigned 64-bit.
+    Uint64,
+    /// One byte an element, 0 or 1.
+    Bool,
+    /// UTF-8 texts: see [`Tensor::from_strings`] for their layout.
+    String,
+    /// Signed 4-bit, two an byte, the first in the low half.
+    Int4,
+    /// Unsigned 4-bit, two an byte, the first in the low half.
+    Uint4,
+}
+names!(Dtype {
+    Float32 = "float32",
+    Float16 = "float16",
+    Float64 = "float64",
+    Int8 = "int8",
+    Int16 = "int16",
+    Int32 = "int32",
+    Int64 = "int64",
+    Uint8 = "uint8",
+    Uint16 = "uint16",
+    Uint32 = "uint32",
+    Uint64 = "uint64",
+    Bool = "bool",
+    String = "string",
+    Int4 = "int4",
+    Uint4 = "uint4",
+});
+
+impl Dtype {
+    /// How many bytes `elements` of this type take, or `None` for strings, whose length is their own.
+    pub const fn byte_len(self, elements: usize) -> Option<usize> {
+        Some(match self {
+            Dtype::Float64 | Dtype::Int64 | Dtype::Uint64 => elements * 8,
+            Dtype::Float32 | Dtype::Int32 | Dtype::Uint32 => elements * 4,
+            Dtype::Float16 | Dtype::Int16 | Dtype::Uint16 => elements * 2,
+            Dtype::Int8 | Dtype::Uint8 | Dtype::Bool => elements,
+            Dtype::Int4 | Dtype::Uint4 => elements.div_ceil(2),
+            Dtype::String => return None,
+        })
+    }
+}
+
+/// A tensor's name, type and shape: its description without its data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TensorInfo {
+    /// The model's name for it.
+    pub name: String,
+    /// The element type.
+    pub dtype: Dtype,
+    /// The dimensions; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// How many bytes its data take.
+    pub bytes: usize,
+}
+
+/// A dense tensor in row-major order, borrowing or owning its bytes.
+#[derive(Clone, PartialEq)]
+pub struct Tensor<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Cow<'a, [u8]>,
+}
+
+/// A shape and data that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TensorError {
+    /// The data's length is not that of the shape.
+    #[error("a {dtype} tensor of shape {shape:?} takes {expected} bytes, but {given} were given")]
+    Length {
+        /// The element type.
+        dtype: Dtype,
+        /// The dimensions.
+        shape: Vec<usize>,
+        /// What the shape asks for.
+        expected: usize,
+        /// What came.
+        given: usize,
+    },
+    /// The shape's element count does not fit the address space.
+    #[error("a tensor of shape {shape:?} is larger than this machine can address")]
+    TooLarge {
+        /// The dimensions.
+        shape: Vec<usize>,
+    },
+    /// A string tensor whose offsets or UTF-8 are broken.
+    #[error("a string tensor of shape {shape:?} has broken data: {what}")]
+    BrokenStrings {
+        /// The dimensions.
+        shape: Vec<usize>,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Asked for as another type than it is.
+    #[error("the tensor holds {actual}, not {wanted}")]
+    WrongType {
+        /// Its element type.
+        actual: Dtype,
+        /// What was asked for.
+        wanted: Dtype,
+    },
+}
+
+/// A Rust number that is an element type.
+pub trait Element: Copy + sealed::Sealed {
+    /// The element type it is.
+    const DTYPE: Dtype;
+    /// Its little-endian bytes, appended.
+    fn write_le(self, out: &mut Vec<u8>);
+    /// From its little-endian bytes, which are exactly as many as it takes.
+    fn read_le(bytes: &[u8]) -> Self;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! elements {
+    ($($type:ty = $dtype:ident),+ $(,)?) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            const DTYPE: Dtype = Dtype::$dtype;
+            fn write_le(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+            fn read_le(bytes: &[u8]) -> Self {
+                let mut array = [0; size_of::<$type>()];
+                array.copy_from_slice(bytes);
+                <$type>::from_le_bytes(array)
+            }
+        }
+    )+};
+}
+elements!(
+    f32 = Float32, half::f16 = Float16, f64 = Float64, i8 = Int8, i16 = Int16, i32 = Int32, i64 = Int64,
+    u8 = Uint8, u16 = Uint16, u32 = Uint32, u64 = Uint64,
+);
+
+impl sealed::Sealed for bool {}
+impl Element for bool {
+    const DTYPE: Dtype = Dtype::Bool;
+    fn write_le(self, out: &mut Vec<u8>) {
+        out.push(self.into());
+    }
+    fn read_le(bytes: &[u8]) -> Self {
+        bytes[0] != 0
+    }
+}
+
+impl<'a> Tensor<'a> {
+    /// A tensor over raw little-endian bytes.
+    ///
+    /// # Errors
+    /// [`TensorError::Length`] when the bytes are not as many as the shape asks for, [`TensorError::BrokenStrings`]
+    /// when they are not a string tensor's.
+    pub fn new(dtype: Dtype, shape: impl Into<Vec<usize>>, data: impl Into<Cow<'a, [u8]>>) -> Result<Self, TensorError> {
+        let (shape, data) = (shape.into(), data.into());
+        let elements = element_count(&shape)?;
+        match dtype.byte_len(elements) {
+            Some(expected) if expected != data.len() => {
+                Err(TensorError::Length { dtype, shape, expected, given: data.len() })
+            }
+            Some(_) => Ok(Self { dtype, shape, data }),
+            None => match check_strings(&data, elements) {
+                Ok(()) => Ok(Self { dtype, shape, data }),
+                Err(what) => Err(TensorError::BrokenStrings { shape, what }),
+            },
+        }
+    }
+
+    /// The element type.
+    pub const fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// The dimensions; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The raw little-endian bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// How many elements the shape holds.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the shape holds no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements as numbers of type `T`.
+    ///
+    /// # Errors
+    /// [`TensorError::WrongType`] when it holds another type.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, TensorError> {
+        if self.dtype != T::DTYPE {
+            return Err(TensorError::WrongType { actual: self.dtype, wanted: T::DTYPE });
+        }
+        Ok(self.data.chunks_exact(size_of::<T>()).map(T::read_le).collect())
+    }
+
+    /// The elements of a string tensor.
+    ///
+    /// # Errors
+    /// [`TensorError::WrongType`] when it holds another type.
+    pub fn to_strings(&self) -> Result<Vec<String>, TensorError> {
+        if self.dtype != Dtype::String {
+            return Err(TensorError::WrongType { actual: self.dtype, wanted: Dtype::String });
+        }
+        let count = self.len();
+        let text = &self.data[(count + 1) * 4..];
+        let offset = |i: usize| u32::read_le(&self.data[i * 4..i * 4 + 4]) as usize;
+        Ok((0..count).map(|i| String::from_utf8_lossy(&text[offset(i)..offset(i + 1)]).into_owned()).collect())
+    }
+
+    /// The same tensor, owning its bytes.
+    pub fn into_owned(self) -> Tensor<'static> {
+        Tensor { dtype: self.dtype, shape: self.shape, data: Cow::Owned(self.data.into_owned()) }
+    }
+}
+
+impl Tensor<'static> {
+    /// A tensor of `values` in row-major order.
+    ///
+    /// # Errors
+    /// [`TensorError::Length`] when there are not as many values as the shape holds.
+    pub fn from_values<T: Element>(shape: impl Into<Vec<usize>>, values: &[T]) -> Result<Self, TensorError> {
+        let mut data = Vec::with_capacity(size_of_val(values));
+        values.iter().for_each(|v| v.write_le(&mut data));
+        Self::new(T::DTYPE, shape, data)
+    }
+
+    /// A string tensor. Its bytes are one little-endian u32 offset per element and one more for the end, counted from
+    /// the first text's first byte, and then the texts' UTF-8 bytes without anything between them.
+    ///
+    /// # Errors
+    /// [`TensorError::BrokenStrings`] when there are not as many texts as the shape holds, or more than 4 GiB of them.
+    pub fn from_strings<S: AsRef<str>>(shape: impl Into<Vec<usize>>, texts: &[S]) -> Result<Self, TensorError> {
+        let shape = shape.into();
+        let mut data = Vec::new();
+        let mut end = 0_u32;
+        end.write_le(&mut data);
+        for text in texts {
+            let longer = u32::try_from(text.as_ref().len()).ok().and_then(|len| end.checked_add(len));
+            let Some(longer) = longer else {
+                return Err(TensorError::BrokenStrings { shape, what: "more than 4 GiB of text" });
+            };
+            end = longer;
+            end.write_le(&mut data);
+        }
+        texts.iter().for_each(|text| data.extend_from_slice(text.as_ref().as_bytes()));
+        Self::new(Dtype::String, shape, data)
+    }
+}
+
+impl fmt::Debug for Tensor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor({} {:?}, {} bytes)", self.dtype, self.shape, self.data.len())
+    }
+}
+
+fn element_count(shape: &[usize]) -> Result<usize, TensorError> {
+    // Eight bytes is the widest element; the product with it must not overflow either.
+    shape
+        .iter()
+        .try_fold(8_usize, |product, dim| product.checked_mul(*dim))
+        .map(|bytes| bytes / 8)
+        .ok_or_else(|| TensorError::TooLarge { shape: shape.to_vec() })
+}
+
+fn check_strings(data: &[u8], elements: usize) -> Result<(), &'static str> {
+    let table = (elements + 1) * 4;
+    if data.len() < table {
+        return Err("it is shorter than its table of offsets");
+    }
+    let (offsets, text) = data.split_at(table);
+    let offsets: Vec<usize> = offsets.chunks_exact(4).map(|o| u32::read_le(o) as usize).collect();
+    if offsets[0] != 0 || offsets[elements] != text.len() || offsets.windows(2).any(|w| w[0] > w[1]) {
+        return Err("its offsets do not cover its text");
+    }
+    let whole = offsets.windows(2).all(|w| std::str::from_utf8(&text[w[0]..w[1]]).is_ok());
+    if whole { Ok(()) } else { Err("its text is not UTF-8") }
+}
