@@ -37,9 +37,26 @@ pub enum EventKind {
     /// A tab was given the job.
     AttemptStarted { job: JobId, attempt: u32, tab: TabId, target: Target },
     /// The attempt brought a result.
-    AttemptSucceeded { job: JobId, attempt: u32, tab: TabId, target: Target, model: String, timings: Timings, cpu_fallback: Option<bool> },
+    AttemptSucceeded {
+        job: JobId,
+        attempt: u32,
+        tab: TabId,
+        target: Target,
+        model: String,
+        timings: Timings,
+        cpu_fallback: Option<bool>,
+    },
     /// The attempt failed.
-    AttemptFailed { job: JobId, attempt: u32, tab: TabId, target: Target, model: String, failure: Failure, severity: Severity, elapsed_ms: f64 },
+    AttemptFailed {
+        job: JobId,
+        attempt: u32,
+        tab: TabId,
+        target: Target,
+        model: String,
+        failure: Failure,
+        severity: Severity,
+        elapsed_ms: f64,
+    },
     /// The job ended: with a result, or with the failure its caller was told.
     JobEnded { job: JobId, attempts: u32, failure: Option<Failure> },
     /// The fleet is closed; nothing follows.

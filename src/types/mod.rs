@@ -14,6 +14,6 @@ pub use failure::{Category, Cause, Failure, Severity};
 pub use id::{BrowserId, JobId, ModelId, TabId};
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};
-pub use tensor::{Dtype, Tensor, TensorError, TensorInfo};
+pub use tensor::{Dtype, Element, Tensor, TensorData, TensorError, TensorInfo};
 pub use timing::Timings;
 pub use verdict::Verdict;

@@ -110,10 +110,9 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = ParseTargetError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (browser, backend) = text.split_once('/').ok_or_else(|| ParseTargetError {
-            given: text.to_owned(),
-            expected: "a target such as chrome/webgpu",
-        })?;
+        let (browser, backend) = text
+            .split_once('/')
+            .ok_or_else(|| ParseTargetError { given: text.to_owned(), expected: "a target such as chrome/webgpu" })?;
         Ok(Self { browser: browser.parse()?, backend: backend.parse()? })
     }
 }

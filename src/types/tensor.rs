@@ -1,8 +1,9 @@
 //! Dense tensors as raw little-endian bytes with a type and a shape.
 
 use super::target::{ParseTargetError, names};
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 /// A tensor's element type, named as ONNX Runtime Web names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,12 +84,55 @@ pub struct TensorInfo {
     pub bytes: usize,
 }
 
-/// A dense tensor in row-major order, borrowing or owning its bytes.
-#[derive(Clone, PartialEq)]
+/// A dense tensor in row-major order, borrowing its bytes or sharing the ownership of them.
+#[derive(Clone)]
 pub struct Tensor<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
-    data: Cow<'a, [u8]>,
+    data: TensorData<'a>,
+}
+
+/// A tensor's raw bytes. A clone of shared bytes costs a counter, not a copy, so that outputs are views of the frame
+/// they came in.
+#[derive(Clone)]
+pub enum TensorData<'a> {
+    /// The caller's.
+    Borrowed(&'a [u8]),
+    /// Owned together with whoever else holds them.
+    Shared(Bytes),
+}
+
+impl TensorData<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            TensorData::Borrowed(slice) => slice,
+            TensorData::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for TensorData<'a> {
+    fn from(slice: &'a [u8]) -> Self {
+        TensorData::Borrowed(slice)
+    }
+}
+
+impl From<Vec<u8>> for TensorData<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        TensorData::Shared(bytes.into())
+    }
+}
+
+impl From<Bytes> for TensorData<'_> {
+    fn from(bytes: Bytes) -> Self {
+        TensorData::Shared(bytes)
+    }
+}
+
+impl PartialEq for Tensor<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.dtype, self.shape(), self.bytes()) == (other.dtype, other.shape(), other.bytes())
+    }
 }
 
 /// A shape and data that do not go together.
@@ -161,8 +205,17 @@ macro_rules! elements {
     )+};
 }
 elements!(
-    f32 = Float32, half::f16 = Float16, f64 = Float64, i8 = Int8, i16 = Int16, i32 = Int32, i64 = Int64,
-    u8 = Uint8, u16 = Uint16, u32 = Uint32, u64 = Uint64,
+    f32 = Float32,
+    half::f16 = Float16,
+    f64 = Float64,
+    i8 = Int8,
+    i16 = Int16,
+    i32 = Int32,
+    i64 = Int64,
+    u8 = Uint8,
+    u16 = Uint16,
+    u32 = Uint32,
+    u64 = Uint64,
 );
 
 impl sealed::Sealed for bool {}
@@ -182,15 +235,20 @@ impl<'a> Tensor<'a> {
     /// # Errors
     /// [`TensorError::Length`] when the bytes are not as many as the shape asks for, [`TensorError::BrokenStrings`]
     /// when they are not a string tensor's.
-    pub fn new(dtype: Dtype, shape: impl Into<Vec<usize>>, data: impl Into<Cow<'a, [u8]>>) -> Result<Self, TensorError> {
+    pub fn new(
+        dtype: Dtype,
+        shape: impl Into<Vec<usize>>,
+        data: impl Into<TensorData<'a>>,
+    ) -> Result<Self, TensorError> {
         let (shape, data) = (shape.into(), data.into());
         let elements = element_count(&shape)?;
+        let bytes = data.as_slice();
         match dtype.byte_len(elements) {
-            Some(expected) if expected != data.len() => {
-                Err(TensorError::Length { dtype, shape, expected, given: data.len() })
+            Some(expected) if expected != bytes.len() => {
+                Err(TensorError::Length { dtype, shape, expected, given: bytes.len() })
             }
             Some(_) => Ok(Self { dtype, shape, data }),
-            None => match check_strings(&data, elements) {
+            None => match check_strings(bytes, elements) {
                 Ok(()) => Ok(Self { dtype, shape, data }),
                 Err(what) => Err(TensorError::BrokenStrings { shape, what }),
             },
@@ -209,7 +267,7 @@ impl<'a> Tensor<'a> {
 
     /// The raw little-endian bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.data
+        self.data.as_slice()
     }
 
     /// How many elements the shape holds.
@@ -230,7 +288,7 @@ impl<'a> Tensor<'a> {
         if self.dtype != T::DTYPE {
             return Err(TensorError::WrongType { actual: self.dtype, wanted: T::DTYPE });
         }
-        Ok(self.data.chunks_exact(size_of::<T>()).map(T::read_le).collect())
+        Ok(self.bytes().chunks_exact(size_of::<T>()).map(T::read_le).collect())
     }
 
     /// The elements of a string tensor.
@@ -242,14 +300,19 @@ impl<'a> Tensor<'a> {
             return Err(TensorError::WrongType { actual: self.dtype, wanted: Dtype::String });
         }
         let count = self.len();
-        let text = &self.data[(count + 1) * 4..];
-        let offset = |i: usize| u32::read_le(&self.data[i * 4..i * 4 + 4]) as usize;
+        let data = self.bytes();
+        let text = &data[(count + 1) * 4..];
+        let offset = |i: usize| u32::read_le(&data[i * 4..i * 4 + 4]) as usize;
         Ok((0..count).map(|i| String::from_utf8_lossy(&text[offset(i)..offset(i + 1)]).into_owned()).collect())
     }
 
     /// The same tensor, owning its bytes.
     pub fn into_owned(self) -> Tensor<'static> {
-        Tensor { dtype: self.dtype, shape: self.shape, data: Cow::Owned(self.data.into_owned()) }
+        let data = match self.data {
+            TensorData::Borrowed(slice) => Bytes::copy_from_slice(slice),
+            TensorData::Shared(bytes) => bytes,
+        };
+        Tensor { dtype: self.dtype, shape: self.shape, data: TensorData::Shared(data) }
     }
 }
 
@@ -289,7 +352,7 @@ impl Tensor<'static> {
 
 impl fmt::Debug for Tensor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tensor({} {:?}, {} bytes)", self.dtype, self.shape, self.data.len())
+        write!(f, "Tensor({} {:?}, {} bytes)", self.dtype, self.shape, self.bytes().len())
     }
 }
 

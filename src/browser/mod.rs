@@ -1,0 +1,1 @@
+//! Real browsers: the catalogue, launching, opening and closing tabs, noticing death.

@@ -1,0 +1,1 @@
+//! DuckDB: schema and migrations, recording, and what the recorded data say.

@@ -1,0 +1,1 @@
+//! Models: reading them, suites of cases, comparing outputs.

@@ -1,0 +1,1 @@
+//! Results as a terminal table, JSON, JUnit and HTML.
