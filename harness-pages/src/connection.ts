@@ -46,6 +46,7 @@ const TURN_MS = 8;
 export class Connection {
   readonly #socket: Socket;
   readonly #service: Service;
+  readonly #turn: () => Promise<void>;
   readonly #writer = new FrameWriter();
   #queue: Frame[] = [];
   #next = 0;
@@ -53,9 +54,11 @@ export class Connection {
   #turnStarted = 0;
   #open = true;
 
-  constructor(socket: Socket, service: Service) {
+  /** `turn` gives the event loop a turn. */
+  constructor(socket: Socket, service: Service, turn: () => Promise<void> = nextTurn) {
     this.#socket = socket;
     this.#service = service;
+    this.#turn = turn;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.send({ type: "hello", fields: service.hello() });
@@ -132,7 +135,7 @@ export class Connection {
       const reply = await this.#service.serve(request);
       if (reply !== null) this.send(reply);
       if (this.#next < this.#queue.length && performance.now() - this.#turnStarted > TURN_MS) {
-        await nextTurn();
+        await this.#turn();
         this.#turnStarted = performance.now();
       }
     }

@@ -79,8 +79,14 @@ export class OnnxRuntimeWeb implements Runtime {
       return { ...(await create(false)), cpuFallback: false };
     } catch (cause) {
       const failure = loadFailure(cause);
-      if (options.cpuFallback === "forbid" || failure.fatal) throw failure;
-      return { ...(await create(true)), cpuFallback: true };
+      if (failure.fatal) throw failure;
+      try {
+        if (options.cpuFallback === "forbid") throw failure;
+        return { ...(await create(true)), cpuFallback: true };
+      } catch (last) {
+        await this.#mendAfterFailedCreation();
+        throw last;
+      }
     }
   }
 
@@ -146,12 +152,30 @@ export class OnnxRuntimeWeb implements Runtime {
     void context.lost?.then((info) => this.#onLost("webnn-context", info.message));
   }
 
+  // In 1.30, creating a session on WebNN sets a flag that forbids uploads until the creation succeeds;
+  // when it fails, every session that was fine before fails at its next run. One more creation that
+  // succeeds takes the flag back.
+  async #mendAfterFailedCreation(): Promise<void> {
+    if (this.#backend !== "webnn") return;
+    try {
+      await (await this.#createWarmUp()).release();
+    } catch (cause) {
+      throw new Failure("aborted", `WebNN is unusable after a failed load: ${messageOf(cause)}`, true);
+    }
+  }
+
+  async #createWarmUp(): Promise<Ort.InferenceSession> {
+    const bytes = Uint8Array.from(atob(WARM_UP_MODEL), (byte) => byte.charCodeAt(0));
+    return (await this.#create({ path: "warm-up.onnx", bytes }, [], {}, true)).session;
+  }
+
   async #warmUp(): Promise<void> {
     try {
-      const model = Uint8Array.from(atob(WARM_UP_MODEL), (byte) => byte.charCodeAt(0));
-      const { session } = await this.#create({ path: "warm-up.onnx", bytes: model }, [], {}, true);
+      const session = await this.#createWarmUp();
       await session.run({ x: new this.#ort.Tensor("float32", new Float32Array(1), [1]) });
-      await session.release();
+      // The runtime destroys its device with its last session and takes a new one for the next, which
+      // would cost every model that is run alone a device. A session left open holds on to it.
+      if (this.#backend !== "webgpu") await session.release();
     } catch (cause) {
       const { kind, message, fatal } = failureOf(cause);
       throw new Failure(kind === "error" ? "unavailable" : kind, message, fatal);
