@@ -1,6 +1,7 @@
 // The worker's socket: reads frames, serves requests strictly in order and one at a time, answers
 // pings at once.
 
+import { failureOf } from "./failure.ts";
 import { FrameError, FrameWriter, decodeFrame, packTensor, PROTOCOL_VERSION, type Frame } from "./frames.ts";
 import type { Tensor } from "./tensors.ts";
 
@@ -133,13 +134,24 @@ export class Connection {
         this.#next = 0;
       }
       const reply = await this.#service.serve(request);
-      if (reply !== null) this.send(reply);
+      if (reply !== null) this.#reply(reply);
       if (this.#next < this.#queue.length && performance.now() - this.#turnStarted > TURN_MS) {
         await this.#turn();
         this.#turnStarted = performance.now();
       }
     }
     this.#draining = false;
+  }
+
+  // A result can be too large to be sent; its request has to be answered all the same.
+  #reply(reply: Message): void {
+    try {
+      this.send(reply);
+    } catch (cause) {
+      const { kind, message } = failureOf(cause);
+      const { id, load } = reply.fields;
+      this.send({ type: "failed", fields: { id, stage: "run", kind, message: `the result cannot be sent: ${message}`, load: load ?? null } });
+    }
   }
 
   #refuse(code: number, why: string): void {

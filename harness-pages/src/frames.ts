@@ -1,5 +1,6 @@
 // Frames: one binary WebSocket message each (PROTOCOL.md, "Frames").
 
+import { Failure } from "./failure.ts";
 import { bytesOf, faultOf, viewTensor, type Tensor, type TensorDescription } from "./tensors.ts";
 
 /** The version of the protocol that this page speaks. */
@@ -123,6 +124,9 @@ export function packTensor({ name, dtype, shape, data }: Tensor): PackedTensor {
 // huge result does not hold its memory for the life of the worker.
 const KEPT_BYTES = 16 << 20;
 
+// Browsers refuse views and messages beyond two gigabytes in ways of their own; this refuses first.
+const LARGEST_FRAME = 2 ** 31 - 1;
+
 /**
  * Writes frames into a buffer that it reuses: what {@link encode} returns is valid until the next
  * call. `WebSocket.send` copies what it is given, so a frame costs one copy of each tensor and, for
@@ -131,15 +135,22 @@ const KEPT_BYTES = 16 << 20;
 export class FrameWriter {
   #buffer = new Uint8Array(64 << 10);
 
-  /** The bytes of a frame; `header` must already describe `tensors`. */
+  /**
+   * The bytes of a frame; `header` must already describe `tensors`.
+   *
+   * @throws {Failure} of kind `out-of-memory` when the frame is larger than can be sent.
+   */
   encode(header: Header, tensors: readonly PackedTensor[]): Uint8Array<ArrayBuffer> {
     const json = JSON.stringify(header);
     // A UTF-16 unit becomes three bytes of UTF-8 at the most.
     let bound = aligned(4 + 3 * json.length);
     for (const tensor of tensors) bound = aligned(bound + tensor.bytes.length);
+    if (bound > LARGEST_FRAME) {
+      throw new Failure("out-of-memory", `a frame of ${bound} bytes, where ${LARGEST_FRAME} can be sent`);
+    }
     const buffer = this.#reserve(bound);
 
-    const written = encoder.encodeInto(json, buffer.subarray(4)).written;
+    const written = encoder.encodeInto(json, buffer.subarray(4, 4 + 3 * json.length)).written;
     buffer[0] = written;
     buffer[1] = written >>> 8;
     buffer[2] = written >>> 16;

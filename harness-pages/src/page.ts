@@ -1,7 +1,7 @@
 // The page of one tab: starts the worker, shows a person what it does, and gives the control plane a
 // handle. It never touches a model, so it answers whatever its worker is caught in.
 
-import { render, type Shown } from "./view.ts";
+import { render, SILENT_AFTER_MS, type Shown } from "./view.ts";
 import type { Status } from "./status.ts";
 import type { Start } from "./worker.ts";
 
@@ -26,10 +26,13 @@ let answeredAt = performance.now();
 let broken: string | null = null;
 
 function shown(): Shown {
+  const silentMs = askedAt === null ? 0 : performance.now() - askedAt;
+  const told = status?.state ?? "connecting";
   return {
-    state: broken !== null ? "lost" : (status?.state ?? "connecting"),
+    // What a silent worker said last is from before it fell silent; it is caught in something since.
+    state: broken !== null ? "lost" : told === "idle" && silentMs > SILENT_AFTER_MS ? "busy" : told,
     worker: workers,
-    silentMs: askedAt === null ? 0 : performance.now() - askedAt,
+    silentMs,
     runsPerSecond,
     broken,
     status,

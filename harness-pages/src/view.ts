@@ -16,7 +16,8 @@ export interface Shown {
   readonly status: Status | null;
 }
 
-const SILENT_AFTER_MS = 1500;
+/** After how long without an answer a worker is called silent. */
+export const SILENT_AFTER_MS = 1500;
 const RUNS_SHOWN = 9;
 const FAILURES_SHOWN = 4;
 

@@ -38,6 +38,9 @@ function frame(header: Header): ArrayBuffer {
   return new Uint8Array(new FrameWriter().encode(header, [])).buffer;
 }
 
+// Node hands out a channel's messages in batches, which is no turn for anything else.
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** A service whose requests end when the test says so. */
 class Held implements Service {
   readonly started: unknown[] = [];
@@ -55,16 +58,16 @@ class Held implements Service {
     return new Promise((resolve) => this.#held.push(() => resolve(reply)));
   }
 
+  /** Ends the request being served, once there is one. */
   async finish(): Promise<void> {
+    while (this.#held.length === 0) await turn();
     this.#held.shift()!();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
   }
 }
 
 function connect(service: Service) {
   const socket = new FakeSocket();
-  // Node hands out a channel's messages in batches, which is no turn for anything else.
-  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
   return { socket, connection: new Connection(socket, service, turn) };
 }
 
@@ -82,8 +85,8 @@ test("serves requests one at a time, in the order in which they came", async () 
   assert.deepEqual(service.started, [3]);
   assert.equal(connection.waiting, 2);
   await service.finish();
-  assert.deepEqual(service.started, [3, 1]);
   await service.finish();
+  assert.deepEqual(service.started.slice(0, 2), [3, 1]);
   await service.finish();
   assert.deepEqual(socket.replies, ["released 3", "released 1", "released 2"]);
   assert.equal(connection.waiting, 0);
@@ -164,4 +167,23 @@ test("sends nothing after its last message, not even the reply under way", async
   socket.request({ type: "ping", id: 3 });
   assert.deepEqual(service.started, [1]);
   assert.deepEqual(socket.sent.map(({ header }) => header.type), ["lost"]);
+});
+
+test("answers a request whose result is too large to be sent", async () => {
+  const output = {
+    name: "y",
+    dtype: "uint8" as const,
+    shape: [1],
+    get data(): Uint8Array {
+      throw new RangeError("Array buffer allocation failed");
+    },
+  };
+  const reply = { type: "result", fields: { id: 1, load: null }, outputs: [output] };
+  const { socket } = connect({
+    hello: () => ({}), heapBytes: () => null, opened: () => {}, closed: () => {}, serve: async () => reply,
+  });
+  socket.request({ type: "run", id: 1, inputs: [] });
+  await new Promise((resolve) => setImmediate(resolve));
+  const { type, id, kind } = socket.sent[0]!.header;
+  assert.deepEqual({ type, id, kind }, { type: "failed", id: 1, kind: "out-of-memory" });
 });
