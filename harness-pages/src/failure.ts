@@ -24,8 +24,9 @@ export class Failure extends Error {
   }
 }
 
-// Browsers and Emscripten tell that memory ran out only in words.
-const NO_MEMORY = /out of memory|\bOOM\b|bad_alloc|alloc\w* fail|fail\w* to alloc|could not alloc|can't alloc|cannot enlarge memory|invalid (typed )?array( buffer)? length|array buffer allocation/i;
+// Browsers and Emscripten tell that memory ran out only in words; ONNX Runtime tells a tensor larger
+// than the address space as an integer overflow.
+const NO_MEMORY = /out of memory|SafeIntOnOverflow|\bOOM\b|bad_alloc|alloc\w* fail|fail\w* to alloc|could not alloc|can't alloc|cannot enlarge memory|invalid (typed )?array( buffer)? length|array buffer allocation/i;
 const ABORTED = /^Aborted\(|\bunreachable\b|memory access out of bounds|index out of bounds|table index is out of bounds/;
 const DEVICE_LOST = /\bdevice\b.{0,24}\blost\b|\blost\b.{0,16}\bdevice\b|context (is|was) lost/i;
 
