@@ -3,7 +3,7 @@
 import type * as Ort from "onnxruntime-web";
 
 import { Failure, failureOf, messageOf } from "./failure.ts";
-import { describeAdapter, ml, type MLContext } from "./probe.ts";
+import { describeAdapter } from "./probe.ts";
 import type {
   Adapter,
   Backend,
@@ -17,6 +17,7 @@ import type {
   WebnnDevice,
 } from "./runtime.ts";
 import type { Dtype, Tensor } from "./tensors.ts";
+import { ml, reportRejectedGraphs, type MLContext } from "./webnn.ts";
 
 interface OrtSession extends Session {
   readonly session: Ort.InferenceSession;
@@ -42,6 +43,8 @@ export class OnnxRuntimeWeb implements Runtime {
   #backend!: Backend;
   #onLost!: StartOptions["onLost"];
   #provider!: Ort.InferenceSession.ExecutionProviderConfig;
+  // Why WebNN last refused to build a graph; the runtime itself says only that it did.
+  #rejectedGraph: string | null = null;
   #watched: GPUDevice | null = null;
 
   async start(options: StartOptions): Promise<StartInfo> {
@@ -149,6 +152,7 @@ export class OnnxRuntimeWeb implements Runtime {
       throw new Failure("unavailable", `no WebNN context for ${deviceType}: ${messageOf(cause)}`);
     }
     this.#provider = { name: "webnn", deviceType, context } as Ort.InferenceSession.ExecutionProviderConfig;
+    reportRejectedGraphs((message) => (this.#rejectedGraph = message));
     void context.lost?.then((info) => this.#onLost("webnn-context", info.message));
   }
 
@@ -197,12 +201,16 @@ export class OnnxRuntimeWeb implements Runtime {
         ? extra
         : { ...extra, session: { ...(extra["session"] as object | undefined), disable_cpu_ep_fallback: "1" } },
     } as Ort.InferenceSession.SessionOptions;
+    this.#rejectedGraph = null;
     const started = performance.now();
     let session: Ort.InferenceSession;
     try {
       session = await this.#ort.InferenceSession.create(model.bytes, options);
     } catch (cause) {
-      throw loadFailure(cause);
+      const failure = loadFailure(cause);
+      throw this.#rejectedGraph === null
+        ? failure
+        : new Failure(failure.kind, `${this.#rejectedGraph} (${failure.message})`, failure.fatal);
     }
     const createMs = performance.now() - started;
     await this.#watchDevice();

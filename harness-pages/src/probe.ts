@@ -2,6 +2,7 @@
 
 import { messageOf } from "./failure.ts";
 import type { Adapter, WebnnDevice } from "./runtime.ts";
+import { ml } from "./webnn.ts";
 
 /** The body of a `probed` reply. */
 export interface Probe {
@@ -14,19 +15,6 @@ export interface Probe {
   readonly webnn: { readonly available: boolean; readonly reason: string | null; readonly devices: readonly WebnnDevice[] };
   readonly wasm: { readonly available: boolean; readonly simd: boolean; readonly threads: boolean };
 }
-
-/** A WebNN context; TypeScript has no types for WebNN yet. */
-export interface MLContext {
-  readonly lost?: Promise<{ readonly message: string }>;
-  destroy?(): void;
-}
-
-interface ML {
-  createContext(options: { deviceType: WebnnDevice }): Promise<MLContext>;
-}
-
-/** The browser's WebNN entry point, or undefined. */
-export const ml = (): ML | undefined => (navigator as { ml?: ML }).ml;
 
 // A GPU process that starts takes seconds on a slow machine; one that has not answered by then is
 // not going to.

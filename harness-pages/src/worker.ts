@@ -1,7 +1,7 @@
 // The worker of a harness page: one socket to the coordinator, one runtime, requests in order.
 
 import { Connection, type Message } from "./connection.ts";
-import { failureOf, messageOf, Failure, type Loss } from "./failure.ts";
+import { failureOf, Failure, type Loss } from "./failure.ts";
 import { watchHeap } from "./heap.ts";
 import { Requests } from "./service.ts";
 import { newStatus } from "./status.ts";
@@ -32,15 +32,13 @@ function begin({ token, worker }: Start): void {
 
   // What reaches these was thrown where nobody waits for it: in a thread of the runtime, or in a
   // callback that will never settle its promise. Whoever waits for that would wait for ever.
-  const loseWorker = (cause: unknown, message: string) => {
-    const { kind } = failureOf(cause);
-    requests.lose("worker", new Failure(kind === "error" ? "aborted" : kind, message, true));
-  };
   self.addEventListener("error", (event) => {
-    loseWorker(event.error ?? event.message, event.message || messageOf(event.error));
+    const { kind, message } = failureOf(event.error ?? event.message);
+    requests.lose("worker", new Failure(kind === "error" ? "aborted" : kind, event.message || message, true));
   });
   self.addEventListener("unhandledrejection", (event) => {
-    loseWorker(event.reason, `unhandled rejection: ${messageOf(event.reason)}`);
+    const { kind, message } = failureOf(event.reason);
+    requests.lose("worker", new Failure(kind, `unhandled rejection: ${message}`, true));
   });
 
   self.onmessage = () => {
