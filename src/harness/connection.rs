@@ -20,6 +20,9 @@ use tokio_tungstenite::tungstenite;
 /// The close code for a peer that speaks another version of the protocol.
 const OTHER_VERSION: u16 = 4001;
 
+/// What a tab closes with where a server would with 1002: pages may not use that one.
+const BROKEN_BY_US: u16 = 4002;
+
 /// How long a tab that is told to go may take to answer; a worker stuck in a model never does.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
@@ -50,7 +53,9 @@ impl End {
         };
         let message = format!("the tab closed its socket with code {code} ({reason})");
         match code {
-            close_code::PROTOCOL | OTHER_VERSION => Self { failure: Failure::new(Cause::BadFrame, message), code },
+            close_code::PROTOCOL | OTHER_VERSION | BROKEN_BY_US => {
+                Self { failure: Failure::new(Cause::BadFrame, message), code }
+            }
             _ => Self::closed(message),
         }
     }
@@ -121,7 +126,7 @@ async fn receive(stream: &mut SplitStream<WebSocket>, reporter: &Reporter, link:
             Some(Err(error)) => return End::by_error(error),
             None => return End::by_tab(None),
         };
-        let kind = match (message::decode(&frame), unintroduced.take()) {
+        let kind = match (message::decode(frame), unintroduced.take()) {
             (Ok(FromTab::Hello(hello)), Some(link)) => TabSignalKind::Connected { hello, link },
             (Ok(FromTab::Message(message)), None) => TabSignalKind::Message(message),
             (Ok(FromTab::Message(message)), Some(_)) => {

@@ -1,8 +1,13 @@
 //! The frame: how a JSON header and raw bytes share one binary WebSocket message.
 
-use crate::types::TensorError;
+use super::batch::TensorBatch;
+use crate::types::{TensorError, TensorInfo};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// The version of the protocol spoken here.
@@ -25,9 +30,6 @@ pub enum FrameError {
         /// How many there are.
         actual: usize,
     },
-    /// The bytes between header and body are not zero.
-    #[error("the padding after the header is not zero")]
-    Padding,
     /// The header is not JSON, or lacks a field.
     #[error("the header of the frame cannot be read: {what}")]
     Header {
@@ -35,10 +37,10 @@ pub enum FrameError {
         what: String,
     },
     /// The other side speaks another version.
-    #[error("the tab speaks version {theirs} of the harness protocol, and this is version {VERSION}")]
+    #[error("the tab speaks version {theirs} of the harness protocol, and the fleet version {VERSION}")]
     Version {
-        /// The version it named.
-        theirs: u64,
+        /// The version it named, as JSON.
+        theirs: String,
     },
     /// No message is called this.
     #[error("there is no message of type `{given}`")]
@@ -47,9 +49,9 @@ pub enum FrameError {
         given: String,
     },
     /// The frame's length is not what its header says.
-    #[error("the body of the frame has {actual} bytes, but its header describes {described}")]
+    #[error("the frame has {actual} bytes, but its header describes {described}")]
     Length {
-        /// How many bytes the header describes.
+        /// How many bytes the frame should have, header and padding included.
         described: u64,
         /// How many there are.
         actual: usize,
@@ -88,49 +90,76 @@ pub(super) const fn align(offset: usize) -> usize {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     header: Bytes,
-    /// What follows the header's padding.
-    pub(super) body: Bytes,
+    message: Bytes,
 }
 
 /// What every header has.
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    v: u64,
-    #[serde(borrow, rename = "type", default)]
-    kind: Cow<'a, str>,
+    #[serde(default)]
+    v: Value,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Kind<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kind<'a> {
+    Name(#[serde(borrow)] Cow<'a, str>),
+    Other(IgnoredAny),
 }
 
 impl Frame {
-    /// Takes a message apart without copying.
-    pub(super) fn split(message: &Bytes) -> Result<Self, FrameError> {
+    /// Takes a message apart without copying. Whether its length is right is known only to who knows the header.
+    pub(super) fn split(message: Bytes) -> Result<Self, FrameError> {
         let actual = message.len();
         let Some(length) = message.first_chunk::<4>() else {
             return Err(FrameError::HeaderCut { needed: 4, actual });
         };
-        // 4 + u32::MAX + 7 fits: usize has 64 bits wherever a browser fleet runs, and saturates elsewhere.
         let end = 4_usize.saturating_add(u32::from_le_bytes(*length) as usize);
-        let padded = end.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
-        if actual < padded {
-            return Err(FrameError::HeaderCut { needed: padded, actual });
+        if actual < end {
+            return Err(FrameError::HeaderCut { needed: end, actual });
         }
-        if message[end..padded].iter().any(|byte| *byte != 0) {
-            return Err(FrameError::Padding);
-        }
-        Ok(Self { header: message.slice(4..end), body: message.slice(padded..) })
+        Ok(Self { header: message.slice(4..end), message })
     }
 
     /// The message type, once the version is known to be ours.
     pub(super) fn kind(&self) -> Result<Cow<'_, str>, FrameError> {
-        let envelope: Envelope<'_> = self.parse_borrowed()?;
-        if envelope.v != VERSION {
-            return Err(FrameError::Version { theirs: envelope.v });
+        // A struct can be read from a JSON array, too; a header cannot.
+        if self.header.trim_ascii_start().first() != Some(&b'{') {
+            return Err(FrameError::Header { what: "it is not a JSON object".to_owned() });
         }
-        Ok(envelope.kind)
+        let Envelope { v, kind } = self.parse_borrowed()?;
+        // As JavaScript compares: 1.0 is 1.
+        if v.as_f64() != Some(VERSION as f64) {
+            return Err(FrameError::Version { theirs: v.to_string() });
+        }
+        // Only now, because what another version puts into its headers is its own affair.
+        match kind {
+            Some(Kind::Name(name)) => Ok(name),
+            _ => Err(FrameError::Header { what: "it has no `type`".to_owned() }),
+        }
     }
 
     /// The header as what its type says it is.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, FrameError> {
         self.parse_borrowed()
+    }
+
+    /// The tensors after the header, which must be all there is.
+    pub(super) fn tensors(&self, infos: Vec<TensorInfo>) -> Result<TensorBatch, FrameError> {
+        let start = align(4 + self.header.len());
+        infos.iter().try_for_each(check_description)?;
+        // In u64 with saturation, because the numbers are the other side's.
+        let described = infos.iter().fold(start as u64, |end, info| {
+            end.checked_next_multiple_of(ALIGNMENT as u64).unwrap_or(u64::MAX).saturating_add(info.bytes as u64)
+        });
+        if described != self.message.len() as u64 {
+            return Err(FrameError::Length { described, actual: self.message.len() });
+        }
+        let batch = TensorBatch::of_parts(infos, self.message.slice(start..));
+        batch.check_texts()?;
+        Ok(batch)
     }
 
     fn parse_borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, FrameError> {
@@ -157,4 +186,19 @@ pub(super) fn join(header: &impl Serialize, body: &[u8]) -> Bytes {
     frame.resize(padded, 0);
     frame.extend_from_slice(body);
     frame.into()
+}
+
+/// Whether a description contradicts itself. Texts tell their length only in their data.
+fn check_description(info: &TensorInfo) -> Result<(), FrameError> {
+    let broken = |source| Err(FrameError::Tensor { name: info.name.clone(), source });
+    // Eight bytes is the widest element; the product with it must not overflow either.
+    let Some(widest) = info.shape.iter().try_fold(8_usize, |product, dim| product.checked_mul(*dim)) else {
+        return broken(TensorError::TooLarge { shape: info.shape.clone() });
+    };
+    match info.dtype.byte_len(widest / 8) {
+        Some(expected) if expected != info.bytes => {
+            broken(TensorError::Length { dtype: info.dtype, shape: info.shape.clone(), expected, given: info.bytes })
+        }
+        _ => Ok(()),
+    }
 }

@@ -257,7 +257,7 @@ pub(super) enum FromTab {
 }
 
 /// Reads one binary message. Tensors stay where they are.
-pub(super) fn decode(message: &Bytes) -> Result<FromTab, FrameError> {
+pub(super) fn decode(message: Bytes) -> Result<FromTab, FrameError> {
     #[derive(Deserialize)]
     struct Id {
         id: u64,
@@ -295,8 +295,8 @@ pub(super) fn decode(message: &Bytes) -> Result<FromTab, FrameError> {
     let frame = Frame::split(message)?;
     let kind = frame.kind()?;
     if kind != "result" {
-        // Only a result has a body.
-        TensorBatch::of_frame(Vec::new(), frame.body.clone())?;
+        // Only a result has anything after its header.
+        frame.tensors(Vec::new())?;
     }
     let message = match &*kind {
         "hello" => return frame.parse().map(FromTab::Hello),
@@ -305,7 +305,7 @@ pub(super) fn decode(message: &Bytes) -> Result<FromTab, FrameError> {
         "loaded" => frame.parse().map(|Loaded { id, load }| TabMessage::Loaded { id, load })?,
         "result" => {
             let Ran { id, outputs, run_ms, readback_ms, load } = frame.parse()?;
-            let outputs = TensorBatch::of_frame(outputs, frame.body.clone())?;
+            let outputs = frame.tensors(outputs)?;
             TabMessage::Result { id, result: RunReport { outputs, run_ms, readback_ms, load } }
         }
         "released" => frame.parse().map(|Id { id }| TabMessage::Released { id })?,
