@@ -1,75 +1,14 @@
 //! Dense tensors as raw little-endian bytes with a type and a shape.
 
-use super::target::{ParseTargetError, names};
+mod dtype;
+mod element;
+
+pub use dtype::Dtype;
+pub use element::Element;
+
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, str::FromStr};
-
-/// A tensor's element type, named as ONNX Runtime Web names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dtype {
-    /// IEEE 754 binary32.
-    Float32,
-    /// IEEE 754 binary16.
-    Float16,
-    /// IEEE 754 binary64.
-    Float64,
-    /// Signed 8-bit.
-    Int8,
-    /// Signed 16-bit.
-    Int16,
-    /// Signed 32-bit.
-    Int32,
-    /// Signed 64-bit.
-    Int64,
-    /// Unsigned 8-bit.
-    Uint8,
-    /// Unsigned 16-bit.
-    Uint16,
-    /// Unsigned 32-bit.
-    Uint32,
-    /// Unsigned 64-bit.
-    Uint64,
-    /// One byte an element, 0 or 1.
-    Bool,
-    /// UTF-8 texts: see [`Tensor::from_strings`] for their layout.
-    String,
-    /// Signed 4-bit, two an byte, the first in the low half.
-    Int4,
-    /// Unsigned 4-bit, two an byte, the first in the low half.
-    Uint4,
-}
-names!(Dtype {
-    Float32 = "float32",
-    Float16 = "float16",
-    Float64 = "float64",
-    Int8 = "int8",
-    Int16 = "int16",
-    Int32 = "int32",
-    Int64 = "int64",
-    Uint8 = "uint8",
-    Uint16 = "uint16",
-    Uint32 = "uint32",
-    Uint64 = "uint64",
-    Bool = "bool",
-    String = "string",
-    Int4 = "int4",
-    Uint4 = "uint4",
-});
-
-impl Dtype {
-    /// How many bytes `elements` of this type take, or `None` for strings, whose length is their own.
-    pub const fn byte_len(self, elements: usize) -> Option<usize> {
-        Some(match self {
-            Dtype::Float64 | Dtype::Int64 | Dtype::Uint64 => elements * 8,
-            Dtype::Float32 | Dtype::Int32 | Dtype::Uint32 => elements * 4,
-            Dtype::Float16 | Dtype::Int16 | Dtype::Uint16 => elements * 2,
-            Dtype::Int8 | Dtype::Uint8 | Dtype::Bool => elements,
-            Dtype::Int4 | Dtype::Uint4 => elements.div_ceil(2),
-            Dtype::String => return None,
-        })
-    }
-}
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A tensor's name, type and shape: its description without its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,61 +113,6 @@ pub enum TensorError {
     },
 }
 
-/// A Rust number that is an element type.
-pub trait Element: Copy + sealed::Sealed {
-    /// The element type it is.
-    const DTYPE: Dtype;
-    /// Its little-endian bytes, appended.
-    fn write_le(self, out: &mut Vec<u8>);
-    /// From its little-endian bytes, which are exactly as many as it takes.
-    fn read_le(bytes: &[u8]) -> Self;
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-macro_rules! elements {
-    ($($type:ty = $dtype:ident),+ $(,)?) => {$(
-        impl sealed::Sealed for $type {}
-        impl Element for $type {
-            const DTYPE: Dtype = Dtype::$dtype;
-            fn write_le(self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_le_bytes());
-            }
-            fn read_le(bytes: &[u8]) -> Self {
-                let mut array = [0; size_of::<$type>()];
-                array.copy_from_slice(bytes);
-                <$type>::from_le_bytes(array)
-            }
-        }
-    )+};
-}
-elements!(
-    f32 = Float32,
-    half::f16 = Float16,
-    f64 = Float64,
-    i8 = Int8,
-    i16 = Int16,
-    i32 = Int32,
-    i64 = Int64,
-    u8 = Uint8,
-    u16 = Uint16,
-    u32 = Uint32,
-    u64 = Uint64,
-);
-
-impl sealed::Sealed for bool {}
-impl Element for bool {
-    const DTYPE: Dtype = Dtype::Bool;
-    fn write_le(self, out: &mut Vec<u8>) {
-        out.push(self.into());
-    }
-    fn read_le(bytes: &[u8]) -> Self {
-        bytes[0] != 0
-    }
-}
-
 impl<'a> Tensor<'a> {
     /// A tensor over raw little-endian bytes.
     ///
@@ -306,17 +190,45 @@ impl<'a> Tensor<'a> {
         Ok((0..count).map(|i| String::from_utf8_lossy(&text[offset(i)..offset(i + 1)]).into_owned()).collect())
     }
 
-    /// The same tensor, owning its bytes.
-    pub fn into_owned(self) -> Tensor<'static> {
-        let data = match self.data {
+    /// Its description under a name.
+    pub fn info(&self, name: impl Into<String>) -> TensorInfo {
+        TensorInfo { name: name.into(), dtype: self.dtype, shape: self.shape.clone(), bytes: self.bytes().len() }
+    }
+
+    /// The same tensor, borrowed: it costs the shape, not the data.
+    pub fn view(&self) -> Tensor<'_> {
+        Tensor { dtype: self.dtype, shape: self.shape.clone(), data: TensorData::Borrowed(self.bytes()) }
+    }
+
+    /// The raw little-endian bytes with their ownership: a copy only where they were borrowed.
+    pub fn into_bytes(self) -> Bytes {
+        match self.data {
             TensorData::Borrowed(slice) => Bytes::copy_from_slice(slice),
             TensorData::Shared(bytes) => bytes,
-        };
-        Tensor { dtype: self.dtype, shape: self.shape, data: TensorData::Shared(data) }
+        }
+    }
+
+    /// The same tensor, owning its bytes.
+    pub fn into_owned(self) -> Tensor<'static> {
+        let (dtype, shape) = (self.dtype, self.shape.clone());
+        Tensor { dtype, shape, data: TensorData::Shared(self.into_bytes()) }
     }
 }
 
 impl Tensor<'static> {
+    /// A tensor of one value and no dimensions.
+    pub fn scalar<T: Element>(value: T) -> Self {
+        Self::whole(Vec::new(), std::iter::once(value))
+    }
+
+    /// A tensor whose values are known to be as many as its shape holds.
+    pub(crate) fn whole<T: Element>(shape: Vec<usize>, values: impl Iterator<Item = T>) -> Self {
+        let mut data = Vec::with_capacity(values.size_hint().0 * size_of::<T>());
+        values.for_each(|value| value.write_le(&mut data));
+        debug_assert_eq!(T::DTYPE.byte_len(shape.iter().product()), Some(data.len()));
+        Tensor { dtype: T::DTYPE, shape, data: TensorData::Shared(data.into()) }
+    }
+
     /// A tensor of `values` in row-major order.
     ///
     /// # Errors
@@ -334,6 +246,9 @@ impl Tensor<'static> {
     /// [`TensorError::BrokenStrings`] when there are not as many texts as the shape holds, or more than 4 GiB of them.
     pub fn from_strings<S: AsRef<str>>(shape: impl Into<Vec<usize>>, texts: &[S]) -> Result<Self, TensorError> {
         let shape = shape.into();
+        if texts.len() != element_count(&shape)? {
+            return Err(TensorError::BrokenStrings { shape, what: "there are not as many texts as it holds" });
+        }
         let mut data = Vec::new();
         let mut end = 0_u32;
         end.write_le(&mut data);

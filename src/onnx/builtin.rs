@@ -1,0 +1,55 @@
+//! The suite inside the program, and where it is put so that its models have paths like any other.
+
+use super::suite::SuiteError;
+use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
+use std::{
+    env, fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// The built-in suite's name.
+pub(super) const NAME: &str = "builtin";
+
+#[derive(RustEmbed)]
+#[folder = "benchmarks/models/suite"]
+struct Files;
+
+/// Writes what is not yet there, or is not as it should be, and returns the folder.
+pub(super) fn unpack() -> Result<PathBuf, SuiteError> {
+    let files: Vec<_> = Files::iter().filter_map(|name| Files::get(&name).map(|file| (name, file))).collect();
+    // One folder for each content: the cases of another version of the suite must not be found in it.
+    let mut content = Sha256::new();
+    for (name, file) in &files {
+        content.update(name.as_bytes());
+        content.update(file.metadata.sha256_hash());
+    }
+    let content: String = content.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let root = cache_folder().join("tabfleet").join(format!("suite-{content}"));
+    for (name, file) in files {
+        let path = root.join(&*name);
+        if fs::read(&path).is_ok_and(|bytes| bytes == *file.data) {
+            continue;
+        }
+        write(&path, &file.data).map_err(SuiteError::io(&path))?;
+    }
+    fs::create_dir_all(&root).map_err(SuiteError::io(&root))?;
+    Ok(root)
+}
+
+/// Writes a file at once: another process that unpacks at the same time never sees half of it.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn cache_folder() -> PathBuf {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    cache.unwrap_or_else(env::temp_dir)
+}
