@@ -34,3 +34,15 @@ pub struct Missing {
     /// How to get it.
     pub hint: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::report::{DoctorReport, sample};
+
+    #[test]
+    fn the_json_is_read_back() {
+        let report = sample::doctor();
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<DoctorReport>(&json).unwrap(), report);
+    }
+}

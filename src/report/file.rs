@@ -8,7 +8,7 @@ use std::{
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, format_description::well_known};
 
 /// Replaces the file in one step: it is written under another name beside it, and renamed when it is whole.
 pub(super) fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), ReportError> {
@@ -46,14 +46,14 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A time as RFC 3339 in UTC to the millisecond, or null.
-pub(super) struct Timestamp(pub(super) Option<OffsetDateTime>);
+/// A time as RFC 3339 text, or null.
+pub(super) struct Rfc3339(pub(super) Option<OffsetDateTime>);
 
-impl Serialize for Timestamp {
+impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             None => serializer.serialize_none(),
-            Some(at) => serializer.serialize_str(&at.format(&Rfc3339).map_err(serde::ser::Error::custom)?),
+            Some(at) => serializer.serialize_str(&at.format(&well_known::Rfc3339).map_err(serde::ser::Error::custom)?),
         }
     }
 }

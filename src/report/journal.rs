@@ -1,5 +1,5 @@
 //! The results noted one by one beside a matrix report's JSON, so that a kill loses none: `FILE.partial.jsonl`. Its
-//! first line says which run it belongs to, and each other line is a result.
+//! first line says which run it belongs to, and each other line is a result with its place in the report.
 
 use super::{CaseResult, ReportError, file};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,20 @@ struct Header {
     started: OffsetDateTime,
 }
 
+#[derive(Serialize)]
+struct Note<'a> {
+    number: usize,
+    result: &'a CaseResult,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Noted {
+    /// How many results came before it.
+    pub(super) number: usize,
+    /// The result.
+    pub(super) result: CaseResult,
+}
+
 /// An open journal.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -29,16 +43,22 @@ impl Journal {
         let path = path_of(report);
         let create = || -> io::Result<fs::File> {
             let mut file = fs::File::create(&path)?;
-            file.write_all(&line(&Header { started })?)?;
+            file.write_all(&serde_json::to_vec(&Header { started })?)?;
             Ok(file)
         };
         let file = create().map_err(ReportError::write(&path))?;
         Ok(Self { path, file })
     }
 
-    /// Notes one result.
-    pub(super) fn note(&mut self, result: &CaseResult) -> Result<(), ReportError> {
-        line(result).and_then(|line| self.file.write_all(&line)).map_err(ReportError::write(&self.path))
+    /// Notes the result that `number` others came before.
+    pub(super) fn note(&mut self, number: usize, result: &CaseResult) -> Result<(), ReportError> {
+        let mut note = || -> io::Result<()> {
+            // The line's end comes first, so that a line torn by a full disk does not spoil the next.
+            let mut line = vec![b'\n'];
+            serde_json::to_writer(&mut line, &Note { number, result })?;
+            self.file.write_all(&line)
+        };
+        note().map_err(ReportError::write(&self.path))
     }
 
     /// Removes the journal, now that the report's JSON holds everything.
@@ -47,9 +67,9 @@ impl Journal {
     }
 }
 
-/// The results in the journal of the report at `report`, when there is one of the run started then. A line that the
-/// kill tore ends it.
-pub(super) fn read(report: &Path, started: OffsetDateTime) -> Result<Vec<CaseResult>, ReportError> {
+/// What the journal of the report at `report` holds, when there is one and it is of the run started then. Torn lines
+/// are left out.
+pub(super) fn read(report: &Path, started: OffsetDateTime) -> Result<Vec<Noted>, ReportError> {
     let path = path_of(report);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -61,15 +81,9 @@ pub(super) fn read(report: &Path, started: OffsetDateTime) -> Result<Vec<CaseRes
     if header.is_none_or(|header| header.started != started) {
         return Ok(Vec::new());
     }
-    Ok(lines.map_while(|line| serde_json::from_slice(line).ok()).collect())
+    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
 fn path_of(report: &Path) -> PathBuf {
     file::beside(report, ".partial.jsonl")
-}
-
-fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
 }

@@ -56,6 +56,23 @@ impl MatrixReport {
         self.results.iter().filter(|result| result.verdict.is_failure()).count()
     }
 
+    /// Every target there is something to say about, in the order in which reports show them, with its description
+    /// where there is one.
+    pub(super) fn columns(&self) -> BTreeMap<Target, Option<&TargetRow>> {
+        let named = self.results.iter().map(|result| (result.target, None));
+        let described = self.targets.iter().map(|row| (row.target, Some(row)));
+        named.chain(described).collect()
+    }
+
+    /// The results case by case, by suite and name. Of two results of a case on a target the later one counts.
+    pub(super) fn by_case(&self) -> BTreeMap<(&str, &str), BTreeMap<Target, &CaseResult>> {
+        let mut cases: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for result in &self.results {
+            cases.entry((&*result.suite, &*result.case)).or_default().insert(result.target, result);
+        }
+        cases
+    }
+
     /// Reads a report's JSON back. What a killed run had noted beside it in `FILE.partial.jsonl` is part of it.
     ///
     /// # Errors
@@ -66,7 +83,9 @@ impl MatrixReport {
         let mut report: Self =
             serde_json::from_slice(&bytes).map_err(|source| ReportError::Parse { path: path.to_owned(), source })?;
         let noted = journal::read(path, report.started)?;
-        report.results.extend(noted.into_iter().skip(report.results.len()));
+        let missing = noted.into_iter().filter(|noted| noted.number >= report.results.len());
+        let missing: Vec<_> = missing.map(|noted| noted.result).collect();
+        report.results.extend(missing);
         Ok(report)
     }
 }
@@ -76,8 +95,8 @@ impl Serialize for MatrixReport {
         let Self { tabfleet, started, finished, host, targets, results } = self;
         let mut json = serializer.serialize_struct("MatrixReport", 7)?;
         json.serialize_field("tabfleet", tabfleet)?;
-        json.serialize_field("started", &file::Timestamp(Some(*started)))?;
-        json.serialize_field("finished", &file::Timestamp(*finished))?;
+        json.serialize_field("started", &file::Rfc3339(Some(*started)))?;
+        json.serialize_field("finished", &file::Rfc3339(*finished))?;
         json.serialize_field("host", host)?;
         json.serialize_field("targets", targets)?;
         json.serialize_field("results", results)?;
@@ -86,7 +105,7 @@ impl Serialize for MatrixReport {
     }
 }
 
-/// Writes the report's JSON, one result a line. The file is whole at every moment: the old one or the new.
+/// Writes the report's JSON. The file is whole at every moment: the old one or the new.
 ///
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
@@ -189,4 +208,70 @@ pub struct ErrorRow {
     pub category: Category,
     /// The words of whoever noticed it first.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{sample, schema_check::departures};
+
+    #[test]
+    fn the_json_is_as_documented() {
+        let mut report = sample::matrix();
+        report.targets.truncate(2);
+        report.results.truncate(3);
+        report.results.push(sample::result("attention", "edge/webnn", Verdict::LoadError));
+        insta::assert_json_snapshot!(report);
+    }
+
+    #[test]
+    fn the_json_fits_its_schema() {
+        let schema = serde_json::from_str(include_str!("../../docs/matrix.schema.json")).unwrap();
+        for report in [sample::matrix(), MatrixReport::new(OffsetDateTime::now_utc())] {
+            let json = serde_json::to_value(&report).unwrap();
+            assert_eq!(departures(&schema, &json), Vec::<String>::new());
+        }
+        let mut wrong = serde_json::to_value(sample::matrix()).unwrap();
+        wrong["results"][3]["run_ms"] = "0".into();
+        wrong["targets"][0]["target"] = "netscape/wasm".into();
+        assert_eq!(departures(&schema, &wrong).len(), 2);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/folder/matrix.json");
+        let report = sample::matrix();
+        write_matrix_json(&report, &path).unwrap();
+        assert_eq!(MatrixReport::read(&path).unwrap(), report);
+    }
+
+    #[test]
+    fn infinite_errors_leave_the_json_readable() {
+        let mut report = sample::matrix();
+        report.results[0].max_abs_error = Some(f64::INFINITY);
+        let read: MatrixReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+        assert_eq!(read.results[0].max_abs_error, None);
+    }
+
+    #[test]
+    fn what_is_no_report_is_told_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.json");
+        assert!(matches!(MatrixReport::read(&path), Err(ReportError::Read { .. })));
+        fs::write(&path, "{\"results\": 7}").unwrap();
+        let error = MatrixReport::read(&path).unwrap_err();
+        assert!(matches!(error, ReportError::Parse { .. }) && error.to_string().contains("other.json"), "{error}");
+    }
+
+    #[test]
+    fn totals_count_each_verdict_of_every_target() {
+        let report = sample::matrix();
+        let totals = report.totals();
+        assert_eq!(totals["edge/webnn"]["pass"], 7);
+        assert_eq!(totals["edge/webnn"].get("wrong"), None);
+        assert!(totals["chrome/webnn"].is_empty());
+        assert_eq!(totals.values().flat_map(BTreeMap::values).sum::<usize>(), report.results.len());
+        assert_eq!(report.failures(), 6);
+    }
 }

@@ -10,6 +10,11 @@ mod html;
 mod journal;
 mod junit;
 mod matrix;
+mod quantity;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod schema_check;
 mod table;
 mod writer;
 
