@@ -7,10 +7,10 @@ usage() {
 drivers/install.sh [--minimal]
 
 Brings everything that tabfleet needs on this machine:
-  - the harness pages' packages (npm, checksums from the lock file), and builds the pages
-  - DuckDB's library, to drivers/lib
+  - DuckDB's library, to drivers/lib (an npm package, checked against the lock file)
+  - the harness pages' packages, and builds the pages
   - Chromium, Firefox and WebKitGTK, where they are missing (apt, on Debian and Ubuntu)
-  - a stand-in for Edge, to drivers/browsers/edge-stand-in (Linux x64, where there is no Edge)
+  - a stand-in for Edge, where there is no Edge, to drivers/browsers/edge-stand-in (Linux x64; an npm package, too)
   - geckodriver, to drivers/bin (built by cargo, and kept in the user's cache)
 It changes nothing that is there already.
 
@@ -38,7 +38,7 @@ left=()
 scratch=
 trap '[[ -z $scratch ]] || rm -rf "$scratch"' EXIT
 
-say() { printf '%-13s %s\n' "$1" "$2"; }
+say() { printf '%-22s %s\n' "$1" "$2"; }
 stop() { printf 'drivers/install.sh: %s\n' "$1" >&2 && exit 1; }
 have() { command -v "$1" >/dev/null; }
 have_any() {
@@ -68,18 +68,21 @@ check_tools() {
     have npm || stop 'npm is missing: it comes with most installations of Node'
 }
 
-# Packages are in step when the lock file that they were installed from is the one that is here now.
+# A folder's packages are in step when the lock file that they were installed from is the one that is here now.
 install_packages() {
-    local lock=$pages/package-lock.json stamp=$pages/node_modules/.tabfleet-lock
+    local folder=$1 omit=${2:-} of
+    of="$folder packages"
+    local lock=$project/$folder/package-lock.json stamp=$project/$folder/node_modules/.tabfleet-lock
     [[ -f $lock ]] || stop "$lock is missing: is this a whole checkout?"
-    if cmp -s "$lock" "$stamp"; then
-        say 'npm packages' 'in step with the lock file'
+    # What is there with development packages serves without them, too.
+    if cmp -s "$lock" "$stamp" || { [[ -n $omit ]] && cmp -s "$lock" "$stamp$omit"; }; then
+        say "$of" 'in step with the lock file'
         return
     fi
-    say 'npm packages' 'npm ci …'
-    (cd "$pages" && npm ci --no-audit --no-fund --loglevel=error </dev/null) ||
+    say "$of" 'npm ci …'
+    (cd "$project/$folder" && npm ci ${omit:+"--omit=$omit"} --no-audit --no-fund --loglevel=error </dev/null) ||
         stop 'npm ci failed: its own message is above'
-    cp "$lock" "$stamp"
+    cp "$lock" "$stamp$omit"
 }
 
 build_pages() {
@@ -114,7 +117,7 @@ link_duckdb() {
     local name=libduckdb.so
     [[ $(uname -s) == Darwin ]] && name=libduckdb.dylib
     local from to=$project/drivers/lib/$name
-    from=$pages/node_modules/@duckdb/node-bindings-$(system)/$name
+    from=$project/drivers/node_modules/@duckdb/node-bindings-$(system)/$name
     if [[ ! -f $from ]]; then
         say DuckDB "no library for $(system) among the npm packages"
         leave 'DuckDB: build with --features bundled-duckdb (it is then compiled, which takes half an hour)'
@@ -188,22 +191,22 @@ install_by_apt() {
 
 # Chromium's headless shell out of an npm package: it fills Edge's slot, marked as a stand-in, and has WebNN.
 install_edge_stand_in() {
-    local package=$pages/node_modules/@sparticuz/chromium to=$project/drivers/browsers/edge-stand-in
+    local package=$project/drivers/node_modules/@sparticuz/chromium to=$project/drivers/browsers/edge-stand-in
     local version
     if have_edge; then
         say Edge 'here'
         return
-    elif [[ $(system) != linux-x64 || ! -d $package/bin ]]; then
+    elif [[ $(system) != linux-x64 ]]; then
         say Edge "not here, and there is no stand-in for $(system)"
         leave 'Edge: microsoft.com/edge has it'
+        return
+    elif [[ $minimal == yes ]]; then
+        [[ -e $to ]] && say Edge 'stand-in' || say Edge 'without, as --minimal asks'
         return
     fi
     version=$(sed -n 's/^ *"version": "\(.*\)",*$/\1/p' "$package/package.json")
     if [[ $(cat "$to/VERSION" 2>/dev/null) == "$version" ]]; then
         say Edge "stand-in $version"
-        return
-    elif [[ $minimal == yes ]]; then
-        say Edge 'without, as --minimal asks'
         return
     fi
     say Edge "unpacking the stand-in, Chromium $version …"
@@ -262,8 +265,11 @@ install_geckodriver() {
 }
 
 check_tools
-install_packages
+# The stand-in for Edge is a development package of drivers/, which --minimal leaves out.
+[[ $minimal == yes ]] && without_browsers=dev || without_browsers=
+install_packages drivers $without_browsers
 link_duckdb
+install_packages harness-pages
 build_pages
 install_browsers
 install_edge_stand_in
