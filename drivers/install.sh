@@ -201,7 +201,7 @@ install_edge_stand_in() {
         leave 'Edge: microsoft.com/edge has it'
         return
     elif [[ $minimal == yes ]]; then
-        [[ -e $to ]] && say Edge 'stand-in' || say Edge 'without, as --minimal asks'
+        say Edge 'whatever is there, as --minimal asks'
         return
     fi
     version=$(sed -n 's/^ *"version": "\(.*\)",*$/\1/p' "$package/package.json")
@@ -266,8 +266,7 @@ install_geckodriver() {
 
 check_tools
 # The stand-in for Edge is a development package of drivers/, which --minimal leaves out.
-[[ $minimal == yes ]] && without_browsers=dev || without_browsers=
-install_packages drivers $without_browsers
+if [[ $minimal == yes ]]; then install_packages drivers dev; else install_packages drivers; fi
 link_duckdb
 install_packages harness-pages
 build_pages
