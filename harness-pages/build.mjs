@@ -38,11 +38,7 @@ for (const file of runtimeFiles) {
   await cp(join(root, "node_modules/onnxruntime-web/dist", file), join(assets, file));
 }
 
-// The licence of what is carried along.
-const { license, version } = JSON.parse(
-  await readFile(join(root, "node_modules/onnxruntime-web/package.json"), "utf8"),
-);
-await writeFile(
-  join(assets, "NOTICE.txt"),
-  `Contains ONNX Runtime Web ${version} (${license} licence), Copyright (c) Microsoft Corporation.\n`,
-);
+// What is carried along asks for its notice to be carried along too.
+const { version } = JSON.parse(await readFile(join(root, "node_modules/onnxruntime-web/package.json"), "utf8"));
+const mit = await readFile(join(root, "src/onnxruntime.license.txt"), "utf8");
+await writeFile(join(assets, "NOTICE.txt"), `ONNX Runtime Web ${version}\n\n${mit}`);

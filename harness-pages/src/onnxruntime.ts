@@ -236,9 +236,10 @@ function loadFailure(cause: unknown): Failure {
   return invalidIf(INVALID_CODE, cause);
 }
 
-// The runtime's JavaScript side throws a TypeError, a RangeError or one of these sentences where
-// names, types or shapes do not fit the model, before anything has run.
-const INVALID_CALL = /ERROR_CODE: 2\b|^(Type|Range)Error: |^input '|^invalid (in|out)put '|^Tensor's size|^input count from feeds/;
+// Names, types or shapes that do not fit the model are told before anything has run: by a TypeError, a
+// RangeError or a sentence of the runtime's JavaScript side, or by an invalid argument of its core. An
+// invalid argument of an operator, or a call that the browser refuses, is not the caller's doing.
+const INVALID_CALL = /^(Type|Range)Error: (?!.*Failed to execute)|^input '|^invalid (in|out)put '|^Tensor's size|^failed to call OrtRun\(\)\. ERROR_CODE: 2, ERROR_MESSAGE: (?!Non-zero status)/;
 
 function runFailure(cause: unknown): Failure {
   return invalidIf(INVALID_CALL, cause);

@@ -12,8 +12,11 @@ declare global {
   }
 }
 
-// Often enough for a person to follow, seldom enough to cost the worker nothing.
+// Often enough for a person to follow, seldom enough to cost the worker nothing. A tab that does
+// nothing is asked once a second, since a fleet has many that wait.
 const ASK_EVERY_MS = 250;
+const ASK_QUIET_EVERY = 4;
+const QUIET_AFTER = 8;
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 
@@ -24,6 +27,9 @@ let runsPerSecond = 0;
 let askedAt: number | null = null;
 let answeredAt = performance.now();
 let broken: string | null = null;
+// How many answers in a row told of nothing new.
+let quiet = 0;
+let ticks = 0;
 
 function shown(): Shown {
   const silentMs = askedAt === null ? 0 : performance.now() - askedAt;
@@ -43,6 +49,7 @@ function start(): void {
   workers += 1;
   status = null;
   broken = null;
+  quiet = 0;
   askedAt = null;
   runsPerSecond = 0;
   const started = new Worker("/assets/worker.js", { type: "module", name: `tabfleet ${workers}` });
@@ -51,19 +58,25 @@ function start(): void {
     if (worker === started) answer(data);
   };
   started.onerror = (event) => {
-    if (worker === started) broken = event.message || "the worker's script could not be loaded";
+    if (worker !== started) return;
+    broken = event.message || "the worker's script could not be loaded";
+    draw();
   };
   started.postMessage({ token, worker: workers } satisfies Start);
 }
 
 function answer(next: Status): void {
   const now = performance.now();
+  const news = status === null || next.state !== "idle" || next.state !== status.state || next.runs !== status.runs
+    || next.failures !== status.failures || next.models.length !== status.models.length;
+  quiet = news ? 0 : quiet + 1;
   if (status !== null && now > answeredAt) {
     runsPerSecond = ((next.runs - status.runs) * 1000) / (now - answeredAt);
   }
   answeredAt = now;
   askedAt = null;
   status = next;
+  if (quiet < QUIET_AFTER) draw();
 }
 
 let drawing = false;
@@ -79,12 +92,14 @@ function draw(): void {
 }
 
 setInterval(() => {
-  // One question at a time: a worker that is caught in a model finds one waiting, not thousands.
-  if (askedAt === null && worker !== null) {
+  ticks += 1;
+  if (askedAt !== null) {
+    // One question at a time: a worker that is caught in a model finds one waiting, not thousands.
+    draw();
+  } else if (worker !== null && (quiet < QUIET_AFTER || ticks % ASK_QUIET_EVERY === 0)) {
     askedAt = performance.now();
     worker.postMessage(null);
   }
-  draw();
 }, ASK_EVERY_MS);
 
 window.tabfleet = {
