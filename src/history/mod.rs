@@ -15,3 +15,8 @@ pub use error::HistoryError;
 pub use read::{History, RecordedRun};
 pub use recorder::{Recorded, Recorder};
 pub use run_info::{Host, RunInfo};
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod tests;
