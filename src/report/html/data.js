@@ -13,8 +13,8 @@ const ABOUT = {
   "run-error": "the run failed", crash: "worker, tab or browser died", "device-lost": "GPU device or WebNN context lost",
   timeout: "no answer in time", skipped: "not tried: the runtime lacks something it uses", unavailable: "not tried: the target does not work here",
 };
-const NOT_TRIED = new Set(["pass", "skipped", "unavailable"]);
-const failed = (verdict) => !NOT_TRIED.has(verdict);
+const NOT_FAILED = new Set(["pass", "skipped", "unavailable"]);
+const failed = (verdict) => !NOT_FAILED.has(verdict);
 
 const unpackResult = (packed) => {
   if (!packed) return null;
@@ -34,6 +34,11 @@ const CASES = DATA.cases.map(([suite, name, family, packed]) => {
 
 // What a target did with a case that it has no result for.
 const verdictOf = (result, target) => (result ? result.verdict : target.available === false ? "unavailable" : null);
+
+// The targets in the grid, by number: one that does not work here, and on which nothing was tried, has only its card.
+const tried = (column) => CASES.some(({ results }) => results[column] && results[column].verdict !== "unavailable");
+const COLUMNS = TARGETS.map((_, column) => column).filter((column) => TARGETS[column].available !== false || tried(column));
+const LEFT_OUT = TARGETS.filter((_, column) => !COLUMNS.includes(column));
 
 // Builds an element; texts are never read as markup.
 const el = (tag, properties = {}, ...children) => {

@@ -29,7 +29,7 @@ const cell = (result, target) => {
 const row = (each) => {
   const name = DATA.suites.length > 1 ? [el("small", {}, `${each.suite}/`), each.name] : [each.name];
   const button = el("button", { type: "button", "aria-expanded": "false", title: each.id }, ...name);
-  const tr = el("tr", { onclick: () => toggle(each) }, el("th", { class: "name", scope: "row" }, button), ...each.results.map((result, column) => cell(result, TARGETS[column])));
+  const tr = el("tr", { onclick: () => toggle(each) }, el("th", { class: "name", scope: "row" }, button), ...COLUMNS.map((column) => cell(each.results[column], TARGETS[column])));
   each.row = tr;
   return tr;
 };
@@ -62,8 +62,8 @@ const toggle = (each) => {
   const about = [each.suite, each.family].filter(Boolean).join(" · ");
   const link = el("a", { href: `#${encodeURIComponent(each.id)}`, onclick: (event) => event.stopPropagation() }, "link to this case");
   const panel = el("div", { class: "panel" }, el("div", { class: "panel-head" }, el("b", {}, each.name), el("span", {}, about), link),
-    caseChart(each.results, width), el("div", { class: "outcomes" }, ...each.results.map((result, column) => outcome(result, TARGETS[column]))));
-  const detail = el("tr", { class: "detail" }, el("td", { colspan: TARGETS.length + 1 }, panel));
+    caseChart(each.results, width), el("div", { class: "outcomes" }, ...COLUMNS.map((column) => outcome(each.results[column], TARGETS[column]))));
+  const detail = el("tr", { class: "detail" }, el("td", { colspan: COLUMNS.length + 1 }, panel));
   each.row.after(detail);
   grid.open.set(each, detail);
 };
@@ -90,7 +90,10 @@ const rank = (each, column) => {
 const drawHead = () => {
   const sortable = (label, column) => el("th", { scope: "col", class: column == null ? "name" : null, "aria-sort": column === grid.sort && column != null ? "descending" : null },
     el("button", { type: "button", title: column == null ? "Sort by name" : "Sort by this target", onclick: () => { grid.sort = column; draw(); } }, ...label));
-  const heads = TARGETS.map((target, column) => sortable([`${target.browser}${target.stand_in ? "*" : ""} `, el("small", {}, target.backend)], column));
+  const heads = COLUMNS.map((column) => {
+    const { browser, backend, stand_in } = TARGETS[column];
+    return sortable([`${browser}${stand_in ? "*" : ""} `, el("small", {}, backend)], column);
+  });
   head.replaceChildren(el("tr", {}, sortable(["case"], null), ...heads));
 };
 
@@ -111,9 +114,10 @@ const draw = () => {
 };
 
 const drawLegend = () => {
-  const given = new Set(CASES.flatMap((each) => each.results.map((result, column) => verdictOf(result, TARGETS[column]))));
+  const given = new Set(CASES.flatMap((each) => COLUMNS.map((column) => verdictOf(each.results[column], TARGETS[column]))));
   const entries = VERDICTS.filter((verdict) => given.has(verdict)).map((verdict) => [`cell v-${verdict}`, SYMBOLS[verdict], verdict, ABOUT[verdict]]);
   if (CASES.some((each) => each.results.some((result) => result && result.cpu))) entries.push(["cell v-pass cpu", "", "partly on the CPU", "some of the model did not run on the target's backend"]);
   if (given.has(null)) entries.push(["cell none", "–", "no result", "not measured"]);
   document.getElementById("legend").append(...entries.map(([classes, symbol, name, about]) => el("li", { title: about }, el("span", { class: classes, "aria-hidden": "true" }, symbol), name)));
+  if (LEFT_OUT.length) document.getElementById("legend").append(el("li", {}, `not shown, for they do not work here: ${LEFT_OUT.map(slot).join(", ")}`));
 };

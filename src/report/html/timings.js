@@ -11,13 +11,19 @@ const logAxis = (low, high, from, to) => {
   const decades = Array.from({ length: last - first + 1 }, (_, step) => 10 ** (first + step));
   return { at, decades };
 };
-const axisMarks = (axis, top, bottom) => axis.decades.flatMap((value) => {
-  const x = axis.at(value);
+const axisMarks = (axis, top, bottom) => {
+  // Where decades stand closer than their labels are wide, only some are labelled.
+  const every = Math.ceil(50 / (axis.at(axis.decades[1]) - axis.at(axis.decades[0])));
+  return axis.decades.flatMap((value, index) => axisMark(axis.at(value), value, index % every === 0, top, bottom));
+};
+const axisMark = (x, value, labelled, top, bottom) => {
+  const rule = svg("line", { class: "rule", x1: x, x2: x, y1: top, y2: bottom });
+  if (!labelled) return [rule];
   return [
-    svg("line", { class: "rule", x1: x, x2: x, y1: top, y2: bottom }),
+    rule,
     svg("text", { class: "axis", x, y: bottom + 16, "text-anchor": "middle" }, value >= 1 ? value.toLocaleString("en") : String(Number(value.toPrecision(1)))),
   ];
-});
+};
 const chart = (width, height, label, ...marks) =>
   svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, height, preserveAspectRatio: "xMinYMid", role: "img", "aria-label": label }, ...marks);
 
