@@ -19,9 +19,6 @@ pub use print::print;
 pub use resolve::{Resolved, Source, load, resolve};
 pub use settings::{Colour, Gpu, LogFormat, Settings, WebnnDevice};
 pub use targets::{TargetPattern, parse_targets};
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 mod tests;
->>>>>>> history

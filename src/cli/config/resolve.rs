@@ -1,15 +1,6 @@
 //! Which of a setting's sources wins.
 
-<<<<<<< HEAD
-use super::{
-    ConfigError, Settings, SettingsArgs,
-    kind::Raw,
-    settings::Colour,
-    table::{Entry, env_name},
-};
-=======
 use super::{ConfigError, Settings, SettingsArgs, kind::Raw, settings::Colour, table::Entry};
->>>>>>> history
 use std::{
     env, fmt, fs, io,
     ops::Deref,
