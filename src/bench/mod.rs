@@ -1,0 +1,87 @@
+//! How fast models run on targets, measured until it is known well enough: [`run`] samples a fleet and tells what it saw.
+
+mod sampling;
+mod statistics;
+
+pub use sampling::{BenchModel, BenchOptions};
+
+use crate::{
+    fleet::Fleet,
+    report::{BenchFailure, BenchReport, BenchSeries, Comparison},
+    types::Target,
+};
+use sampling::Sampler;
+use std::time::Instant;
+
+/// The share of differences that may be called real though they are not.
+const SIGNIFICANCE: f64 = 0.05;
+
+/// Measures every model on every target, in round-robin so that what drifts with time falls on all alike, and fills
+/// the report's series, comparisons and failures. `on_round` hears after each round how many series still run.
+pub async fn run(
+    fleet: &Fleet,
+    targets: &[Target],
+    models: &[BenchModel],
+    options: &BenchOptions,
+    report: &mut BenchReport,
+    mut on_round: impl FnMut(usize),
+) {
+    let mut samplers: Vec<Sampler<'_>> =
+        models.iter().flat_map(|model| targets.iter().map(move |target| Sampler::new(model, *target))).collect();
+    for sampler in &mut samplers {
+        sampler.warm_up(options).await;
+    }
+    let started = Instant::now();
+    loop {
+        let mut running = 0;
+        for sampler in &mut samplers {
+            if sampler.wants_more(options, started.elapsed()) {
+                sampler.round(options).await;
+                running += 1;
+            }
+        }
+        on_round(running);
+        if running == 0 {
+            break;
+        }
+    }
+    let closed = fleet.targets().await.is_err();
+    for sampler in samplers {
+        match sampler.finish(options) {
+            Ok(series) => report.series.push(series),
+            Err(error) if !closed => report.failures.push(error),
+            Err(_) => {}
+        }
+    }
+    report.comparisons = compare(&report.series);
+}
+
+/// Every two targets that ran the same model, compared by the Mann–Whitney U test, corrected by Holm's method for how
+/// many comparisons there are.
+fn compare(series: &[BenchSeries]) -> Vec<Comparison> {
+    let mut comparisons = Vec::new();
+    for (i, a) in series.iter().enumerate() {
+        for b in series[i + 1..].iter().filter(|b| b.model == a.model) {
+            let p_value = statistics::mann_whitney(&a.samples_ms, &b.samples_ms);
+            let ratio = a.median_ms / b.median_ms;
+            comparisons.push(Comparison {
+                model: a.model.clone(),
+                a: a.target,
+                b: b.target,
+                ratio,
+                p_value,
+                p_adjusted: p_value,
+                significant: false,
+            });
+        }
+    }
+    let adjusted = statistics::holm(&comparisons.iter().map(|comparison| comparison.p_value).collect::<Vec<_>>());
+    for (comparison, p_adjusted) in comparisons.iter_mut().zip(adjusted) {
+        comparison.p_adjusted = p_adjusted;
+        comparison.significant = p_adjusted < SIGNIFICANCE;
+    }
+    comparisons
+}
+
+/// A model that could not be measured.
+type Failed = BenchFailure;

@@ -1,0 +1,181 @@
+//! One model on one target: warm-up, samples, and when they are enough.
+
+use super::{Failed, statistics};
+use crate::{
+    fleet::{JobError, Model},
+    report::BenchSeries,
+    types::{Target, Tensor},
+};
+use futures::future::join_all;
+use std::time::{Duration, Instant};
+
+/// A model with the inputs it is measured with.
+#[derive(Clone)]
+pub struct BenchModel {
+    /// The model.
+    pub model: Model,
+    /// Its inputs, the same for every run.
+    pub inputs: Vec<(String, Tensor<'static>)>,
+}
+
+/// How long and how hard to measure.
+#[derive(Clone, Debug)]
+pub struct BenchOptions {
+    /// Runs before those that count: caches, shaders and just-in-time code settle in them.
+    pub warmup: usize,
+    /// Runs under way at once.
+    pub concurrency: usize,
+    /// Enough, when the 95% confidence interval of the median is this close to it on both sides: 0.02 is 2%.
+    pub precision: f64,
+    /// Fewest runs that count.
+    pub min_samples: usize,
+    /// Most runs that count.
+    pub max_samples: usize,
+    /// The longest all series together may take.
+    pub time_limit: Duration,
+    /// How long one run may take.
+    pub run_timeout: Duration,
+}
+
+impl Default for BenchOptions {
+    fn default() -> Self {
+        Self {
+            warmup: 5,
+            concurrency: 1,
+            precision: 0.02,
+            min_samples: 20,
+            max_samples: 5_000,
+            time_limit: Duration::from_secs(60),
+            run_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The measurement of one model on one target.
+pub(super) struct Sampler<'a> {
+    model: &'a BenchModel,
+    target: Target,
+    load_ms: Option<f64>,
+    cpu_fallback: Option<bool>,
+    samples_ms: Vec<f64>,
+    warmed: usize,
+    /// Time in which `concurrency` runs were under way.
+    busy: Duration,
+    stopped_by: Option<&'static str>,
+    failure: Option<JobError>,
+}
+
+impl<'a> Sampler<'a> {
+    pub const fn new(model: &'a BenchModel, target: Target) -> Self {
+        Self {
+            model,
+            target,
+            load_ms: None,
+            cpu_fallback: None,
+            samples_ms: Vec::new(),
+            warmed: 0,
+            busy: Duration::ZERO,
+            stopped_by: None,
+            failure: None,
+        }
+    }
+
+    /// The runs that do not count; the first of them loads the model.
+    pub async fn warm_up(&mut self, options: &BenchOptions) {
+        for _ in 0..options.warmup.max(1) {
+            self.runs(1, options).await;
+            self.warmed += self.samples_ms.len();
+            self.samples_ms.clear();
+        }
+        self.busy = Duration::ZERO;
+    }
+
+    pub fn wants_more(&mut self, options: &BenchOptions, elapsed: Duration) -> bool {
+        if self.failure.is_some() || self.stopped_by.is_some() {
+            return false;
+        }
+        let taken = self.samples_ms.len();
+        self.stopped_by = if taken >= options.min_samples && self.is_precise(options.precision) {
+            Some("precision")
+        } else if taken >= options.max_samples {
+            Some("sample-limit")
+        } else if elapsed >= options.time_limit {
+            Some("time-limit")
+        } else {
+            None
+        };
+        self.stopped_by.is_none()
+    }
+
+    fn is_precise(&self, precision: f64) -> bool {
+        let sorted = statistics::sorted(&self.samples_ms);
+        let median = statistics::quantile(&sorted, 0.5);
+        statistics::median_interval(&sorted)
+            .is_some_and(|[low, high]| (median - low).max(high - median) <= precision * median)
+    }
+
+    pub async fn round(&mut self, options: &BenchOptions) {
+        // Several at a time, so that at a concurrency above 1 the tab is kept as full as asked.
+        self.runs(options.concurrency * if options.concurrency > 1 { 4 } else { 1 }, options).await;
+    }
+
+    async fn runs(&mut self, count: usize, options: &BenchOptions) {
+        if self.failure.is_some() {
+            return;
+        }
+        let started = Instant::now();
+        let lane = async |runs: usize| {
+            let mut results = Vec::with_capacity(runs);
+            for _ in 0..runs {
+                let job = self.model.model.options().pin(self.target).deadline(options.run_timeout).attempts(1);
+                results.push(self.model.model.run_with(self.model.inputs.clone(), job).await);
+            }
+            results
+        };
+        let lanes = count.min(options.concurrency);
+        let results = join_all((0..lanes).map(|_| lane(count / lanes))).await;
+        self.busy += started.elapsed();
+        for result in results.into_iter().flatten() {
+            match result {
+                Ok(output) => {
+                    let timings = output.timings;
+                    self.samples_ms.push(timings.run_ms + timings.readback_ms.unwrap_or(0.0));
+                    if let (Some(download), Some(create)) = (timings.download_ms, timings.create_ms) {
+                        self.load_ms = Some(download + create);
+                        self.cpu_fallback = output.provenance.cpu_fallback;
+                    }
+                }
+                Err(error) => self.failure = Some(error),
+            }
+        }
+    }
+
+    pub fn finish(self, options: &BenchOptions) -> Result<BenchSeries, Failed> {
+        let name = self.model.model.name().to_owned();
+        if let Some(error) = self.failure {
+            let category = error.failure.category();
+            return Err(Failed { model: name, target: self.target, category, message: error.failure.message });
+        }
+        let sorted = statistics::sorted(&self.samples_ms);
+        let count = sorted.len();
+        Ok(BenchSeries {
+            model: name,
+            family: Some(self.model.model.family()),
+            target: self.target,
+            concurrency: options.concurrency,
+            samples: count,
+            warmup: self.warmed,
+            load_ms: self.load_ms,
+            median_ms: statistics::quantile(&sorted, 0.5),
+            median_ci: statistics::median_interval(&sorted),
+            // A percentile that fewer than one sample lies beyond is only the maximum by another name.
+            p95_ms: (count >= 20).then(|| statistics::quantile(&sorted, 0.95)),
+            p99_ms: (count >= 100).then(|| statistics::quantile(&sorted, 0.99)),
+            mean_ms: (count > 0).then(|| sorted.iter().sum::<f64>() / count as f64),
+            throughput_per_s: (count > 0).then(|| count as f64 / self.busy.as_secs_f64()),
+            cpu_fallback: self.cpu_fallback,
+            stopped_by: self.stopped_by.unwrap_or("interrupted").to_owned(),
+            samples_ms: self.samples_ms,
+        })
+    }
+}

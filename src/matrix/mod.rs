@@ -1,0 +1,52 @@
+//! Every case on every target: [`run`] drives a fleet through suites and tells each result as it comes.
+
+mod case;
+mod selection;
+mod verdict;
+
+pub use case::MatrixOptions;
+pub use selection::{Selection, Shard, ShardError};
+
+use crate::{
+    fleet::Fleet,
+    onnx::Case,
+    report::CaseResult,
+    types::{Target, TargetInfo},
+};
+use case::{CaseRun, Prepared};
+use futures::{StreamExt, stream};
+use std::sync::Arc;
+
+/// Runs every case on every target of the fleet and hands each result to `on_result` when it is there. Targets go their
+/// own pace, so that a slow or dying one holds up no other. Ends early when the fleet is closed; the results so far
+/// have been handed over then.
+pub async fn run(
+    fleet: &Fleet,
+    targets: &[Arc<TargetInfo>],
+    cases: &[Case],
+    options: &MatrixOptions,
+    mut on_result: impl FnMut(CaseResult),
+) {
+    let prepared: Vec<Prepared> = cases.iter().cloned().map(Prepared::new).collect();
+    let lanes = targets.iter().map(|info| lane(fleet, info, &prepared, options));
+    let mut results = stream::select_all(lanes.map(StreamExt::boxed_local));
+    while let Some(result) = results.next().await {
+        match result {
+            Some(result) => on_result(result),
+            None => return,
+        }
+    }
+}
+
+/// The cases of one target, several in hand at once.
+fn lane<'a>(
+    fleet: &'a Fleet,
+    info: &'a TargetInfo,
+    cases: &'a [Prepared],
+    options: &'a MatrixOptions,
+) -> impl stream::Stream<Item = Option<CaseResult>> + 'a {
+    let target: Target = info.target;
+    stream::iter(cases)
+        .map(move |prepared| CaseRun { fleet, target, unavailable: info.reason.as_deref(), prepared, options }.run())
+        .buffer_unordered(if info.available { options.in_hand } else { 1 })
+}
