@@ -129,11 +129,18 @@ fn what_is_recorded_is_read_back() {
     assert!(runs[0].ended.unwrap() >= runs[0].info.started);
 
     insta::assert_snapshot!(
-        query(&path, "SELECT * EXCLUDE (run_id, at) FROM performance_results ORDER BY job"),
-        @r#""#
+        query(&path, "SELECT * EXCLUDE (run_id, happened_at) FROM performance_results ORDER BY job"),
+        @r#"
+        1,1,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,true,0.25,-,-,1.5,-,0.5,2.25,-,false,-,-,-,-
+        2,2,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,false,-,-,-,-,-,-,-,12.5,-,session,device-lost,critical,the device's "gone"; 💥
+    "#
     );
-    insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @r#""#);
-    insta::assert_snapshot!(query(&path, "SELECT * EXCLUDE (run_id, at) FROM browser_events ORDER BY at"), @r#""#);
+    insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @"1,0,chrome/webgpu,chrome,webgpu,true,-,Chrome,156.0.1,true,cdp 1.3,false,google,swiftshader,-,-,false,-,onnxruntime-web,1.30.0,1");
+    insta::assert_snapshot!(query(&path, "SELECT * EXCLUDE (run_id, happened_at) FROM browser_events ORDER BY happened_at"), @"
+    started,chrome,1,-,-,Chrome,156.0.1,-,-,-,-
+    tab-ready,chrome,1,1,chrome/webgpu,-,-,-,-,-,-
+    ended,chrome,1,-,-,-,-,connection,browser-exited,critical,signal 11
+    ");
 }
 
 #[test]
