@@ -269,3 +269,24 @@ fn a_file_has_one_writer_or_several_readers() {
     assert!(matches!(Recorder::open(&path, RunInfo::detect("run")).map(drop).unwrap_err(), HistoryError::InUse { .. }));
     assert_eq!(one.runs().unwrap(), two.runs().unwrap());
 }
+
+#[test]
+fn the_documentation_names_every_column_and_its_queries_work() {
+    let documentation = include_str!("../../docs/HISTORY.md");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
+    recorder.record(&ready(1, info(false)));
+    recorder.record(&succeeded(1, 1, &model()));
+    recorder.record(&failed(2));
+    recorder.close().unwrap();
+
+    for column in query(&path, "SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal").lines() {
+        assert!(documentation.contains(&format!("`{column}`")), "docs/HISTORY.md does not name {column}");
+    }
+    let queries: Vec<_> = documentation.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(queries.len(), 5);
+    let answers: Vec<_> = queries.iter().map(|sql| query(&path, sql)).collect();
+    assert_eq!(answers[1], "Chrome,156.0.1,-,false,1.5", "the median run on each adapter");
+    assert_eq!(answers[2], "chrome/webgpu,session,device-lost,1,the device's \"gone\"; \u{1F4A5}");
+}

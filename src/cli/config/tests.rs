@@ -5,7 +5,7 @@ use super::{
     print, resolve,
 };
 use crate::types::{Backend, Browser, Target};
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -52,6 +52,21 @@ fn flags_work_after_the_command_too() {
     assert!(*from(&["--headless"], &[], None).unwrap().headless);
     assert!(args(&["--tabs", "1", "--tabs", "2"]).is_err(), "one value for a single setting");
     assert_eq!(args(&["--config", "other.toml"]).unwrap().config.as_deref(), Some(Path::new("other.toml")));
+}
+
+#[test]
+fn the_flags_can_be_flattened() {
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[arg(long)]
+        other: bool,
+    }
+    Program::command().debug_assert();
+    let program = Program::try_parse_from(["tabfleet", "--other", "--tabs=3"]).unwrap();
+    assert!(program.other);
+    assert_eq!(*resolve(&program.settings, |_| None, None).unwrap().tabs, 3);
 }
 
 #[test]
