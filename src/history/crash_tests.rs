@@ -61,7 +61,7 @@ fn a_killed_recorder_loses_less_than_a_second() {
         let (rows, first, last, at): (u64, u64, u64, i64) = history
             .connection()
             .query_row(
-                "SELECT count(*)::UBIGINT, min(job), max(job), max(epoch_us(at)) FROM performance_results WHERE run_id = ?",
+                "SELECT count(*)::UBIGINT, min(job), max(job), max(epoch_us(happened_at)) FROM performance_results WHERE run_id = ?",
                 [run],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )
@@ -96,15 +96,21 @@ fn records_onto_a_full_disk() {
     let recorder = Recorder::open(&file, RunInfo::detect("full disk")).unwrap();
     let model = model();
     // Paced by the writer's own progress: events beyond what the channel holds are lost for another reason.
-    for job in 0..400_000 {
+    for job in 0..150_000 {
         recorder.record(&succeeded(job, 1, &model));
         if job % 100 == 0 {
             thread::sleep(Duration::from_micros(500));
         }
     }
-    let error = recorder.close().unwrap_err();
-    println!("\nclosed: {error}");
-    assert!(matches!(error, HistoryError::DiskFull { .. }), "{error:?}");
+    // The run's end may fit again once the batch that did not is taken back.
+    let failure = match recorder.close() {
+        Ok(recorded) => {
+            assert!(recorded.lost > 0, "{recorded:?}");
+            recorded.failure
+        }
+        Err(error) => Some(error),
+    };
+    assert!(matches!(failure, Some(HistoryError::DiskFull { .. })), "{failure:?}");
     let runs = History::open(&file).unwrap().runs().unwrap();
     println!("\nkept: {}", runs[0].attempts > 0);
 }

@@ -80,8 +80,11 @@ fn why_not(path: &Path, access: Access, source: duckdb::Error) -> HistoryError {
         if let Some(free_bytes) = free_bytes(&path).filter(|free| *free < NO_ROOM) {
             return HistoryError::DiskFull { path, free_bytes, source };
         }
-        if let Err(source) = OpenOptions::new().append(true).create(true).open(&path) {
-            return HistoryError::File { path, source };
+        let made = !path.exists();
+        match OpenOptions::new().append(true).create(true).open(&path) {
+            Ok(_) if made => drop(fs::remove_file(&path)),
+            Ok(_) => {}
+            Err(source) => return HistoryError::File { path, source },
         }
     }
     HistoryError::Damaged { path, source }
@@ -188,9 +191,13 @@ fn look_into(path: &Path, access: Access) -> Result<(), HistoryError> {
         .take(12)
         .read_to_end(&mut head)
         .map_err(|source| HistoryError::File { path: path.clone(), source })?;
-    if head.is_empty() || head.get(8..12) == Some(b"DUCK") {
-        Ok(())
-    } else {
-        Err(HistoryError::Foreign { path, what: "no DuckDB database" })
+    match head.get(8..12) {
+        Some(b"DUCK") => Ok(()),
+        // Of a crash while it was being made, or of `mktemp`: nothing is lost, and DuckDB would refuse it.
+        None if head.is_empty() && access == Access::Write => {
+            fs::remove_file(&path).map_err(|source| HistoryError::File { path, source })
+        }
+        None if head.is_empty() => Err(HistoryError::Foreign { path, what: "an empty file" }),
+        _ => Err(HistoryError::Foreign { path, what: "no DuckDB database" }),
     }
 }

@@ -38,12 +38,14 @@ pub struct Recorder {
 }
 
 /// What a recorder has written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Recorded {
     /// Rows in the file from this run.
     pub rows: u64,
     /// Rows that did not get there: events came faster than the disk took them, or it refused them.
     pub lost: u64,
+    /// The first thing that kept rows from being written, where it was the disk's refusal.
+    pub failure: Option<HistoryError>,
 }
 
 impl Recorder {
@@ -62,6 +64,7 @@ impl Recorder {
             database: Some(database),
             rows: Rows::new(run_id),
             written: 0,
+            failure: None,
             lost: Arc::clone(&lost),
         };
         let thread = thread::Builder::new().name("history".to_owned()).spawn(move || writer.run(&receiver));
@@ -137,6 +140,7 @@ struct Writer {
     database: Option<Database>,
     rows: Rows,
     written: u64,
+    failure: Option<HistoryError>,
     lost: Arc<AtomicU64>,
 }
 
@@ -150,6 +154,7 @@ impl Writer {
                 Ok(()) if !healthy => tracing::warn!("the history is being written again; results are missing from it"),
                 Err(error) if healthy => {
                     tracing::error!(error = &error as &dyn Error, "results are missing from the history");
+                    self.failure.get_or_insert(error);
                 }
                 _ => {}
             }
@@ -181,13 +186,11 @@ impl Writer {
         });
         match written {
             Ok(()) => self.written += self.rows.written(),
-            Err(_) => self.lose(),
+            Err(_) => {
+                self.lost.fetch_add(self.rows.given_up(), Ordering::Relaxed);
+            }
         }
         written
-    }
-
-    fn lose(&mut self) {
-        self.lost.fetch_add(self.rows.given_up(), Ordering::Relaxed);
     }
 
     /// Works on the open file; a failure closes it, because DuckDB refuses everything after a failed write.
@@ -218,6 +221,6 @@ impl Writer {
         if lost > 0 {
             tracing::warn!(rows = written, lost, "the history of this run is not complete");
         }
-        Ok(Recorded { rows: written, lost })
+        Ok(Recorded { rows: written, lost, failure: self.failure })
     }
 }

@@ -37,10 +37,6 @@ impl Rows {
         self.targets.len() + self.results.len() + self.browser_events.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Appends every row to its table; they stay here until [`Rows::written`] or [`Rows::given_up`].
     pub fn append(&self, connection: &Connection) -> duckdb::Result<()> {
         append(connection, &self.targets)?;
@@ -65,13 +61,13 @@ impl Rows {
 
     /// Adds the row of one event.
     pub fn add(&mut self, Event { at, kind }: Event) {
-        let (run_id, at) = (self.run_id, at.into());
-        let of_browser = |event| BrowserEventRow { run_id, at, event, ..Default::default() };
+        let (run_id, happened_at) = (self.run_id, at.into());
+        let of_browser = |event| BrowserEventRow { run_id, happened_at, event, ..Default::default() };
         let row = match kind {
             EventKind::AttemptSucceeded { job, attempt, tab, target, model, timings, cpu_fallback } => {
                 self.results.push(ResultRow {
                     run_id,
-                    at,
+                    happened_at,
                     job: job.0,
                     attempt,
                     tab: tab.0,
@@ -96,7 +92,7 @@ impl Rows {
             EventKind::AttemptFailed { job, attempt, tab, target, model, failure, severity, elapsed_ms } => {
                 self.results.push(ResultRow {
                     run_id,
-                    at,
+                    happened_at,
                     job: job.0,
                     attempt,
                     tab: tab.0,

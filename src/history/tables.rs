@@ -60,7 +60,7 @@ table!(
     /// One attempt.
     ResultRow in "performance_results" {
         run_id: i64,
-        at: Utc,
+        happened_at: Utc,
         job: u64,
         attempt: u32,
         tab: u64,
@@ -90,7 +90,7 @@ table!(
     /// One thing that happened to a browser or a tab.
     BrowserEventRow in "browser_events" {
         run_id: i64,
-        at: Utc,
+        happened_at: Utc,
         event: &'static str,
         browser: Option<&'static str>,
         browser_id: Option<u64>,

@@ -129,11 +129,18 @@ fn what_is_recorded_is_read_back() {
     assert!(runs[0].ended.unwrap() >= runs[0].info.started);
 
     insta::assert_snapshot!(
-        query(&path, "SELECT * EXCLUDE (run_id, at) FROM performance_results ORDER BY job"),
-        @r#""#
+        query(&path, "SELECT * EXCLUDE (run_id, happened_at) FROM performance_results ORDER BY job"),
+        @r#"
+        1,1,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,true,0.25,-,-,1.5,-,0.5,2.25,-,false,-,-,-,-
+        2,2,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,false,-,-,-,-,-,-,-,12.5,-,session,device-lost,critical,the device's "gone"; 💥
+    "#
     );
-    insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @r#""#);
-    insta::assert_snapshot!(query(&path, "SELECT * EXCLUDE (run_id, at) FROM browser_events ORDER BY at"), @r#""#);
+    insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @"1,0,chrome/webgpu,chrome,webgpu,true,-,Chrome,156.0.1,true,cdp 1.3,false,google,swiftshader,-,-,false,-,onnxruntime-web,1.30.0,1");
+    insta::assert_snapshot!(query(&path, "SELECT * EXCLUDE (run_id, happened_at) FROM browser_events ORDER BY happened_at"), @"
+    started,chrome,1,-,-,Chrome,156.0.1,-,-,-,-
+    tab-ready,chrome,1,1,chrome/webgpu,-,-,-,-,-,-
+    ended,chrome,1,-,-,-,-,connection,browser-exited,critical,signal 11
+    ");
 }
 
 #[test]
@@ -261,4 +268,25 @@ fn a_file_has_one_writer_or_several_readers() {
     let (one, two) = (History::open(&path).unwrap(), History::open(&path).unwrap());
     assert!(matches!(Recorder::open(&path, RunInfo::detect("run")).map(drop).unwrap_err(), HistoryError::InUse { .. }));
     assert_eq!(one.runs().unwrap(), two.runs().unwrap());
+}
+
+#[test]
+fn the_documentation_names_every_column_and_its_queries_work() {
+    let documentation = include_str!("../../docs/HISTORY.md");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
+    recorder.record(&ready(1, info(false)));
+    recorder.record(&succeeded(1, 1, &model()));
+    recorder.record(&failed(2));
+    recorder.close().unwrap();
+
+    for column in query(&path, "SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal").lines() {
+        assert!(documentation.contains(&format!("`{column}`")), "docs/HISTORY.md does not name {column}");
+    }
+    let queries: Vec<_> = documentation.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(queries.len(), 5);
+    let answers: Vec<_> = queries.iter().map(|sql| query(&path, sql)).collect();
+    assert_eq!(answers[1], "Chrome,156.0.1,-,false,1.5", "the median run on each adapter");
+    assert_eq!(answers[2], "chrome/webgpu,session,device-lost,1,the device's \"gone\"; \u{1F4A5}");
 }

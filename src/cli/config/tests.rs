@@ -5,7 +5,7 @@ use super::{
     print, resolve,
 };
 use crate::types::{Backend, Browser, Target};
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -52,6 +52,21 @@ fn flags_work_after_the_command_too() {
     assert!(*from(&["--headless"], &[], None).unwrap().headless);
     assert!(args(&["--tabs", "1", "--tabs", "2"]).is_err(), "one value for a single setting");
     assert_eq!(args(&["--config", "other.toml"]).unwrap().config.as_deref(), Some(Path::new("other.toml")));
+}
+
+#[test]
+fn the_flags_can_be_flattened() {
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[arg(long)]
+        other: bool,
+    }
+    Program::command().debug_assert();
+    let program = Program::try_parse_from(["tabfleet", "--other", "--tabs=3"]).unwrap();
+    assert!(program.other);
+    assert_eq!(*resolve(&program.settings, |_| None, None).unwrap().tabs, 3);
 }
 
 #[test]
@@ -139,10 +154,31 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
             of("in-flight-bytes", "1KiB"), of("in-flight-bytes", "99999999999999GiB"), of("targets", "chrome/cuda"),
             of("targets", ""), of("binary", "opera=/x"), of("webdriver", "firefox=ftp://x"), of("history", ""),
             refused(&[], &[("TABFLEET_TABS", "100")], None),
-            refused(&[], &[], Some("tabs = [1]")).replace(|c: char| c == '\\', "/").split(" (").next().unwrap_or_default().to_owned(),
         ]
         .join("\n"),
-        @""
+        @r"
+        `tabs` (flag) cannot be `0`: it takes a number from 1 to 64
+        `tabs` (flag) cannot be `65`: it takes a number from 1 to 64
+        `tabs` (flag) cannot be `many`: it takes a number from 1 to 64
+        `tabs` (flag) cannot be `-1`: it takes a number from 1 to 64
+        `case-timeout` (flag) cannot be `30`: it takes a duration with its unit, from 10ms to 24h
+        `case-timeout` (flag) cannot be `9ms`: it takes a duration with its unit, from 10ms to 24h
+        `case-timeout` (flag) cannot be `25h`: it takes a duration with its unit, from 10ms to 24h
+        `retries` (flag) cannot be `11`: it takes a number from 0 to 10
+        `rtol` (flag) cannot be `NaN`: it takes a number from 0 to 1
+        `rtol` (flag) cannot be `-0.1`: it takes a number from 0 to 1
+        `gpu` (flag) cannot be `fast`: it takes auto, hardware or software
+        `headless` (flag) cannot be `maybe`: it takes true or false
+        `port` (flag) cannot be `65536`: it takes a number from 0 to 65535
+        `in-flight-bytes` (flag) cannot be `1KiB`: it takes a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        `in-flight-bytes` (flag) cannot be `99999999999999GiB`: it takes a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        `targets` (flag) cannot be `chrome/cuda`: it takes targets such as chrome/webgpu, browsers such as firefox, or all
+        `targets` (flag) cannot be ``: it takes targets such as chrome/webgpu, browsers such as firefox, or all
+        `binary` (flag) cannot be `opera=/x`: it takes BROWSER=PATH for each of chrome, edge, firefox, webkit
+        `webdriver` (flag) cannot be `firefox=ftp://x`: it takes BROWSER=URL (http or https) for each of chrome, edge, firefox, webkit
+        `history` (flag) cannot be ``: it takes a path, or none
+        `tabs` (TABFLEET_TABS) cannot be `100`: it takes a number from 1 to 64
+        "
     );
 }
 
@@ -159,7 +195,35 @@ fn no_color_is_obeyed_unless_colour_is_asked_for() {
 fn the_table_of_settings() {
     let env = [("TABFLEET_BINARY", "chrome=/opt/chrome"), ("NO_COLOR", "1")];
     let settings = from(&["--targets", "chrome,edge/webnn", "--case-timeout", "2m"], &env, None).unwrap();
-    insta::assert_snapshot!(print(&settings), @"");
+    insta::assert_snapshot!(print(&settings), @r"
+        setting            value               from             takes
+        targets            chrome,edge/webnn   flag             targets such as chrome/webgpu, browsers such as firefox, or all
+        tabs               2                   default          a number from 1 to 64
+        in-flight-per-tab  8                   default          a number from 1 to 1024
+        in-flight-bytes    64MiB               default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        queue-limit        10000               default          a number from 1 to 10000000
+        job-deadline       1m                  default          a duration with its unit, from 10ms to 24h
+        case-timeout       2m                  flag             a duration with its unit, from 10ms to 24h
+        retries            1                   default          a number from 0 to 10
+        launch-timeout     30s                 default          a duration with its unit, from 1s to 10m
+        rtol               0.001               default          a number from 0 to 1
+        atol               0.00001             default          a number from 0 to 1
+        float16-tolerance  0.01                default          a number from 0 to 1
+        webnn-device       cpu                 default          cpu, gpu or npu
+        gpu                auto                default          auto, hardware or software
+        threads            0                   default          a number from 0 to 256
+        headless           true                default          true or false
+        port               0                   default          a number from 0 to 65535
+        seed               0                   default          a number from 0 to 18446744073709551615
+        history            none                default          a path, or none
+        runtime            none                default          a path, or none
+        browsers-file      none                default          a path, or none
+        binary             chrome=/opt/chrome  TABFLEET_BINARY  BROWSER=PATH for each of chrome, edge, firefox, webkit
+        browser-arg        none                default          BROWSER=ARGUMENT, any number for each of chrome, edge, firefox, webkit
+        webdriver          none                default          BROWSER=URL (http or https) for each of chrome, edge, firefox, webkit
+        log-format         text                default          text or json
+        colour             never               NO_COLOR         auto, always or never
+    ");
 }
 
 #[test]

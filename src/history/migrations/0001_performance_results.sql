@@ -47,7 +47,7 @@ CREATE TABLE targets (
 
 CREATE TABLE performance_results (
     run_id       BIGINT NOT NULL,
-    at           TIMESTAMP NOT NULL,
+    happened_at  TIMESTAMP NOT NULL,
     job          UBIGINT NOT NULL,
     attempt      UINTEGER NOT NULL,
     tab          UBIGINT NOT NULL,
