@@ -5,7 +5,7 @@ use super::{
     guard::Guard,
     identity::is_stand_in,
     launch::{Launch, Signals},
-    process::{Process, Program},
+    process::{LastWords, Process, Program},
 };
 use crate::types::{Browser, BrowserId, Identity, TabId};
 use async_trait::async_trait;
@@ -102,8 +102,8 @@ pub(super) async fn launch(
     let mut profile = std::ffi::OsString::from("--user-data-dir=");
     profile.push(guard.folder().join("profile"));
     args.push(profile);
-    let program = Program { binary, args, env: launch.recipe.env.clone(), without_env: &[] };
-    let mut process = Process::start(program, &guard).await?;
+    let program = Program { binary, args, env: launch.recipe.env.clone() };
+    let mut process = Process::start(program, &guard, LastWords::default()).await?;
     let after = launch.options.launch_timeout;
     match tokio::time::timeout(after, connect(&launch, &mut process)).await {
         Ok(connected) => {
@@ -121,7 +121,7 @@ pub(super) async fn launch(
                 _tasks: tasks,
             }))
         }
-        Err(_) => Err(BrowserError::NeverConnected { browser, after, last_words: process.last_words() }),
+        Err(_) => Err(BrowserError::NeverConnected { browser, after, last_words: process.last_words().text() }),
     }
 }
 
@@ -139,20 +139,29 @@ async fn connect(launch: &Launch, process: &mut Process) -> Result<Connected, Br
     let refused = |process: &Process, error: CdpError| BrowserError::Refused {
         browser,
         message: error.to_string(),
-        last_words: process.last_words(),
+        last_words: process.last_words().text(),
     };
     let (driver, mut handler) =
         chromiumoxide::Browser::connect_with_config(url, config).await.map_err(|e| refused(process, e))?;
     let closing = Arc::new(AtomicBool::new(false));
     let tabs = Tabs::default();
     let mut tasks = JoinSet::new();
-    let connection_end = async move {
+    // In a task of its own, so that a panic in it is an end like every other.
+    let mut driving = JoinSet::new();
+    driving.spawn(async move {
         while let Some(step) = handler.next().await {
             if let Err(error) = step {
                 return error.to_string();
             }
         }
         "the DevTools connection was closed".to_owned()
+    });
+    let connection_end = async move {
+        match driving.join_next().await {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => error.to_string(),
+            None => String::new(),
+        }
     };
     tasks.spawn(watch_end(process.watch_end(), connection_end, launch.signals.clone(), closing.clone()));
     let crashed = driver.event_listener::<EventTargetCrashed>().await.map_err(|e| refused(process, e))?;
@@ -177,7 +186,7 @@ fn identity(browser: Browser, product: &str, protocol: &str, headless: bool) -> 
     }
 }
 
-/// Signals the end of the process, or of the connection to one that still runs. Drives the connection meanwhile.
+/// Signals the end of the process, or of the connection to one that still runs.
 async fn watch_end(
     process_end: impl Future<Output = super::process::End>,
     connection_end: impl Future<Output = String>,
@@ -236,6 +245,19 @@ fn same_page(a: &str, b: &str) -> bool {
 }
 
 impl Chromium {
+    /// A command that a tab's renderer answers: when it does not, the tab hangs, not the browser.
+    async fn page_command<T>(
+        &self,
+        command: &'static str,
+        tab: TabId,
+        answer: impl Future<Output = Result<T, CdpError>>,
+    ) -> Result<T, BrowserError> {
+        self.command(command, tab, answer).await.map_err(|error| match error {
+            BrowserError::Hung { .. } => BrowserError::Tab { tab, message: error.to_string() },
+            error => error,
+        })
+    }
+
     /// Bounds a command by the time-out and by the browser's life: chromiumoxide does not answer what was asked of a
     /// browser whose socket has closed.
     async fn command<T>(
@@ -245,11 +267,12 @@ impl Chromium {
         answer: impl Future<Output = Result<T, CdpError>>,
     ) -> Result<T, BrowserError> {
         let browser = self.identity.browser;
-        let hung = || BrowserError::Hung { browser, command, after: self.command_timeout };
         tokio::select! {
             answer = tokio::time::timeout(self.command_timeout, answer) => match answer {
                 Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(CdpError::Timeout)) | Err(_) => Err(hung()),
+                Ok(Err(CdpError::Timeout)) | Err(_) => {
+                    Err(BrowserError::Hung { browser, command, after: self.command_timeout })
+                }
                 Ok(Err(CdpError::Ws(error))) => Err(BrowserError::DriverGone { browser, message: error.to_string() }),
                 Ok(Err(CdpError::ChannelSendError(error))) => {
                     Err(BrowserError::DriverGone { browser, message: error.to_string() })
@@ -296,8 +319,8 @@ impl RunningBrowser for Chromium {
         let target = page.target_id().clone();
         self.tabs.with(|tabs| tabs.insert(tab, Tab { page: page.clone(), target, url: None, lost: false }));
         let opened = async {
-            self.command("prepare a tab", tab, Self::quieten(&page)).await?;
-            let loaded = self.command("load a page", tab, page.execute(page::NavigateParams::new(url))).await?;
+            self.page_command("prepare a tab", tab, Self::quieten(&page)).await?;
+            let loaded = self.page_command("load a page", tab, page.execute(page::NavigateParams::new(url))).await?;
             match loaded.result.error_text {
                 Some(message) => Err(BrowserError::Tab { tab, message: format!("{url} cannot be loaded: {message}") }),
                 None => Ok(()),
@@ -315,7 +338,7 @@ impl RunningBrowser for Chromium {
     async fn restart_worker(&self, tab: TabId) -> Result<(), BrowserError> {
         let page = self.tabs.page(tab)?;
         let restart = runtime::EvaluateParams::new("void window.tabfleet.restart()");
-        let answer = self.command("restart a worker", tab, page.execute(restart)).await?;
+        let answer = self.page_command("restart a worker", tab, page.execute(restart)).await?;
         match answer.result.exception_details {
             Some(details) => Err(BrowserError::Tab {
                 tab,

@@ -117,7 +117,8 @@ fn look_for(names: &[String], places: &[String]) -> Result<PathBuf, Vec<String>>
     })
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+/// The executable of this name on PATH.
+pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     let name = if cfg!(windows) { format!("{name}.exe") } else { name.to_owned() };
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(&name)).find(|path| is_executable(path))

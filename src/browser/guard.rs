@@ -42,7 +42,10 @@ impl Guard {
         process::in_own_session(&mut command);
         let mut child =
             process::spawn(command.into()).await.map_err(|e| system("the guard could not be started", e))?;
+        #[cfg(unix)]
         let pipe = child.stdin.take().and_then(|stdin| stdin.into_owned_fd().ok()).map(ChildStdin::from);
+        #[cfg(not(unix))]
+        let pipe = child.stdin.take().and_then(|stdin| stdin.into_owned_handle().ok()).map(ChildStdin::from);
         let (sender, exited) = watch::channel(None);
         tokio::spawn(async move {
             let clean = child.wait().await.is_ok_and(|status| status.success());

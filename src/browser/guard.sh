@@ -16,12 +16,15 @@ while read -r what group; do
     esac
 done
 
-for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+# An X server asked to end removes its lock; the search below gives it the time. Nothing else is asked twice.
+for group in $groups; do kill -TERM "-$group" 2>/dev/null; done
 
 # What left its group still carries the mark in its environment. A process forked meanwhile is caught by the next turn.
 if [ -d /proc/self ]; then
     turns=0
-    while [ $turns -lt 50 ] && found=$(grep -alsF "TABFLEET_FLEET=$mark" /proc/[0-9]*/environ 2>/dev/null); do
+    while [ $turns -lt 50 ]; do
+        # Its exit status says nothing: some environments cannot be read.
+        found=$(grep -alsF "TABFLEET_FLEET=$mark" /proc/[0-9]*/environ 2>/dev/null)
         [ -n "$found" ] || break
         for environ in $found; do
             process=${environ#/proc/}
@@ -30,6 +33,8 @@ if [ -d /proc/self ]; then
         turns=$((turns + 1))
     done
 fi
+
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 
 # A dying process may still write a file into a folder that is being removed.
 turns=0

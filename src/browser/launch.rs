@@ -3,10 +3,9 @@
 use super::{
     BrowserError, BrowserSignal, Catalogue, DriverKind, GpuMode, Overrides, RunningBrowser,
     catalogue::DriverName,
-    cdp,
+    cdp, drivers,
     guard::Guard,
     recipe::{Circumstances, Recipe, runs_as_root},
-    webdriver,
 };
 use crate::types::{Backend, Browser, BrowserId};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
@@ -45,6 +44,7 @@ impl LaunchOptions {
 }
 
 /// One launch: what every kind of browser needs to know.
+#[derive(Clone)]
 pub(super) struct Launch {
     pub id: BrowserId,
     pub options: LaunchOptions,
@@ -86,8 +86,13 @@ pub async fn launch(
     let browser = options.browser;
     let found = catalogue.find(browser, overrides)?;
     let (_, engine) = catalogue.entry(browser)?;
-    let gpu = options.gpu.resolve();
-    let root = runs_as_root();
+    // What this machine has says nothing about another one: its browser is left to its own choice.
+    let elsewhere = matches!(&found.driver, DriverKind::RemoteWebDriver { url } if !is_this_machine(url));
+    let gpu = match options.gpu {
+        GpuMode::Auto if elsewhere => GpuMode::Hardware,
+        mode => mode.resolve(),
+    };
+    let root = !elsewhere && runs_as_root();
     let circumstances = Circumstances { browser, backends: &options.backends, gpu, headless: options.headless, root };
     let own_args = overrides.args.get(&browser).map_or(&[][..], Vec::as_slice);
     let recipe = Recipe::new(engine, &circumstances, own_args);
@@ -106,10 +111,19 @@ pub async fn launch(
     match (found.driver, found.binary) {
         (DriverKind::Cdp, Some(binary)) => cdp::launch(launch, binary, Guard::start().await?).await,
         (DriverKind::WebDriver { driver_binary }, Some(binary)) => match engine.driver {
-            DriverName::Geckodriver => webdriver::launch_firefox(launch, driver_binary, binary).await,
-            _ => webdriver::launch_webkit(launch, driver_binary, binary).await,
+            DriverName::Geckodriver => drivers::launch_firefox(launch, driver_binary, binary).await,
+            _ => drivers::launch_webkit(launch, driver_binary, binary).await,
         },
-        (DriverKind::RemoteWebDriver { url }, _) => webdriver::connect_remote(launch, url).await,
+        (DriverKind::RemoteWebDriver { url }, _) => drivers::connect_remote(launch, url).await,
         (_, None) => Err(BrowserError::NotExecutable { browser, path: PathBuf::new() }),
+    }
+}
+
+fn is_this_machine(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }

@@ -8,6 +8,7 @@
 mod catalogue;
 mod cdp;
 mod display;
+mod drivers;
 mod error;
 mod find;
 mod gpu;

@@ -28,8 +28,6 @@ pub(super) struct Program {
     pub binary: PathBuf,
     pub args: Vec<OsString>,
     pub env: BTreeMap<String, String>,
-    /// Variables of our own environment that it must not see.
-    pub without_env: &'static [&'static str],
 }
 
 /// A started program, alone in its process group. Its end is signalled; ending it is the guard's work.
@@ -49,15 +47,16 @@ pub(super) struct End {
 }
 
 impl Process {
-    /// Starts a program under `guard`.
-    pub async fn start(program: Program, guard: &Arc<guard::Guard>) -> Result<Self, BrowserError> {
+    /// Starts a program under `guard`. What it writes is kept in `last_words`.
+    pub async fn start(
+        program: Program,
+        guard: &Arc<guard::Guard>,
+        last_words: LastWords,
+    ) -> Result<Self, BrowserError> {
         let name = program.binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spawn_error = |source| BrowserError::Spawn { program: program.binary.clone(), source };
         let mut command = std::process::Command::new(&program.binary);
         command.args(&program.args).envs(&program.env).env(guard::MARK, guard.mark());
-        for name in program.without_env {
-            command.env_remove(name);
-        }
         // What Chromium and WebKit put there (sockets, shared files) goes with the launch's folder. Only on Linux:
         // elsewhere the folder's path can be so long that a socket's name no longer fits.
         if cfg!(target_os = "linux") {
@@ -73,7 +72,6 @@ impl Process {
             let _ = child.start_kill();
             return Err(BrowserError::System { what: format!("{name} could not be put under its guard"), source });
         }
-        let last_words = LastWords::default();
         let (line_sender, lines) = mpsc::unbounded_channel();
         let outputs = [
             child.stdout.take().map(|out| tokio::spawn(drain(out, last_words.clone(), line_sender.clone()))),
@@ -89,9 +87,9 @@ impl Process {
         self.pid
     }
 
-    /// The last lines it wrote so far.
-    pub fn last_words(&self) -> String {
-        self.last_words.text()
+    /// The last lines it wrote.
+    pub fn last_words(&self) -> &LastWords {
+        &self.last_words
     }
 
     /// Reads its output until `wanted` finds what it looks for in a line; from then on the output is only drained.
@@ -105,8 +103,12 @@ impl Process {
                 return Ok(found);
             }
         }
-        let end = self.ended().await;
-        Err(BrowserError::EndedEarly { program: self.name.clone(), status: end.status, last_words: end.last_words })
+        Err(self.ended_early(self.ended().await))
+    }
+
+    /// The error that an end is before the program could be used.
+    pub fn ended_early(&self, end: End) -> BrowserError {
+        BrowserError::EndedEarly { program: self.name.clone(), status: end.status, last_words: end.last_words }
     }
 
     /// Waits for its end.
@@ -151,8 +153,9 @@ fn describe(status: ExitStatus) -> String {
     status.to_string()
 }
 
+/// The last lines a program wrote.
 #[derive(Clone, Default)]
-struct LastWords(Arc<Mutex<VecDeque<String>>>);
+pub(super) struct LastWords(Arc<Mutex<VecDeque<String>>>);
 
 impl LastWords {
     fn push(&self, line: &str) {
@@ -163,7 +166,8 @@ impl LastWords {
         lines.push_back(line.to_owned());
     }
 
-    fn text(&self) -> String {
+    /// What there is so far.
+    pub fn text(&self) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
@@ -262,6 +266,42 @@ fn end_with_parent(command: &mut std::process::Command) {
     }
     #[cfg(not(unix))]
     let _ = command;
+}
+
+/// Resolves when a process that is not our child has ended. Elsewhere than on Linux, which tells of it, never.
+pub(super) fn process_end(pid: u32) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(target_os = "linux")]
+    {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.ok_or(std::io::ErrorKind::InvalidInput)?;
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        // SAFETY: an `OwnedFd` keeps its descriptor open, and the same one, until it is dropped.
+        let pidfd = unsafe { tokio::io::unix::AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }?;
+        Ok(async move {
+            // An error means that the runtime shuts down, and everybody who listens with it.
+            let _ = pidfd.readable().await;
+        })
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = pid;
+        Ok(std::future::pending())
+    }
+}
+
+/// The child of a process that has exactly one; `None` where the system does not show it.
+pub(super) fn only_child(parent: u32) -> Option<u32> {
+    let parent_of = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may itself contain spaces and parentheses.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let mut children = processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent_of(*pid) == Some(parent));
+    let child = children.next()?;
+    children.next().is_none().then_some(child)
 }
 
 fn kill_group(group: u32) {

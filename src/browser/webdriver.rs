@@ -1,29 +1,330 @@
-//! Firefox, WebKit and remote browsers over WebDriver.
-use super::{BrowserError, RunningBrowser, launch::Launch};
-use std::{path::PathBuf, sync::Arc};
+//! A browser driven over WebDriver, whichever driver it is.
+
+use super::{
+    BrowserError, BrowserSignalKind, GpuMode, RunningBrowser,
+    display::Display,
+    guard::Guard,
+    identity::is_stand_in,
+    launch::{Launch, Signals},
+    process::{End, LastWords, Process, process_end},
+};
+use crate::types::{Browser, BrowserId, Identity, TabId};
+use async_trait::async_trait;
+use fantoccini::{
+    Client, ClientBuilder,
+    error::{CmdError, ErrorStatus},
+    wd::{Capabilities, WindowHandle},
+};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value as Json, json};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
 use url::Url;
 
-fn not_yet(launch: &Launch) -> BrowserError {
-    BrowserError::Refused {
-        browser: launch.options.browser,
-        message: "WebDriver is not connected yet".into(),
-        last_words: String::new(),
+/// How long a browser may take to end by itself once asked; an idle Firefox takes a third of it.
+const POLITE_END: Duration = Duration::from_secs(3);
+
+/// How a browser shows several tabs at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenAs {
+    /// Tabs of one window: where the catalogue's prefs keep those not looked at from being slowed down.
+    Tabs,
+    /// Windows: where nothing else does.
+    Windows,
+}
+
+/// What was launched on this machine to drive a browser.
+pub(super) struct Local {
+    pub driver: Process,
+    pub display: Display,
+    pub guard: Arc<Guard>,
+    /// How the driver names itself, with its version where it tells.
+    pub driver_name: String,
+}
+
+/// A browser behind a WebDriver session.
+struct Driven {
+    id: BrowserId,
+    identity: Identity,
+    gpu: GpuMode,
+    open_as: OpenAs,
+    command_timeout: Duration,
+    /// A session has one current window, so a command and the choice of its window are one step: the lock is held for
+    /// both, and the time-out bounds how long.
+    session: Mutex<Session>,
+    process_id: Option<u32>,
+    local: Option<Local>,
+    /// How the browser or its driver ended, once they have.
+    ended: watch::Receiver<Option<BrowserSignalKind>>,
+    closing: Arc<AtomicBool>,
+    _tasks: JoinSet<()>,
+}
+
+struct Session {
+    /// `None` once closed.
+    client: Option<Client>,
+    windows: HashMap<TabId, WindowHandle>,
+}
+
+/// Creates a session with the driver at `endpoint`, which launches the browser.
+pub(super) async fn connect(
+    launch: Launch,
+    endpoint: &Url,
+    mut capabilities: Capabilities,
+    open_as: OpenAs,
+    local: Option<Local>,
+) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
+    let browser = launch.options.browser;
+    let command_timeout = launch.options.command_timeout;
+    // The driver's own limits are a little shorter, so that a page that hangs is told apart from a driver that does.
+    let limit = (command_timeout.as_millis() as u64).saturating_mul(9) / 10;
+    capabilities.insert("timeouts".into(), json!({ "script": limit, "pageLoad": limit }));
+    capabilities.insert("pageLoadStrategy".into(), json!("eager"));
+    let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(endpoint.as_str()).await;
+    let last_words = || local.as_ref().map_or_else(String::new, |local| local.driver.last_words().text());
+    let client = client.map_err(|error| BrowserError::Refused {
+        browser,
+        message: error.to_string(),
+        last_words: last_words(),
+    })?;
+    let said = client.capabilities().cloned().unwrap_or_default();
+    let identity = identity(&launch, &said, local.as_ref(), endpoint);
+
+    let (ended_sender, ended) = watch::channel(None);
+    let closing = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    let mut process_id = None;
+    if let Some(local) = &local {
+        process_id = browser_process(&said, &local.driver);
+        let browser_end = match process_id.map(process_end).transpose() {
+            Ok(end) => end,
+            Err(source) => {
+                return Err(BrowserError::System { what: format!("{browser} cannot be watched"), source });
+            }
+        };
+        let end = first_end(browser_end, local.driver.watch_end(), local.driver.last_words().clone());
+        tasks.spawn(watch_end(end, ended_sender, launch.signals.clone(), closing.clone()));
+    }
+    Ok(Arc::new(Driven {
+        id: launch.id,
+        identity,
+        gpu: launch.gpu,
+        open_as,
+        command_timeout,
+        session: Mutex::new(Session { client: Some(client), windows: HashMap::new() }),
+        process_id,
+        local,
+        ended,
+        closing,
+        _tasks: tasks,
+    }))
+}
+
+/// The browser's main process: Firefox tells it, MiniBrowser is the driver's child.
+fn browser_process(said: &Capabilities, driver: &Process) -> Option<u32> {
+    let told = said.get("moz:processID").and_then(Json::as_u64).and_then(|pid| u32::try_from(pid).ok());
+    told.or_else(|| super::process::only_child(driver.pid()))
+}
+
+/// Whichever ends first, the browser or its driver. A browser that ends takes the driver's word with it, and a driver
+/// that ends takes its whole process group, so only the first says what happened.
+async fn first_end(
+    browser_end: Option<impl Future<Output = ()>>,
+    driver_end: impl Future<Output = End>,
+    last_words: LastWords,
+) -> BrowserSignalKind {
+    let browser_end = async {
+        match browser_end {
+            Some(end) => end.await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        end = driver_end => BrowserSignalKind::DriverExited { message: format!("{}\n{}", end.status, end.last_words) },
+        () = browser_end => BrowserSignalKind::Exited {
+            status: "the browser process ended (its status is known to its driver only)".into(),
+            last_words: last_words.text(),
+        },
     }
 }
-pub(super) async fn launch_firefox(
-    l: Launch,
-    _d: PathBuf,
-    _b: PathBuf,
-) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    Err(not_yet(&l))
+
+async fn watch_end(
+    end: impl Future<Output = BrowserSignalKind>,
+    ended: watch::Sender<Option<BrowserSignalKind>>,
+    signals: Signals,
+    closing: Arc<AtomicBool>,
+) {
+    let kind = end.await;
+    ended.send_replace(Some(kind.clone()));
+    if !closing.load(Ordering::Acquire) {
+        signals.send(kind);
+    }
 }
-pub(super) async fn launch_webkit(
-    l: Launch,
-    _d: PathBuf,
-    _b: PathBuf,
-) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    Err(not_yet(&l))
+
+fn identity(launch: &Launch, said: &Capabilities, local: Option<&Local>, endpoint: &Url) -> Identity {
+    let text = |name: &str| said.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let product = match text("browserName").as_str() {
+        "MiniBrowser" => "WebKitGTK MiniBrowser".to_owned(),
+        name => name.to_owned(),
+    };
+    let version = text("browserVersion");
+    let nested = |outer: &str, inner: &str| said.get(outer)?.get(inner)?.as_str()?.split(' ').next().map(str::to_owned);
+    let driver = match local {
+        Some(local) if launch.options.browser == Browser::Webkit => format!("{} {version}", local.driver_name),
+        Some(local) => local.driver_name.clone(),
+        None => [
+            said.get("moz:geckodriverVersion").and_then(Json::as_str).map(|v| format!("geckodriver {v}")),
+            nested("chrome", "chromedriverVersion").map(|v| format!("chromedriver {v}")),
+            nested("msedge", "msedgedriverVersion").map(|v| format!("msedgedriver {v}")),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        .unwrap_or_else(|| format!("webdriver at {endpoint}")),
+    };
+    let headless = match local {
+        Some(local) if launch.options.browser == Browser::Webkit => local.display.is_private(),
+        _ => said.get("moz:headless").and_then(Json::as_bool).unwrap_or(launch.options.headless),
+    };
+    let stand_in = is_stand_in(launch.options.browser, &product);
+    Identity { browser: launch.options.browser, product, version, headless, driver, stand_in }
 }
-pub(super) async fn connect_remote(l: Launch, _u: Url) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    Err(not_yet(&l))
+
+impl Driven {
+    /// Does one step of a session's work, bounded by the time-out and by the life of the browser and its driver.
+    async fn command<T>(
+        &self,
+        command: &'static str,
+        tab: TabId,
+        answer: impl Future<Output = Result<T, CmdError>>,
+    ) -> Result<T, BrowserError> {
+        let browser = self.identity.browser;
+        let mut ended = self.ended.clone();
+        let answer = tokio::select! {
+            biased;
+            Ok(end) = ended.wait_for(Option::is_some) => return Err(match &*end {
+                Some(BrowserSignalKind::DriverExited { message }) => {
+                    BrowserError::DriverGone { browser, message: message.clone() }
+                }
+                _ => BrowserError::Exited { browser },
+            }),
+            answer = tokio::time::timeout(self.command_timeout, answer) => answer,
+        };
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Err(_) => Err(BrowserError::Hung { browser, command, after: self.command_timeout }),
+            Ok(Err(error)) => Err(self.command_error(tab, error)),
+        }
+    }
+
+    fn command_error(&self, tab: TabId, error: CmdError) -> BrowserError {
+        let message = error.to_string();
+        match &error {
+            CmdError::Standard(said) if said.error == ErrorStatus::InvalidSessionId => {
+                BrowserError::DriverGone { browser: self.identity.browser, message }
+            }
+            CmdError::Failed(_) | CmdError::FailedC(_) | CmdError::Lost(_) => {
+                BrowserError::DriverGone { browser: self.identity.browser, message }
+            }
+            _ => BrowserError::Tab { tab, message },
+        }
+    }
+
+    fn client(&self, session: &Session) -> Result<Client, BrowserError> {
+        session.client.clone().ok_or(BrowserError::Exited { browser: self.identity.browser })
+    }
+}
+
+#[async_trait]
+impl RunningBrowser for Driven {
+    fn id(&self) -> BrowserId {
+        self.id
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn gpu(&self) -> GpuMode {
+        self.gpu
+    }
+
+    fn process_id(&self) -> Option<u32> {
+        self.process_id
+    }
+
+    async fn open_tab(&self, tab: TabId, url: &str) -> Result<(), BrowserError> {
+        // The window the session began with stays empty: a session ends with its last window.
+        let mut session = self.session.lock().await;
+        let client = self.client(&session)?;
+        let opened = self.command("open a tab", tab, client.new_window(self.open_as == OpenAs::Tabs)).await?;
+        session.windows.insert(tab, opened.handle.clone());
+        let load = async {
+            client.switch_to_window(opened.handle).await?;
+            client.goto(url).await
+        };
+        let loaded = self.command("load a page", tab, load).await;
+        if let Err(BrowserError::Tab { message, .. }) = loaded {
+            session.windows.remove(&tab);
+            // The error is the one to be told; the window may be beyond closing.
+            let _ = self.command("close a tab", tab, client.close_window()).await;
+            return Err(BrowserError::Tab { tab, message: format!("{url} cannot be loaded: {message}") });
+        }
+        loaded
+    }
+
+    async fn restart_worker(&self, tab: TabId) -> Result<(), BrowserError> {
+        let session = self.session.lock().await;
+        let client = self.client(&session)?;
+        let window = session.windows.get(&tab).cloned().ok_or(BrowserError::NoSuchTab { tab })?;
+        let restart = async {
+            client.switch_to_window(window).await?;
+            client.execute("window.tabfleet.restart()", Vec::new()).await
+        };
+        self.command("restart a worker", tab, restart).await.map(drop)
+    }
+
+    async fn close_tab(&self, tab: TabId) -> Result<(), BrowserError> {
+        let mut session = self.session.lock().await;
+        let client = self.client(&session)?;
+        let window = session.windows.remove(&tab).ok_or(BrowserError::NoSuchTab { tab })?;
+        let close = async {
+            match client.switch_to_window(window).await {
+                Ok(()) => client.close_window().await,
+                // It was closed by somebody else before.
+                Err(CmdError::Standard(said)) if said.error == ErrorStatus::NoSuchWindow => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        self.command("close a tab", tab, close).await
+    }
+
+    async fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        let polite = async {
+            let client = self.session.lock().await.client.take();
+            if let Some(client) = client {
+                // A driver that cannot end its browser any more is ended with it.
+                let _ = client.close().await;
+            }
+        };
+        if tokio::time::timeout(POLITE_END, polite).await.is_err() {
+            tracing::debug!(browser = %self.id, "did not end when asked");
+        }
+        if let Some(local) = &self.local {
+            local.guard.close().await;
+            local.driver.ended().await;
+        }
+    }
 }

@@ -1,0 +1,220 @@
+//! What the tests with real browsers share: a tiny page server, and a browser or the reason why there is none.
+
+// Each test file uses its own part of this.
+#![allow(dead_code, missing_docs)]
+
+use axum::{Router, extract::State, response::Html, routing::get};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tabfleet::{
+    browser::{
+        BrowserError, BrowserSignal, BrowserSignalKind, Catalogue, LaunchOptions, Overrides, RunningBrowser, launch,
+    },
+    types::{Browser, BrowserId},
+};
+use tokio::sync::mpsc;
+
+/// Serves a page that tells when it has loaded (`/loaded`) and when its worker was restarted (`/restarted`).
+pub struct Pages {
+    pub url: String,
+    told: mpsc::UnboundedReceiver<&'static str>,
+}
+
+const PAGE: &str = r#"<!doctype html><title>a tab</title><script>
+window.tabfleet = { restart() { fetch("/restarted") } };
+fetch("/loaded");
+</script>"#;
+
+/// Asked to restart its worker, it goes elsewhere instead.
+const LEAVING: &str = r#"<!doctype html><script>
+window.tabfleet = { restart() { location = "/elsewhere" } };
+</script>"#;
+
+/// Asked to restart its worker, it hangs forever instead.
+const HANGING: &str = r#"<!doctype html><script>
+window.tabfleet = { restart() { for (;;); } };
+</script>"#;
+
+/// Asked to restart its worker, it closes itself instead.
+const CLOSING: &str = r#"<!doctype html><script>
+window.tabfleet = { restart() { setTimeout(() => close()) } };
+</script>"#;
+
+impl Pages {
+    pub async fn serve() -> Self {
+        let (sender, told) = mpsc::unbounded_channel();
+        let tell = |what: &'static str| {
+            get(move |State(sender): State<mpsc::UnboundedSender<&'static str>>| async move {
+                let _ = sender.send(what);
+            })
+        };
+        let router = Router::new()
+            .route("/", get(|| async { Html(PAGE) }))
+            .route("/loaded", tell("loaded"))
+            .route("/restarted", tell("restarted"))
+            .route("/leaving", get(|| async { Html(LEAVING) }))
+            .route("/hanging", get(|| async { Html(HANGING) }))
+            .route("/closing", get(|| async { Html(CLOSING) }))
+            .route("/elsewhere", get(|| async { Html("<!doctype html><title>elsewhere</title>") }))
+            .with_state(sender);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, told }
+    }
+
+    /// Waits until a page has told this.
+    pub async fn told(&mut self, what: &str) {
+        let heard = async {
+            while let Some(told) = self.told.recv().await {
+                if told == what {
+                    return;
+                }
+            }
+            panic!("the page server ended");
+        };
+        within(Duration::from_secs(10), what, heard).await;
+    }
+}
+
+pub struct Started {
+    pub browser: Arc<dyn RunningBrowser>,
+    pub signals: Signals,
+}
+
+pub struct Signals(pub mpsc::UnboundedReceiver<BrowserSignal>);
+
+impl Signals {
+    pub async fn next(&mut self) -> BrowserSignalKind {
+        within(Duration::from_secs(10), "a signal", self.0.recv()).await.expect("the browser gave up its signals").kind
+    }
+
+    /// What was signalled so far and not yet taken.
+    pub fn so_far(&mut self) -> Vec<BrowserSignalKind> {
+        std::iter::from_fn(|| self.0.try_recv().ok().map(|signal| signal.kind)).collect()
+    }
+}
+
+pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("waited {limit:?} for {what} in vain"))
+}
+
+pub fn options(browser: Browser) -> LaunchOptions {
+    LaunchOptions { launch_timeout: Duration::from_secs(60), ..LaunchOptions::new(browser) }
+}
+
+/// Starts the browser, or says loudly why it cannot be tested on this machine.
+pub async fn start(browser: Browser) -> Option<Started> {
+    let (sender, signals) = mpsc::unbounded_channel();
+    let catalogue = Catalogue::embedded().unwrap();
+    let overrides = Overrides::default().from_env();
+    let before = Instant::now();
+    match launch(&catalogue, &overrides, BrowserId(1), &options(browser), sender).await {
+        Ok(running) => {
+            println!("{browser}: launched in {:?}: {:?}", before.elapsed(), running.identity());
+            Some(Started { browser: running, signals: Signals(signals) })
+        }
+        Err(error @ (BrowserError::NotFound { .. } | BrowserError::DriverNotFound { .. })) => {
+            println!("SKIPPED: {error}; {}", error.hint().unwrap_or_default());
+            None
+        }
+        Err(error) => panic!("{browser} is installed but did not start: {error}"),
+    }
+}
+
+/// Kills a process without warning.
+pub fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+/// What is left of a launch: the processes that carry its mark in their environment, and, since some of Chromium's
+/// write their title over it, those of its process group (Linux).
+#[derive(Debug)]
+pub struct Remains {
+    mark: String,
+    group: u32,
+    folder: PathBuf,
+}
+
+impl Remains {
+    pub fn of(browser: &dyn RunningBrowser) -> Self {
+        Self::of_process(browser.process_id().expect("a browser of this machine"))
+    }
+
+    pub fn of_process(pid: u32) -> Self {
+        let mark = variable_of(pid, "TABFLEET_FLEET").expect("a process started under a guard");
+        let folder = variable_of(pid, "TMPDIR").expect("a process started under a guard").into();
+        Self { mark, group: stat(pid, 2).expect("a running process"), folder }
+    }
+
+    pub fn processes(&self) -> Vec<u32> {
+        let ours = |pid: &u32| {
+            // The dead are in their group until they are reaped.
+            let alive = std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty());
+            alive
+                && (stat::<u32>(*pid, 2) == Some(self.group)
+                    || variable_of(*pid, "TABFLEET_FLEET").as_deref() == Some(&self.mark))
+        };
+        all_processes().filter(ours).collect()
+    }
+
+    pub fn folder_exists(&self) -> bool {
+        self.folder.exists()
+    }
+
+    pub fn nothing(&self) -> bool {
+        self.processes().is_empty() && !self.folder_exists()
+    }
+}
+
+fn all_processes() -> impl Iterator<Item = u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten();
+    processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// A field of `/proc/PID/stat`, counted from the one after the name.
+fn stat<T: std::str::FromStr>(pid: u32, field: usize) -> Option<T> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may itself contain spaces and parentheses.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(field)?.parse().ok()
+}
+
+/// A process's name, as far as the system keeps it (Linux).
+pub fn name_of(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// The environment variable's value in another process (Linux).
+fn variable_of(pid: u32, name: &str) -> Option<String> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let prefix = format!("{name}=");
+    let value = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(prefix.as_bytes()))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// Waits until `holds`; for what the system changes without telling.
+pub async fn until(limit: Duration, what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited {limit:?} for {what} in vain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The processes below `root`, with their command lines (Linux).
+pub fn descendants(root: u32) -> Vec<(u32, String)> {
+    let all: Vec<u32> = all_processes().collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while next < found.len() {
+        let parent = Some(found[next]);
+        found.extend(all.iter().filter(|pid| stat(**pid, 1) == parent));
+        next += 1;
+    }
+    let command = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    found.into_iter().skip(1).map(|pid| (pid, String::from_utf8_lossy(&command(pid)).replace('\0', " "))).collect()
+}
