@@ -1,1 +1,24 @@
 //! The coordinator: the public API and the one event loop that ties decisions to I/O.
+//!
+//! [`Fleet`] and [`Model`] are cheap handles. Behind them one task, the coordinator, owns the pure
+//! [`Scheduler`](crate::schedule::Scheduler) and everything it decides about: it tells the scheduler what happened,
+//! and carries out what the scheduler answers. Whatever takes time (launching, opening, closing) runs in tasks of its
+//! own and reports back, so that the loop never waits for a browser.
+
+mod builder;
+mod coordinator;
+mod error;
+mod events;
+mod handle;
+mod job;
+mod message;
+mod model;
+mod recording;
+mod tab;
+mod targets;
+
+pub use builder::{FleetBuilder, FleetConfig};
+pub use error::{FleetError, JobError, ModelSpecError};
+pub use handle::Fleet;
+pub use job::{Inputs, JobOptions, Output};
+pub use model::{Model, ModelSpec};

@@ -1,1 +1,29 @@
-//! Results as a terminal table, JSON, JUnit and HTML.
+//! Results as a terminal table, JSON, JUnit and HTML. [`ReportWriter`] keeps all the files of a matrix run current as
+//! its results come in.
+
+mod bench;
+mod doctor;
+mod error;
+mod file;
+mod host;
+mod html;
+mod journal;
+mod junit;
+mod matrix;
+mod quantity;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod schema_check;
+mod table;
+mod writer;
+
+pub use bench::{BenchFailure, BenchReport, BenchSeries, Comparison, write_bench_json};
+pub use doctor::{DoctorReport, Missing};
+pub use error::ReportError;
+pub use host::Host;
+pub use html::write_html;
+pub use junit::write_junit;
+pub use matrix::{CaseResult, ErrorRow, MatrixReport, TargetRow, write_matrix_json};
+pub use table::{TableStyle, bench_table, doctor_table, matrix_table};
+pub use writer::{Outputs, ReportWriter};

@@ -1,1 +1,24 @@
-//! Pure decisions: queue, placement, tab lifecycle, recovery. No I/O, no clock: time is an argument.
+//! Pure decisions: which tab runs which job, what happens when something dies, when to give up.
+//!
+//! [`Scheduler`] is a state machine without I/O and without a clock: [`Scheduler::handle`] takes what happened and when,
+//! and leaves [`Action`]s for the fleet to carry out. So every rule is tested without a browser or a sleep, with the
+//! very code that drives the real ones.
+
+mod backoff;
+mod browsers;
+mod jobs;
+mod placement;
+mod policy;
+mod queue;
+mod scheduler;
+mod tabs;
+mod target_set;
+
+#[cfg(test)]
+mod tests;
+
+pub use jobs::{Attempt, JobSpec};
+pub use placement::preferred_browser;
+pub use policy::Policy;
+pub use scheduler::{Action, Input, Scheduler};
+pub use target_set::TargetSet;

@@ -1,6 +1,6 @@
 //! What the fleet says about itself while it works: one typed stream, consumed by whoever subscribes.
 
-use super::{BrowserId, Failure, Identity, JobId, Severity, TabId, Target, TargetInfo, Timings};
+use super::{BrowserId, Failure, Family, Identity, JobId, Severity, TabId, Target, TargetInfo, Timings};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::SystemTime};
 
@@ -11,6 +11,17 @@ pub struct Event {
     pub at: SystemTime,
     /// What.
     pub kind: EventKind,
+}
+
+/// Which model an event is about. Shared by every event of the model, so that telling of an attempt copies no text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelTag {
+    /// The name it is shown under.
+    pub name: String,
+    /// The sha256 of its `.onnx` file, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Its kind of work.
+    pub family: Family,
 }
 
 /// What happened.
@@ -42,7 +53,7 @@ pub enum EventKind {
         attempt: u32,
         tab: TabId,
         target: Target,
-        model: String,
+        model: Arc<ModelTag>,
         timings: Timings,
         cpu_fallback: Option<bool>,
     },
@@ -52,7 +63,7 @@ pub enum EventKind {
         attempt: u32,
         tab: TabId,
         target: Target,
-        model: String,
+        model: Arc<ModelTag>,
         failure: Failure,
         severity: Severity,
         elapsed_ms: f64,

@@ -9,7 +9,7 @@ mod tensor;
 mod timing;
 mod verdict;
 
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use id::{BrowserId, JobId, ModelId, TabId};
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};

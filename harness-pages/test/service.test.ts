@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import type { Message } from "../src/connection.ts";
+import { Failure } from "../src/failure.ts";
+import type { Frame } from "../src/frames.ts";
+import type { Runtime, StartOptions } from "../src/runtime.ts";
+import { Requests } from "../src/service.ts";
+import { newStatus } from "../src/status.ts";
+
+Object.assign(globalThis, { self: { crossOriginIsolated: true } });
+
+const calls: string[] = [];
+const told: unknown[] = [];
+let started: StartOptions;
+let onRun: () => Promise<never> | void = () => {};
+let requests: Requests;
+
+const runtime: Runtime = {
+  name: "fake",
+  version: "1",
+  async start(options) {
+    started = options;
+    return { adapter: null, webnnDevice: null, threads: 2 };
+  },
+  async load(files, { name }) {
+    calls.push(`load ${name} ${files.map(({ path }) => path)}`);
+    return { inputs: ["x"], outputs: ["y"], cpuFallback: null, createMs: 3 };
+  },
+  async run() {
+    calls.push("run");
+    await onRun();
+    return { outputs: [], runMs: 1, readbackMs: null };
+  },
+  async release() {
+    calls.push("release");
+  },
+};
+
+beforeEach(() => {
+  calls.length = 0;
+  told.length = 0;
+  onRun = () => {};
+  globalThis.fetch = async () => new Response(new Uint8Array(4));
+  requests = new Requests({
+    status: newStatus(),
+    worker: 1,
+    assets: "/assets/",
+    defaultRuntime: async () => runtime,
+    lost: (what, message, inService) => told.push([inService && brief(inService), what, message]),
+  });
+});
+
+const ask = (type: string, fields: Record<string, unknown> = {}) =>
+  requests.serve({ header: { v: 1, type, ...fields }, tensors: [] } satisfies Frame);
+const start = (fields = {}) => ask("start", { id: 1, backend: "wasm", webnn_device: null, threads: 0, runtime: null, ...fields });
+const declare = (fields = {}) =>
+  ask("model", {
+    model: "m",
+    name: "M",
+    files: [{ path: "m.onnx", url: "/models/a", bytes: 4 }],
+    cpu_fallback: "record",
+    session_options: {},
+    ...fields,
+  });
+const run = (fields = {}) => ask("run", { id: 9, model: "m", inputs: [], outputs: null, release: false, ...fields });
+const brief = ({ type, fields: { stage, kind } }: Message) => (type === "failed" ? `${type} ${stage} ${kind}` : type);
+
+test("a start tells what the runtime uses, and again when it is asked again", async () => {
+  for (const reply of [await start(), await start()]) {
+    const { id: _, ...fields } = reply!.fields;
+    assert.deepEqual(fields, {
+      backend: "wasm", runtime: { name: "fake", version: "1" }, adapter: null, webnn_device: null, threads: 2,
+    });
+  }
+  assert.equal(brief((await start({ backend: "webgpu" }))!), "failed start invalid");
+});
+
+test("a run loads what is not loaded, and only then tells of it", async () => {
+  await start();
+  assert.equal(await declare(), null);
+  const first = await run();
+  assert.deepEqual([first!.type, (first!.fields["load"] as { create_ms: number }).create_ms], ["result", 3]);
+  assert.equal((await run())!.fields["load"], null);
+  assert.deepEqual(calls, ["load M m.onnx", "run", "run"]);
+});
+
+test("a session is dropped after a run that says so, and when its model is declared anew", async () => {
+  await start();
+  await declare();
+  await run({ release: true });
+  await run();
+  await declare();
+  assert.deepEqual(calls, ["load M m.onnx", "run", "release", "load M m.onnx", "run"]);
+  await declare({ session_options: { graphOptimizationLevel: "basic" } });
+  assert.equal(calls.at(-1), "release");
+});
+
+test("what cannot be served fails with its stage and kind", async () => {
+  assert.equal(brief((await run())!), "failed protocol invalid");
+  await declare();
+  assert.equal(brief((await run())!), "failed protocol invalid");
+  await start();
+  globalThis.fetch = async () => new Response("gone", { status: 404 });
+  assert.equal(brief((await run())!), "failed download unavailable");
+  globalThis.fetch = async () => new Response("too long");
+  assert.equal(brief((await run())!), "failed download invalid");
+  assert.equal(brief((await ask("dance", { id: 3 }))!), "failed protocol invalid");
+  assert.deepEqual(told, []);
+});
+
+test("a failed run that loaded its model tells of the load", async () => {
+  await start();
+  await declare();
+  onRun = () => Promise.reject(new Error("no"));
+  const reply = await run();
+  assert.equal(brief(reply!), "failed run error");
+  assert.notEqual(reply!.fields["load"], null);
+});
+
+test("an abort fails its request and loses the worker", async () => {
+  await start();
+  await declare();
+  onRun = () => Promise.reject(new Failure("aborted", "trap", true));
+  assert.equal(await run(), null);
+  assert.deepEqual(told, [["failed run aborted", "worker", "trap"]]);
+});
+
+test("a device lost in the midst of a run fails the run, once", async () => {
+  await start();
+  await declare();
+  onRun = () => {
+    started.onLost("webgpu-device", "gone");
+    return Promise.reject(new Error("the device is lost"));
+  };
+  await run();
+  assert.deepEqual(told, [["failed run device-lost", "webgpu-device", "gone"]]);
+});
+
+test("a device lost between requests fails none", async () => {
+  await start();
+  started.onLost("webnn-context", "gone");
+  assert.deepEqual(told, [[null, "webnn-context", "gone"]]);
+});

@@ -1,0 +1,354 @@
+//! Chrome and Edge over CDP.
+
+use super::{
+    BrowserError, BrowserSignalKind, GpuMode, RunningBrowser,
+    guard::Guard,
+    identity::is_stand_in,
+    launch::{Launch, Signals},
+    process::{Process, Program},
+};
+use crate::types::{Browser, BrowserId, Identity, TabId};
+use async_trait::async_trait;
+use chromiumoxide::{
+    Page,
+    cdp::{
+        browser_protocol::{
+            browser::{CloseParams, GetVersionParams},
+            log, network, page, performance,
+            target::{
+                CloseTargetParams, CreateTargetParams, EventTargetCrashed, EventTargetDestroyed,
+                EventTargetInfoChanged, SetAutoAttachParams, TargetId,
+            },
+        },
+        js_protocol::runtime,
+    },
+    error::CdpError,
+    handler::HandlerConfig,
+};
+use futures::StreamExt;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinSet;
+
+/// How long a browser may take to end by itself once asked; an idle Chromium takes a tenth of it.
+const POLITE_END: Duration = Duration::from_secs(2);
+
+/// A Chromium that this process started.
+struct Chromium {
+    id: BrowserId,
+    identity: Identity,
+    gpu: GpuMode,
+    command_timeout: Duration,
+    process: Process,
+    browser: chromiumoxide::Browser,
+    tabs: Tabs,
+    /// Set before the end is asked for, so that it is not signalled.
+    closing: Arc<AtomicBool>,
+    guard: Arc<Guard>,
+    _tasks: JoinSet<()>,
+}
+
+/// The open tabs. A std mutex: held for a look-up, never across an await.
+#[derive(Clone, Default)]
+struct Tabs(Arc<Mutex<HashMap<TabId, Tab>>>);
+
+struct Tab {
+    page: Page,
+    target: TargetId,
+    /// Where it was sent; `None` until it has been.
+    url: Option<String>,
+    /// A tab is lost once: what follows the first signal is its consequence.
+    lost: bool,
+}
+
+impl Tabs {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<TabId, Tab>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn page(&self, tab: TabId) -> Result<Page, BrowserError> {
+        self.with(|tabs| tabs.get(&tab).map(|tab| tab.page.clone())).ok_or(BrowserError::NoSuchTab { tab })
+    }
+
+    /// The tab shown by a target, when it has just been lost.
+    fn lose(&self, target: &TargetId, is_lost: impl FnOnce(&Tab) -> bool) -> Option<TabId> {
+        self.with(|tabs| {
+            let (id, tab) = tabs.iter_mut().find(|(_, tab)| &tab.target == target)?;
+            (!tab.lost && is_lost(tab)).then(|| {
+                tab.lost = true;
+                *id
+            })
+        })
+    }
+}
+
+/// Starts a Chromium and connects to it.
+pub(super) async fn launch(
+    launch: Launch,
+    binary: PathBuf,
+    guard: Guard,
+) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
+    let guard = Arc::new(guard);
+    let browser = launch.options.browser;
+    let mut args: Vec<_> = launch.recipe.args.iter().map(Into::into).collect();
+    args.push("--remote-debugging-port=0".into());
+    let mut profile = std::ffi::OsString::from("--user-data-dir=");
+    profile.push(guard.folder().join("profile"));
+    args.push(profile);
+    let program = Program { binary, args, env: launch.recipe.env.clone(), without_env: &[] };
+    let mut process = Process::start(program, &guard).await?;
+    let after = launch.options.launch_timeout;
+    match tokio::time::timeout(after, connect(&launch, &mut process)).await {
+        Ok(connected) => {
+            let (driver, identity, tabs, tasks, closing) = connected?;
+            Ok(Arc::new(Chromium {
+                id: launch.id,
+                identity,
+                gpu: launch.gpu,
+                command_timeout: launch.options.command_timeout,
+                process,
+                browser: driver,
+                tabs,
+                closing,
+                guard,
+                _tasks: tasks,
+            }))
+        }
+        Err(_) => Err(BrowserError::NeverConnected { browser, after, last_words: process.last_words() }),
+    }
+}
+
+type Connected = (chromiumoxide::Browser, Identity, Tabs, JoinSet<()>, Arc<AtomicBool>);
+
+async fn connect(launch: &Launch, process: &mut Process) -> Result<Connected, BrowserError> {
+    let browser = launch.options.browser;
+    let url = process.wait_for_line(|line| line.strip_prefix("DevTools listening on ").map(str::to_owned)).await?;
+    let config = HandlerConfig {
+        // No emulated screen: a tab is as large as its window.
+        viewport: None,
+        request_timeout: launch.options.command_timeout,
+        ..HandlerConfig::default()
+    };
+    let refused = |process: &Process, error: CdpError| BrowserError::Refused {
+        browser,
+        message: error.to_string(),
+        last_words: process.last_words(),
+    };
+    let (driver, mut handler) =
+        chromiumoxide::Browser::connect_with_config(url, config).await.map_err(|e| refused(process, e))?;
+    let closing = Arc::new(AtomicBool::new(false));
+    let tabs = Tabs::default();
+    let mut tasks = JoinSet::new();
+    let connection_end = async move {
+        while let Some(step) = handler.next().await {
+            if let Err(error) = step {
+                return error.to_string();
+            }
+        }
+        "the DevTools connection was closed".to_owned()
+    };
+    tasks.spawn(watch_end(process.watch_end(), connection_end, launch.signals.clone(), closing.clone()));
+    let crashed = driver.event_listener::<EventTargetCrashed>().await.map_err(|e| refused(process, e))?;
+    let destroyed = driver.event_listener::<EventTargetDestroyed>().await.map_err(|e| refused(process, e))?;
+    let changed = driver.event_listener::<EventTargetInfoChanged>().await.map_err(|e| refused(process, e))?;
+    tasks.spawn(watch_tabs(crashed, destroyed, changed, tabs.clone(), launch.signals.clone(), closing.clone()));
+    let version = driver.execute(GetVersionParams::default()).await.map_err(|e| refused(process, e))?.result;
+    let identity = identity(browser, &version.product, &version.protocol_version, launch.options.headless);
+    Ok((driver, identity, tabs, tasks, closing))
+}
+
+/// `product` is CDP's, for instance `HeadlessChrome/147.0.7727.0`.
+fn identity(browser: Browser, product: &str, protocol: &str, headless: bool) -> Identity {
+    let (product, version) = product.split_once('/').unwrap_or((product, ""));
+    Identity {
+        browser,
+        product: product.to_owned(),
+        version: version.to_owned(),
+        headless,
+        driver: format!("cdp {protocol}"),
+        stand_in: is_stand_in(browser, product),
+    }
+}
+
+/// Signals the end of the process, or of the connection to one that still runs. Drives the connection meanwhile.
+async fn watch_end(
+    process_end: impl Future<Output = super::process::End>,
+    connection_end: impl Future<Output = String>,
+    signals: Signals,
+    closing: Arc<AtomicBool>,
+) {
+    let (mut process_end, mut connection_end) = (std::pin::pin!(process_end), std::pin::pin!(connection_end));
+    let kind = tokio::select! {
+        end = &mut process_end => BrowserSignalKind::Exited { status: end.status, last_words: end.last_words },
+        // A dying browser closes its sockets before it is gone: its exit says more than the loss of the socket.
+        message = &mut connection_end => match tokio::time::timeout(POLITE_END, process_end).await {
+            Ok(end) => BrowserSignalKind::Exited { status: end.status, last_words: end.last_words },
+            Err(_) => BrowserSignalKind::DriverExited { message },
+        },
+    };
+    if !closing.load(Ordering::Acquire) {
+        signals.send(kind);
+    }
+}
+
+async fn watch_tabs(
+    mut crashed: chromiumoxide::listeners::EventStream<EventTargetCrashed>,
+    mut destroyed: chromiumoxide::listeners::EventStream<EventTargetDestroyed>,
+    mut changed: chromiumoxide::listeners::EventStream<EventTargetInfoChanged>,
+    tabs: Tabs,
+    signals: Signals,
+    closing: Arc<AtomicBool>,
+) {
+    loop {
+        let signal = tokio::select! {
+            Some(event) = crashed.next() => tabs.lose(&event.target_id, |_| true).map(|tab| {
+                let message = format!("the tab's renderer ended: {} ({})", event.status, event.error_code);
+                BrowserSignalKind::TabCrashed { tab, message }
+            }),
+            Some(event) = destroyed.next() => {
+                tabs.lose(&event.target_id, |_| true).map(|tab| BrowserSignalKind::TabClosed { tab })
+            }
+            Some(event) = changed.next() => {
+                let url = &event.target_info.url;
+                let left = |tab: &Tab| tab.url.as_deref().is_some_and(|sent| !same_page(sent, url));
+                tabs.lose(&event.target_info.target_id, left)
+                    .map(|tab| BrowserSignalKind::TabNavigated { tab, url: url.clone() })
+            }
+            else => return,
+        };
+        if let Some(kind) = signal.filter(|_| !closing.load(Ordering::Acquire)) {
+            signals.send(kind);
+        }
+    }
+}
+
+/// Whether two addresses are the same page, whatever its fragment.
+fn same_page(a: &str, b: &str) -> bool {
+    let page = |url: &str| url.split('#').next().map(str::to_owned);
+    page(a) == page(b)
+}
+
+impl Chromium {
+    /// Bounds a command by the time-out and by the browser's life: chromiumoxide does not answer what was asked of a
+    /// browser whose socket has closed.
+    async fn command<T>(
+        &self,
+        command: &'static str,
+        tab: TabId,
+        answer: impl Future<Output = Result<T, CdpError>>,
+    ) -> Result<T, BrowserError> {
+        let browser = self.identity.browser;
+        let hung = || BrowserError::Hung { browser, command, after: self.command_timeout };
+        tokio::select! {
+            answer = tokio::time::timeout(self.command_timeout, answer) => match answer {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(CdpError::Timeout)) | Err(_) => Err(hung()),
+                Ok(Err(CdpError::Ws(error))) => Err(BrowserError::DriverGone { browser, message: error.to_string() }),
+                Ok(Err(CdpError::ChannelSendError(error))) => {
+                    Err(BrowserError::DriverGone { browser, message: error.to_string() })
+                }
+                Ok(Err(error)) => Err(BrowserError::Tab { tab, message: error.to_string() }),
+            },
+            _ = self.process.ended() => Err(BrowserError::Exited { browser }),
+        }
+    }
+
+    /// Turns off what chromiumoxide turns on in every page. Attaching to workers makes each one wait for the debugger
+    /// when it starts, and mirrors its network and console to us; nothing of it is used.
+    async fn quieten(page: &Page) -> Result<(), CdpError> {
+        page.execute(SetAutoAttachParams::new(false, false)).await?;
+        page.execute(network::DisableParams::default()).await?;
+        page.execute(runtime::DisableParams::default()).await?;
+        page.execute(log::DisableParams::default()).await?;
+        page.execute(performance::DisableParams::default()).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RunningBrowser for Chromium {
+    fn id(&self) -> BrowserId {
+        self.id
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn gpu(&self) -> GpuMode {
+        self.gpu
+    }
+
+    fn process_id(&self) -> Option<u32> {
+        Some(self.process.pid())
+    }
+
+    async fn open_tab(&self, tab: TabId, url: &str) -> Result<(), BrowserError> {
+        let blank = CreateTargetParams::new("about:blank");
+        let page = self.command("open a tab", tab, self.browser.new_page(blank)).await?;
+        let target = page.target_id().clone();
+        self.tabs.with(|tabs| tabs.insert(tab, Tab { page: page.clone(), target, url: None, lost: false }));
+        let opened = async {
+            self.command("prepare a tab", tab, Self::quieten(&page)).await?;
+            let loaded = self.command("load a page", tab, page.execute(page::NavigateParams::new(url))).await?;
+            match loaded.result.error_text {
+                Some(message) => Err(BrowserError::Tab { tab, message: format!("{url} cannot be loaded: {message}") }),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = opened.await {
+            // The error is the one to be told; the tab may be beyond closing.
+            let _ = self.close_tab(tab).await;
+            return Err(error);
+        }
+        self.tabs.with(|tabs| tabs.get_mut(&tab).map(|tab| tab.url = Some(url.to_owned())));
+        Ok(())
+    }
+
+    async fn restart_worker(&self, tab: TabId) -> Result<(), BrowserError> {
+        let page = self.tabs.page(tab)?;
+        let restart = runtime::EvaluateParams::new("void window.tabfleet.restart()");
+        let answer = self.command("restart a worker", tab, page.execute(restart)).await?;
+        match answer.result.exception_details {
+            Some(details) => Err(BrowserError::Tab {
+                tab,
+                message: details.exception.and_then(|e| e.description).unwrap_or(details.text),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    async fn close_tab(&self, tab: TabId) -> Result<(), BrowserError> {
+        let closed = self.tabs.with(|tabs| tabs.remove(&tab)).ok_or(BrowserError::NoSuchTab { tab })?;
+        let close = self.browser.execute(CloseTargetParams::new(closed.target));
+        match self.command("close a tab", tab, close).await {
+            // It was closed by somebody else before.
+            Err(BrowserError::Tab { .. }) if closed.lost => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        let polite = async {
+            let asked = self.browser.execute(CloseParams::default());
+            tokio::select! {
+                _ = asked => {}
+                _ = self.process.ended() => {}
+            }
+            self.process.ended().await
+        };
+        if tokio::time::timeout(POLITE_END, polite).await.is_err() {
+            tracing::debug!(browser = %self.id, "did not end when asked");
+        }
+        self.guard.close().await;
+        self.process.ended().await;
+    }
+}

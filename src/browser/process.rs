@@ -1,0 +1,275 @@
+//! Starting a program under a guard, hearing its last words, and noticing its end.
+
+use super::{BrowserError, guard};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ffi::OsString,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+    sync::{mpsc, oneshot, watch},
+};
+
+/// How many of a program's last lines are kept, and how much of each.
+const LAST_LINES: usize = 20;
+const LINE_BYTES: usize = 2048;
+
+/// How long the end of a program's output is waited for after its end; its group is killed at that moment, so that
+/// only what left the group can hold the pipe open.
+const OUTPUT_END: Duration = Duration::from_millis(200);
+
+/// What is to be started.
+pub(super) struct Program {
+    pub binary: PathBuf,
+    pub args: Vec<OsString>,
+    pub env: BTreeMap<String, String>,
+    /// Variables of our own environment that it must not see.
+    pub without_env: &'static [&'static str],
+}
+
+/// A started program, alone in its process group. Its end is signalled; ending it is the guard's work.
+pub(super) struct Process {
+    name: String,
+    pid: u32,
+    ended: watch::Receiver<Option<End>>,
+    last_words: LastWords,
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub status: String,
+    pub last_words: String,
+}
+
+impl Process {
+    /// Starts a program under `guard`.
+    pub async fn start(program: Program, guard: &Arc<guard::Guard>) -> Result<Self, BrowserError> {
+        let name = program.binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let spawn_error = |source| BrowserError::Spawn { program: program.binary.clone(), source };
+        let mut command = std::process::Command::new(&program.binary);
+        command.args(&program.args).envs(&program.env).env(guard::MARK, guard.mark());
+        for name in program.without_env {
+            command.env_remove(name);
+        }
+        // What Chromium and WebKit put there (sockets, shared files) goes with the launch's folder. Only on Linux:
+        // elsewhere the folder's path can be so long that a socket's name no longer fits.
+        if cfg!(target_os = "linux") {
+            command.env("TMPDIR", guard.folder());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        end_with_parent(&mut command);
+        let mut child = spawn(command.into()).await.map_err(spawn_error)?;
+        let Some(pid) = child.id() else {
+            return Err(spawn_error(std::io::Error::other("it has no process id")));
+        };
+        if let Err(source) = guard.watch_group(pid) {
+            let _ = child.start_kill();
+            return Err(BrowserError::System { what: format!("{name} could not be put under its guard"), source });
+        }
+        let last_words = LastWords::default();
+        let (line_sender, lines) = mpsc::unbounded_channel();
+        let outputs = [
+            child.stdout.take().map(|out| tokio::spawn(drain(out, last_words.clone(), line_sender.clone()))),
+            child.stderr.take().map(|err| tokio::spawn(drain(err, last_words.clone(), line_sender))),
+        ];
+        let (ended_sender, ended) = watch::channel(None);
+        tokio::spawn(wait(child, pid, Arc::downgrade(guard), outputs, last_words.clone(), ended_sender));
+        Ok(Self { name, pid, ended, last_words, lines })
+    }
+
+    /// Its process id, which is its group's, too.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The last lines it wrote so far.
+    pub fn last_words(&self) -> String {
+        self.last_words.text()
+    }
+
+    /// Reads its output until `wanted` finds what it looks for in a line; from then on the output is only drained.
+    ///
+    /// # Errors
+    /// [`BrowserError::EndedEarly`] when it ends first.
+    pub async fn wait_for_line<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Result<T, BrowserError> {
+        while let Some(line) = self.lines.recv().await {
+            if let Some(found) = wanted(&line) {
+                self.lines.close();
+                return Ok(found);
+            }
+        }
+        let end = self.ended().await;
+        Err(BrowserError::EndedEarly { program: self.name.clone(), status: end.status, last_words: end.last_words })
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&self) -> End {
+        ended(self.ended.clone()).await
+    }
+
+    /// A future that does not borrow, for tasks that watch.
+    pub fn watch_end(&self) -> impl Future<Output = End> + Send + 'static {
+        ended(self.ended.clone())
+    }
+}
+
+async fn ended(mut receiver: watch::Receiver<Option<End>>) -> End {
+    let end = receiver.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
+    // The sender goes without a word only when the runtime shuts down.
+    end.unwrap_or_else(|| End { status: "the fleet's runtime ended".into(), last_words: String::new() })
+}
+
+/// Waits for a child; then ends what is left of its group, at once, while the group's number cannot have been given to
+/// others yet.
+async fn wait(
+    mut child: Child,
+    pid: u32,
+    guard: Weak<guard::Guard>,
+    outputs: [Option<tokio::task::JoinHandle<()>>; 2],
+    last_words: LastWords,
+    ended: watch::Sender<Option<End>>,
+) {
+    let status = child.wait().await;
+    kill_group(pid);
+    if let Some(guard) = guard.upgrade() {
+        guard.forget_group(pid);
+    }
+    let all_read = futures::future::join_all(outputs.into_iter().flatten());
+    let _ = tokio::time::timeout(OUTPUT_END, all_read).await;
+    let status = status.map_or_else(|error| error.to_string(), describe);
+    ended.send_replace(Some(End { status, last_words: last_words.text() }));
+}
+
+fn describe(status: ExitStatus) -> String {
+    status.to_string()
+}
+
+#[derive(Clone, Default)]
+struct LastWords(Arc<Mutex<VecDeque<String>>>);
+
+impl LastWords {
+    fn push(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+    }
+
+    fn text(&self) -> String {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Reads an output to its end, whatever comes: a browser whose pipe is closed or full behaves differently (a Chromium
+/// reports a crashed tab only after five seconds).
+async fn drain(mut output: impl AsyncRead + Unpin, last_words: LastWords, lines: mpsc::UnboundedSender<String>) {
+    let mut chunk = vec![0; 8192];
+    let mut line = Vec::new();
+    let finish = |line: &mut Vec<u8>| {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            last_words.push(text);
+            // Nobody listens once the program is up.
+            let _ = lines.send(text.to_owned());
+        }
+        line.clear();
+    };
+    while let Ok(read @ 1..) = output.read(&mut chunk).await {
+        for byte in &chunk[..read] {
+            match byte {
+                b'\n' => finish(&mut line),
+                byte if line.len() < LINE_BYTES => line.push(*byte),
+                _ => {}
+            }
+        }
+    }
+    finish(&mut line);
+}
+
+struct SpawnOrder {
+    command: Command,
+    runtime: tokio::runtime::Handle,
+    answer: oneshot::Sender<std::io::Result<Child>>,
+}
+
+/// Spawns on the one thread that spawns everything and lives as long as this process: Linux sends the parent-death
+/// signal when the *thread* that forked ends, and a runtime's worker threads come and go.
+pub(super) async fn spawn(command: Command) -> std::io::Result<Child> {
+    static SPAWNER: OnceLock<std::sync::mpsc::Sender<SpawnOrder>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (orders, inbox) = std::sync::mpsc::channel::<SpawnOrder>();
+        let started = std::thread::Builder::new().name("tabfleet-spawn".into()).spawn(move || {
+            for mut order in inbox {
+                let _runtime = order.runtime.enter();
+                let child = order.command.spawn();
+                // Nobody waits any more: the launch was dropped, and what was started has no guard yet.
+                if let Err(Ok(mut orphan)) = order.answer.send(child) {
+                    let _ = orphan.start_kill();
+                }
+            }
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "the thread that starts programs could not be started");
+        }
+        orders
+    });
+    let gone = || std::io::Error::other("the thread that starts programs is gone");
+    let (answer, child) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    spawner.send(SpawnOrder { command, runtime, answer }).map_err(|_| gone())?;
+    child.await.map_err(|_| gone())?
+}
+
+/// The program starts in a session of its own, out of reach of the terminal's signals.
+pub(super) fn in_own_session(command: &mut std::process::Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // SAFETY: between fork and exec only the one system call is made, which is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(Into::into));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+/// The program starts in a process group of its own, and on Linux the kernel kills it when this process dies; what it
+/// starts itself is the guard's.
+fn end_with_parent(command: &mut std::process::Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+        #[cfg(target_os = "linux")]
+        // SAFETY: between fork and exec only the one system call is made, which is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                let signal = Some(rustix::process::Signal::KILL);
+                rustix::process::set_parent_process_death_signal(signal).map_err(Into::into)
+            });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+fn kill_group(group: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(group).ok().and_then(rustix::process::Pid::from_raw) {
+        // Most often the group is empty by now.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    #[cfg(not(unix))]
+    let _ = group;
+}

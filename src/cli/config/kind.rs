@@ -1,0 +1,299 @@
+//! The kinds of value a setting can have: what each accepts, and how it is shown.
+
+use crate::types::Browser;
+use clap::ValueEnum;
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    marker::PhantomData,
+    ops::RangeInclusive,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use super::{TargetPattern, parse_targets};
+
+/// A value as it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Raw {
+    /// One text: a variable's, a flag's, or a plain value of the file's.
+    Text(String),
+    /// A flag that was given several times, or a list in the file.
+    List(Vec<String>),
+    /// A table in the file.
+    Map(BTreeMap<String, Vec<String>>),
+}
+
+impl From<&toml::Value> for Raw {
+    fn from(value: &toml::Value) -> Self {
+        let list = |value: &toml::Value| match value {
+            toml::Value::Array(values) => values.iter().map(plain).collect(),
+            other => vec![plain(other)],
+        };
+        match value {
+            toml::Value::Array(_) => Raw::List(list(value)),
+            toml::Value::Table(table) => Raw::Map(table.iter().map(|(k, v)| (k.clone(), list(v))).collect()),
+            other => Raw::Text(plain(other)),
+        }
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+impl Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Raw::Text(text) => f.write_str(text),
+            Raw::List(texts) => f.write_str(&texts.join(" ")),
+            Raw::Map(map) => {
+                let entries: Vec<_> = map.iter().map(|(key, values)| format!("{key}={}", values.join(" "))).collect();
+                f.write_str(&entries.join("; "))
+            }
+        }
+    }
+}
+
+/// How a flag takes its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arity {
+    /// `--name` or `--name=VALUE`.
+    Switch,
+    /// `--name VALUE`, once.
+    One,
+    /// `--name VALUE`, as often as wanted.
+    Many,
+}
+
+/// What a setting accepts.
+pub(super) trait Kind {
+    type Value;
+    const VALUE_NAME: &'static str;
+    const ARITY: Arity = Arity::One;
+    /// What it accepts, for people: follows "it takes".
+    fn expected(&self) -> String;
+    /// `None` for what it does not accept.
+    fn parse(&self, raw: &Raw) -> Option<Self::Value>;
+    /// The value as it would be given.
+    fn show(&self, value: &Self::Value) -> String;
+}
+
+fn text(raw: &Raw) -> Option<&str> {
+    match raw {
+        Raw::Text(text) => Some(text.trim()),
+        Raw::List(_) | Raw::Map(_) => None,
+    }
+}
+
+/// A number in a range.
+pub(super) struct Number<T>(pub RangeInclusive<T>);
+
+impl<T: FromStr + Display + PartialOrd> Kind for Number<T> {
+    type Value = T;
+    const VALUE_NAME: &'static str = "NUMBER";
+    fn expected(&self) -> String {
+        format!("a number from {} to {}", self.0.start(), self.0.end())
+    }
+    fn parse(&self, raw: &Raw) -> Option<T> {
+        // TOML allows 10_000, and so does everything else here.
+        text(raw)?.replace('_', "").parse().ok().filter(|number| self.0.contains(number))
+    }
+    fn show(&self, value: &T) -> String {
+        value.to_string()
+    }
+}
+
+/// A duration in a range, with its unit.
+pub(super) struct Span(pub RangeInclusive<Duration>);
+
+impl Kind for Span {
+    type Value = Duration;
+    const VALUE_NAME: &'static str = "DURATION";
+    fn expected(&self) -> String {
+        let [from, to] = [self.0.start(), self.0.end()].map(|end| self.show(end));
+        format!("a duration with its unit, from {from} to {to}")
+    }
+    fn parse(&self, raw: &Raw) -> Option<Duration> {
+        humantime::parse_duration(text(raw)?).ok().filter(|span| self.0.contains(span))
+    }
+    fn show(&self, value: &Duration) -> String {
+        // A day is 24 hours for no one who counts time-outs.
+        let seconds = value.as_secs();
+        if value.subsec_nanos() == 0 && seconds > 0 && seconds.is_multiple_of(3600) {
+            return format!("{}h", seconds / 3600);
+        }
+        humantime::format_duration(*value).to_string()
+    }
+}
+
+/// A number of bytes in a range.
+pub(super) struct Size(pub RangeInclusive<u64>);
+
+const SIZES: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("B", 1),
+];
+
+impl Kind for Size {
+    type Value = u64;
+    const VALUE_NAME: &'static str = "SIZE";
+    fn expected(&self) -> String {
+        let [from, to] = [self.0.start(), self.0.end()].map(|end| self.show(end));
+        format!("a number of bytes or a size such as 64MiB, from {from} to {to}")
+    }
+    fn parse(&self, raw: &Raw) -> Option<u64> {
+        let text = text(raw)?;
+        let with_unit = SIZES.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+        let (number, unit) = with_unit.unwrap_or((text, 1));
+        number.trim().parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| self.0.contains(bytes))
+    }
+    fn show(&self, value: &u64) -> String {
+        let fits = |unit: u64| *value >= unit && value.is_multiple_of(unit);
+        SIZES
+            .iter()
+            .find(|(_, bytes)| fits(*bytes))
+            .map_or("0B".to_owned(), |(unit, bytes)| format!("{}{unit}", value / bytes))
+    }
+}
+
+/// One of a few names.
+pub(super) struct Choice<T>(PhantomData<T>);
+
+impl<T> Choice<T> {
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: ValueEnum> Kind for Choice<T> {
+    type Value = T;
+    const VALUE_NAME: &'static str = "NAME";
+    fn expected(&self) -> String {
+        let names: Vec<_> = T::value_variants().iter().map(|value| self.show(value)).collect();
+        match names.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            _ => names.concat(),
+        }
+    }
+    fn parse(&self, raw: &Raw) -> Option<T> {
+        T::from_str(text(raw)?, false).ok()
+    }
+    fn show(&self, value: &T) -> String {
+        value.to_possible_value().map(|name| name.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// True or false.
+pub(super) struct Switch;
+
+impl Kind for Switch {
+    type Value = bool;
+    const VALUE_NAME: &'static str = "BOOL";
+    const ARITY: Arity = Arity::Switch;
+    fn expected(&self) -> String {
+        "true or false".to_owned()
+    }
+    fn parse(&self, raw: &Raw) -> Option<bool> {
+        text(raw)?.parse().ok()
+    }
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// A path, or none.
+pub(super) struct MaybePath;
+
+impl Kind for MaybePath {
+    type Value = Option<PathBuf>;
+    const VALUE_NAME: &'static str = "PATH";
+    fn expected(&self) -> String {
+        "a path, or none".to_owned()
+    }
+    fn parse(&self, raw: &Raw) -> Option<Option<PathBuf>> {
+        match text(raw)? {
+            "" => None,
+            "none" => Some(None),
+            path => Some(Some(path.into())),
+        }
+    }
+    fn show(&self, value: &Option<PathBuf>) -> String {
+        value.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// Targets; empty for all there are.
+pub(super) struct Targets;
+
+impl Kind for Targets {
+    type Value = Vec<TargetPattern>;
+    const VALUE_NAME: &'static str = "TARGETS";
+    const ARITY: Arity = Arity::Many;
+    fn expected(&self) -> String {
+        "targets such as chrome/webgpu, browsers such as firefox, or all".to_owned()
+    }
+    fn parse(&self, raw: &Raw) -> Option<Vec<TargetPattern>> {
+        let given = match raw {
+            Raw::Text(text) => std::slice::from_ref(text),
+            Raw::List(texts) => texts,
+            Raw::Map(_) => return None,
+        };
+        let names: Vec<_> = given.iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+        match names[..] {
+            [] => None,
+            ["all"] => Some(Vec::new()),
+            _ => parse_targets(names).ok(),
+        }
+    }
+    fn show(&self, value: &Vec<TargetPattern>) -> String {
+        let names: Vec<_> = value.iter().map(ToString::to_string).collect();
+        if names.is_empty() { "all".to_owned() } else { names.join(",") }
+    }
+}
+
+/// Something for some of the browsers: a table in the file, `chrome=… ` for each flag, with `;` between in a variable.
+pub(super) struct PerBrowser<T> {
+    pub what: &'static str,
+    pub parse: fn(&[String]) -> Option<T>,
+    pub show: fn(&T) -> String,
+}
+
+impl<T> Kind for PerBrowser<T> {
+    type Value = BTreeMap<Browser, T>;
+    const VALUE_NAME: &'static str = "BROWSER=VALUE";
+    const ARITY: Arity = Arity::Many;
+    fn expected(&self) -> String {
+        let browsers: Vec<_> = Browser::ALL.iter().map(|browser| browser.name()).collect();
+        format!("{} for each of {}", self.what, browsers.join(", "))
+    }
+    fn parse(&self, raw: &Raw) -> Option<BTreeMap<Browser, T>> {
+        let mut texts = BTreeMap::<Browser, Vec<String>>::new();
+        let mut add = |entry: &str| {
+            let (browser, value) = entry.split_once('=')?;
+            texts.entry(browser.trim().parse().ok()?).or_default().push(value.trim().to_owned());
+            Some(())
+        };
+        match raw {
+            Raw::Text(text) => text.split(';').filter(|entry| !entry.trim().is_empty()).try_for_each(add)?,
+            Raw::List(entries) => entries.iter().try_for_each(|entry| add(entry))?,
+            Raw::Map(map) => {
+                for (browser, values) in map {
+                    texts.insert(browser.parse().ok()?, values.clone());
+                }
+            }
+        }
+        texts.into_iter().map(|(browser, values)| Some((browser, (self.parse)(&values)?))).collect()
+    }
+    fn show(&self, value: &BTreeMap<Browser, T>) -> String {
+        let entries: Vec<_> =
+            value.iter().map(|(browser, value)| format!("{browser}={}", (self.show)(value))).collect();
+        if entries.is_empty() { "none".to_owned() } else { entries.join("; ") }
+    }
+}

@@ -1,0 +1,15 @@
+//! The settings as a table, for `tabfleet config`.
+
+use super::Settings;
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Every setting with its value, where that came from, and what it takes.
+pub fn print(settings: &Settings) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["setting", "value", "from", "takes"]);
+    for (entry, (value, source)) in Settings::entries().into_iter().zip(settings.shown()) {
+        table.add_row([entry.name, value, source.to_string(), entry.expected]);
+    }
+    table.lines().map(|line| line.trim().to_owned() + "\n").collect()
+}

@@ -1,0 +1,145 @@
+//! The table of settings: the one place where a default, a range or a reason is written down.
+
+use super::{
+    ConfigError, Resolved, Source, TargetPattern,
+    kind::{Choice, Kind, MaybePath, Number, PerBrowser, Size, Span, Switch, Targets},
+    table::{Entry, LookUp, resolve_one, settings},
+};
+use crate::types::Browser;
+use clap::ValueEnum;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use url::Url;
+
+/// What a WebNN context is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WebnnDevice {
+    /// The processor.
+    Cpu,
+    /// The graphics processor.
+    Gpu,
+    /// The neural processor.
+    Npu,
+}
+
+/// Which GPU adapters are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gpu {
+    /// The hardware's, or a software one where there is none.
+    Auto,
+    /// The hardware's only.
+    Hardware,
+    /// A software one, also where there is hardware.
+    Software,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Whether output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// When it goes to a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+const MIB: u64 = 1 << 20;
+const DAY: Duration = secs(24 * 3600);
+
+const BINARIES: PerBrowser<PathBuf> = PerBrowser {
+    what: "BROWSER=PATH",
+    parse: |texts| match texts {
+        [path] if !path.is_empty() => Some(path.into()),
+        _ => None,
+    },
+    show: |path| path.display().to_string(),
+};
+const ARGUMENTS: PerBrowser<Vec<String>> = PerBrowser {
+    what: "BROWSER=ARGUMENT, any number",
+    parse: |texts| Some(texts.to_vec()),
+    show: |texts| texts.join(" "),
+};
+const ENDPOINTS: PerBrowser<Url> = PerBrowser {
+    what: "BROWSER=URL (http or https)",
+    parse: |texts| match texts {
+        [url] => Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")),
+        _ => None,
+    },
+    show: Url::to_string,
+};
+
+settings! {
+    /// Every setting, resolved.
+    struct Settings {
+        /// The targets to use. A bare browser means all of its backends; all means every target that is found.
+        targets: Vec<TargetPattern> = Vec::new(), Targets;
+        /// Tabs for each target. Two keep a target busy while one's answer is on its way.
+        tabs: u32 = 2, Number(1..=64);
+        /// The most jobs a tab is given at once. Eight hide the way there and back of small models; more only wait in
+        /// the tab, where they can no longer go elsewhere.
+        in_flight_per_tab: u32 = 8, Number(1..=1024);
+        /// The most bytes of inputs a tab is given at once. They lie in the browser's memory twice.
+        in_flight_bytes: u64 = 64 * MIB, Size(MIB..=16 * 1024 * MIB);
+        /// The most jobs that wait. A queue without a bound hides that the fleet is too slow until memory runs out.
+        queue_limit: u32 = 10_000, Number(1..=10_000_000);
+        /// The longest a job may take from the call to its answer, all attempts together.
+        job_deadline: Duration = secs(60), Span(millis(10)..=DAY);
+        /// The longest a case may take on a target; it then gets the verdict timeout.
+        case_timeout: Duration = secs(30), Span(millis(10)..=DAY);
+        /// Further attempts after a failed one. One tells a flaw of the tab from one of the model.
+        retries: u32 = 1, Number(0..=10);
+        /// The longest a browser may take until its first tab is ready. A cold start on a busy machine takes ten seconds.
+        launch_timeout: Duration = secs(30), Span(secs(1)..=secs(600));
+        /// Relative tolerance of outputs. As in the ONNX backend tests.
+        rtol: f64 = 1e-3, Number(0.0..=1.0);
+        /// Absolute tolerance of outputs. GPUs add in another order than the expected outputs were computed in.
+        atol: f64 = 1e-5, Number(0.0..=1.0);
+        /// Relative and absolute tolerance of float16 outputs, which have 11 significant bits.
+        float16_tolerance: f64 = 1e-2, Number(0.0..=1.0);
+        /// The device that WebNN is asked for. The CPU is the one that every implementation has.
+        webnn_device: WebnnDevice = WebnnDevice::Cpu, Choice::new();
+        /// The GPU adapters that WebGPU may use.
+        gpu: Gpu = Gpu::Auto, Choice::new();
+        /// WASM threads of each tab; 0 lets the runtime decide.
+        threads: u32 = 0, Number(0..=256);
+        /// Whether browsers run without windows.
+        headless: bool = true, Switch;
+        /// The port that tabs connect to on 127.0.0.1; 0 takes a free one.
+        port: u16 = 0, Number(0..=u16::MAX);
+        /// The seed of everything random: generated inputs, jitter, order.
+        seed: u64 = 0, Number(0..=u64::MAX);
+        /// The DuckDB file in which runs are recorded.
+        history: Option<PathBuf> = None, MaybePath;
+        /// A runtime module to load models with, instead of the ONNX Runtime Web that is built in.
+        runtime: Option<PathBuf> = None, MaybePath;
+        /// A browser catalogue, instead of the one that is built in.
+        browsers_file: Option<PathBuf> = None, MaybePath;
+        /// The program of a browser, instead of the one that is found.
+        binary: BTreeMap<Browser, PathBuf> = BTreeMap::new(), BINARIES;
+        /// Further command-line arguments of a browser.
+        browser_arg: BTreeMap<Browser, Vec<String>> = BTreeMap::new(), ARGUMENTS;
+        /// A running WebDriver endpoint of a browser, instead of a driver of our own.
+        webdriver: BTreeMap<Browser, Url> = BTreeMap::new(), ENDPOINTS;
+        /// How the log is written.
+        log_format: LogFormat = LogFormat::Text, Choice::new();
+        /// Whether output is coloured. Without a value of its own, NO_COLOR is obeyed.
+        colour: Colour = Colour::Auto, Choice::new();
+    }
+}

@@ -1,0 +1,144 @@
+//! What a fleet is made of.
+
+use super::{Fleet, FleetError, coordinator};
+use crate::{
+    browser::{Catalogue, GpuMode, Overrides},
+    harness::WebnnDevice,
+    history::RunInfo,
+    schedule::Policy,
+    types::{Backend, Browser, Target},
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Everything that decides how a fleet works.
+#[derive(Clone, Debug)]
+pub struct FleetConfig {
+    /// The targets, in no order.
+    pub targets: BTreeSet<Target>,
+    /// What the scheduler decides by.
+    pub policy: Policy,
+    /// A job's deadline unless it has its own, counted from the call.
+    pub job_deadline: Duration,
+    /// A job's attempts unless it has its own.
+    pub attempts: u32,
+    /// Jobs that may wait; further calls wait until there is room.
+    pub queue_limit: usize,
+    /// Which binaries, arguments and endpoints the user named.
+    pub overrides: Overrides,
+    /// A catalogue that replaces the built-in one.
+    pub browsers_file: Option<PathBuf>,
+    /// Which GPU adapter the browsers are launched for.
+    pub gpu: GpuMode,
+    /// Whether browsers show no window.
+    pub headless: bool,
+    /// How long a browser may take until it can be driven.
+    pub launch_timeout: Duration,
+    /// How long one command to a browser or its driver may take.
+    pub command_timeout: Duration,
+    /// The WebNN device type asked for.
+    pub webnn_device: WebnnDevice,
+    /// WASM threads per tab; 0 leaves it to the runtime.
+    pub threads: u32,
+    /// The harness server's port; 0 is any free one.
+    pub port: u16,
+    /// A runtime module in the place of ONNX Runtime Web.
+    pub custom_runtime: Option<PathBuf>,
+    /// Where performance is recorded.
+    pub history: Option<PathBuf>,
+    /// What the history calls this run.
+    pub run: RunInfo,
+}
+
+impl Default for FleetConfig {
+    fn default() -> Self {
+        Self {
+            targets: BTreeSet::new(),
+            policy: Policy::default(),
+            job_deadline: Duration::from_secs(60),
+            attempts: 3,
+            queue_limit: 10_000,
+            overrides: Overrides::default().from_env(),
+            browsers_file: None,
+            gpu: GpuMode::Auto,
+            headless: true,
+            launch_timeout: Duration::from_secs(30),
+            command_timeout: Duration::from_secs(10),
+            webnn_device: WebnnDevice::Cpu,
+            threads: 0,
+            port: 0,
+            custom_runtime: None,
+            history: None,
+            run: RunInfo::detect("library"),
+        }
+    }
+}
+
+impl FleetConfig {
+    pub(super) fn catalogue(&self) -> Result<Catalogue, FleetError> {
+        Ok(match &self.browsers_file {
+            Some(file) => Catalogue::from_file(file)?,
+            None => Catalogue::embedded()?,
+        })
+    }
+}
+
+/// Builds a [`Fleet`].
+#[derive(Clone, Debug, Default)]
+pub struct FleetBuilder {
+    config: FleetConfig,
+}
+
+impl FleetBuilder {
+    /// Adds browsers: each with WASM, and with WebGPU before it where the machine has a GPU.
+    pub fn browsers(self, browsers: impl IntoIterator<Item = Browser>) -> Self {
+        let backends: &[Backend] = match self.config.gpu.resolve() {
+            GpuMode::Software => &[Backend::Wasm],
+            _ => &[Backend::Webgpu, Backend::Wasm],
+        };
+        let pairs = browsers.into_iter().flat_map(|browser| backends.iter().map(move |b| Target::new(browser, *b)));
+        self.targets(pairs)
+    }
+
+    /// Adds targets.
+    pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.config.targets.extend(targets);
+        self
+    }
+
+    /// How many tabs each browser keeps open for each of its targets.
+    pub fn tabs_per_browser(mut self, tabs: usize) -> Self {
+        self.config.policy.tabs_per_target = tabs.max(1);
+        self
+    }
+
+    /// Records every attempt in this DuckDB file.
+    pub fn history(mut self, path: impl AsRef<Path>) -> Self {
+        self.config.history = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Loads models with this module in the place of ONNX Runtime Web.
+    pub fn custom_runtime(mut self, module: impl AsRef<Path>) -> Self {
+        self.config.custom_runtime = Some(module.as_ref().to_owned());
+        self
+    }
+
+    /// Changes any other part of the configuration.
+    pub fn configure(mut self, change: impl FnOnce(&mut FleetConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Launches the browsers and returns when every target works or is known not to.
+    ///
+    /// # Errors
+    /// [`FleetError::NoTargets`] when none was named, [`FleetError::NothingWorks`] with each target's reason when none
+    /// works here, and what keeps the harness server or the history from opening.
+    pub async fn launch(self) -> Result<Fleet, FleetError> {
+        coordinator::launch(self.config).await
+    }
+}

@@ -1,0 +1,76 @@
+//! What the fleet's callers are told when something does not work.
+
+use crate::{
+    browser::BrowserError,
+    harness::HarnessError,
+    history::HistoryError,
+    onnx::ModelError,
+    schedule::Attempt,
+    types::{Failure, TargetInfo},
+};
+use std::{fmt, sync::Arc};
+
+/// Why a fleet could not be launched or closed.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// Nothing was asked for.
+    #[error("the fleet has no target: name at least one browser")]
+    NoTargets,
+    /// The browser catalogue cannot be used.
+    #[error(transparent)]
+    Catalogue(#[from] BrowserError),
+    /// The harness pages cannot be served.
+    #[error(transparent)]
+    Harness(#[from] HarnessError),
+    /// The history cannot be recorded.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// No target works on this machine.
+    #[error("no target works on this machine:{}", reasons(.0))]
+    NothingWorks(Vec<Arc<TargetInfo>>),
+    /// The fleet is closed.
+    #[error("the fleet is closed")]
+    Closed,
+}
+
+fn reasons(targets: &[Arc<TargetInfo>]) -> String {
+    targets
+        .iter()
+        .map(|info| format!("\n  {}: {}", info.target, info.reason.as_deref().unwrap_or("it was not tried")))
+        .collect()
+}
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelSpecError {
+    /// Its file is not one.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Its file cannot be served to the tabs.
+    #[error(transparent)]
+    Harness(#[from] HarnessError),
+}
+
+/// Why a job ended without a result, with every attempt that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobError {
+    /// The model's name.
+    pub model: String,
+    /// What ended the job.
+    pub failure: Failure,
+    /// The attempts, in order. None when the job was never handed to a tab.
+    pub attempts: Vec<Attempt>,
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.model, self.failure.message, self.failure.category())?;
+        for (number, attempt) in self.attempts.iter().enumerate() {
+            let Attempt { target, failure, elapsed_ms, .. } = attempt;
+            write!(f, "\n  attempt {}: {target} after {elapsed_ms:.0} ms: {failure}", number + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for JobError {}

@@ -1,0 +1,173 @@
+//! The handle to a running fleet.
+
+use super::{
+    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobOptions, Model, ModelSpec, ModelSpecError, Output,
+    events::Events,
+    message::{Request, Submission},
+    model::ModelRecord,
+};
+use crate::{
+    harness::{RunRequest, Server, TensorBatch},
+    schedule::{JobSpec, TargetSet},
+    types::{BrowserId, Cause, Event, Failure, JobId, TargetInfo},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+
+/// A running fleet of browsers. A cheap handle: clones share the fleet, which ends with [`Fleet::close`] or when the
+/// last handle is dropped.
+#[derive(Clone)]
+pub struct Fleet(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub config: FleetConfig,
+    pub server: Server,
+    pub requests: mpsc::UnboundedSender<Request>,
+    pub events: Events,
+    pub room: Semaphore,
+    pub next_job: AtomicU64,
+}
+
+impl Fleet {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// A fleet to be made.
+    pub fn builder() -> FleetBuilder {
+        FleetBuilder::default()
+    }
+
+    /// How it was made.
+    pub fn config(&self) -> &FleetConfig {
+        &self.0.config
+    }
+
+    /// The address of its harness server: `http://127.0.0.1:PORT`.
+    pub fn origin(&self) -> &str {
+        self.0.server.origin()
+    }
+
+    /// A handle to a model.
+    ///
+    /// # Errors
+    /// [`ModelSpecError`] when its file is missing or is no model, with what to do about it.
+    pub async fn get_model(&self, spec: ModelSpec) -> Result<Model, ModelSpecError> {
+        let record = spec.publish(self.0.server.models(), self.0.requests.clone()).await?;
+        Ok(Model { fleet: self.clone(), record: Arc::new(record) })
+    }
+
+    /// Runs many jobs at once. One result per job, in the order given; a failure fails its job alone.
+    pub async fn execute_concurrent<'a, I>(
+        &self,
+        jobs: impl IntoIterator<Item = (&'a Model, I)>,
+    ) -> Vec<Result<Output, JobError>>
+    where
+        I: Into<Inputs<'a>>,
+    {
+        futures::future::join_all(jobs.into_iter().map(|(model, inputs)| model.run(inputs))).await
+    }
+
+    /// What is known of each target, in order.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn targets(&self) -> Result<Vec<Arc<TargetInfo>>, FleetError> {
+        self.ask(Request::Targets).await
+    }
+
+    /// The main process of each running browser.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn processes(&self) -> Result<Vec<(BrowserId, u32)>, FleetError> {
+        self.ask(Request::Processes).await
+    }
+
+    /// What happens from now on, as it happens. A subscriber that falls far behind is told how much it missed.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.0.events.subscribe()
+    }
+
+    /// Ends every job with an error, then the browsers, and returns when nothing of the fleet is left.
+    ///
+    /// # Errors
+    /// [`FleetError::History`] when the history could not be written to its end; everything is closed all the same.
+    pub async fn close(&self) -> Result<(), FleetError> {
+        match self.ask(Request::Close).await {
+            Ok(result) => result,
+            Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn settled(&self) -> Result<(), FleetError> {
+        self.ask(Request::Settled).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, FleetError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.requests.send(request(reply)).map_err(|_| FleetError::Closed)?;
+        answer.await.map_err(|_| FleetError::Closed)
+    }
+
+    pub(super) async fn run(
+        &self,
+        model: &Arc<ModelRecord>,
+        inputs: Inputs<'_>,
+        options: JobOptions,
+    ) -> Result<Output, JobError> {
+        let failed = |cause, message: String| JobError {
+            model: model.tag.name.clone(),
+            failure: Failure::new(cause, message),
+            attempts: Vec::new(),
+        };
+        if let Some(file) = &model.file {
+            file.check_inputs(&inputs.0).map_err(|error| failed(Cause::BadInput, error.to_string()))?;
+        }
+        let submitted = Instant::now();
+        let batch = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        let room = tokio::time::timeout(options.deadline, self.0.room.acquire()).await;
+        let Ok(Ok(_room)) = room else {
+            return Err(failed(Cause::QueueFull, "the queue stayed full until the job's deadline".to_owned()));
+        };
+        let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
+        let (reply, answer) = oneshot::channel();
+        let spec = JobSpec {
+            model: model.id,
+            family: model.tag.family,
+            allowed: options.allowed.unwrap_or_else(|| self.0.config.targets.iter().copied().collect::<TargetSet>()),
+            bytes: batch.body_len(),
+            attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
+            expires: submitted + options.deadline,
+            attempts: options.attempts,
+        };
+        let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
+        let submission = Submission { job, spec, model: model.clone(), run, submitted, reply };
+        let closed = || failed(Cause::FleetClosed, "the fleet is closed".to_owned());
+        self.0.requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed())?;
+        let mut cancel = CancelOnDrop { job: Some(job), requests: &self.0.requests };
+        let result = answer.await.unwrap_or_else(|_| Err(closed()));
+        cancel.job = None;
+        result
+    }
+}
+
+/// Tells the coordinator when the caller has stopped waiting for its job.
+struct CancelOnDrop<'a> {
+    job: Option<JobId>,
+    requests: &'a mpsc::UnboundedSender<Request>,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(job) = self.job {
+            let _ = self.requests.send(Request::Cancel(job));
+        }
+    }
+}

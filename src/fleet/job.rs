@@ -1,0 +1,110 @@
+//! One inference: what goes in, how it may be run, what comes out.
+
+use super::FleetConfig;
+use crate::{
+    schedule::{Attempt, TargetSet},
+    types::{Provenance, Target, Tensor, Timings},
+};
+use std::time::Duration;
+
+/// Named input tensors.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs<'a>(pub(super) Vec<(String, Tensor<'a>)>);
+
+impl<'a, N: Into<String>> FromIterator<(N, Tensor<'a>)> for Inputs<'a> {
+    fn from_iter<I: IntoIterator<Item = (N, Tensor<'a>)>>(inputs: I) -> Self {
+        Self(inputs.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect())
+    }
+}
+
+impl<'a, N: Into<String>, const COUNT: usize> From<[(N, Tensor<'a>); COUNT]> for Inputs<'a> {
+    fn from(inputs: [(N, Tensor<'a>); COUNT]) -> Self {
+        inputs.into_iter().collect()
+    }
+}
+
+impl<'a, N: Into<String>> From<Vec<(N, Tensor<'a>)>> for Inputs<'a> {
+    fn from(inputs: Vec<(N, Tensor<'a>)>) -> Self {
+        inputs.into_iter().collect()
+    }
+}
+
+/// How a job may be run.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    pub(super) allowed: Option<TargetSet>,
+    pub(super) deadline: Duration,
+    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) attempts: u32,
+    pub(super) outputs: Option<Vec<String>>,
+    pub(super) release: bool,
+}
+
+impl JobOptions {
+    pub(super) fn new(config: &FleetConfig) -> Self {
+        Self {
+            allowed: None,
+            deadline: config.job_deadline,
+            attempt_timeout: None,
+            attempts: config.attempts,
+            outputs: None,
+            release: false,
+        }
+    }
+
+    /// Runs it on this target and no other.
+    pub fn pin(mut self, target: Target) -> Self {
+        self.allowed = Some([target].into_iter().collect());
+        self
+    }
+
+    /// When the job ends at the latest, counted from the call; it ends with a timeout then, wherever it is.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long one attempt may take, counted from when a tab turns to it; without it, as long as the deadline.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// Most attempts, at least 1.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// Asks for these outputs only.
+    pub fn outputs(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.outputs = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Drops the model's session in the tab after this job: for a model that is run once.
+    pub fn release_session(mut self) -> Self {
+        self.release = true;
+        self
+    }
+}
+
+/// A job's result.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The model's outputs by name, in the model's order. Their bytes are views of the frame they came in.
+    pub tensors: Vec<(String, Tensor<'static>)>,
+    /// What really ran it.
+    pub provenance: Provenance,
+    /// Where its time went.
+    pub timings: Timings,
+    /// The attempts that failed before this result.
+    pub failed_attempts: Vec<Attempt>,
+}
+
+impl Output {
+    /// The output called `name`.
+    pub fn get(&self, name: &str) -> Option<&Tensor<'static>> {
+        self.tensors.iter().find(|(output, _)| output == name).map(|(_, tensor)| tensor)
+    }
+}

@@ -1,0 +1,42 @@
+//! What the coordinator is asked by handles, and told by the tasks it started.
+
+use super::{FleetError, JobError, Output, model::ModelRecord};
+use crate::{
+    browser::{BrowserError, RunningBrowser},
+    harness::RunRequest,
+    schedule::JobSpec,
+    types::{BrowserId, JobId, TabId, TargetInfo},
+};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::oneshot;
+
+/// From a handle.
+pub(super) enum Request {
+    Submit(Box<Submission>),
+    Cancel(JobId),
+    /// The last handle of a model is gone.
+    Forget(Arc<str>),
+    Targets(oneshot::Sender<Vec<Arc<TargetInfo>>>),
+    /// Answered once every target works or is known not to.
+    Settled(oneshot::Sender<()>),
+    Processes(oneshot::Sender<Vec<(BrowserId, u32)>>),
+    Close(oneshot::Sender<Result<(), FleetError>>),
+}
+
+/// A job on its way into the queue.
+pub(super) struct Submission {
+    pub job: JobId,
+    pub spec: JobSpec,
+    pub model: Arc<ModelRecord>,
+    pub run: RunRequest,
+    pub submitted: Instant,
+    pub reply: oneshot::Sender<Result<Output, JobError>>,
+}
+
+/// From a task the coordinator started.
+pub(super) enum Report {
+    Launched { id: BrowserId, result: Result<Arc<dyn RunningBrowser>, BrowserError> },
+    TabOpened { tab: TabId, result: Result<(), BrowserError> },
+    WorkerRestarted { tab: TabId, result: Result<(), BrowserError> },
+    BrowserClosed { id: BrowserId },
+}

@@ -1,0 +1,203 @@
+//! Models: what is asked for, and the handle to run it.
+
+use super::{Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, message::Request};
+use crate::{
+    harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
+    onnx::ModelFile,
+    types::{Family, ModelId, ModelTag},
+};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::mpsc;
+
+/// Which model, and how its sessions are to be made.
+#[derive(Clone, Debug)]
+pub struct ModelSpec {
+    source: Source,
+    family: Option<Family>,
+    name: Option<String>,
+    cpu_fallback: CpuFallback,
+    session_options: Map<String, Value>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Onnx(PathBuf),
+    Read(Box<ModelFile>),
+    Opaque(PathBuf),
+}
+
+impl ModelSpec {
+    /// An ONNX model in a file. Its external data files are looked for beside it.
+    pub fn onnx(path: impl Into<PathBuf>) -> Self {
+        Self::new(Source::Onnx(path.into()))
+    }
+
+    /// An ONNX model whose file was already read.
+    pub fn read(file: ModelFile) -> Self {
+        Self::new(Source::Read(Box::new(file)))
+    }
+
+    /// A file that only a custom runtime understands. Its inputs cannot be checked before they are sent.
+    pub fn opaque(path: impl Into<PathBuf>) -> Self {
+        Self::new(Source::Opaque(path.into()))
+    }
+
+    fn new(source: Source) -> Self {
+        Self { source, family: None, name: None, cpu_fallback: CpuFallback::Record, session_options: Map::new() }
+    }
+
+    /// The model's kind of work; without it what the model's metadata say (`tabfleet.family`), else `other`.
+    pub fn family(mut self, family: Family) -> Self {
+        self.family = Some(family);
+        self
+    }
+
+    /// The name it is shown under; without it the file's.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether sessions on a GPU or NPU may put nodes on the CPU.
+    pub fn cpu_fallback(mut self, cpu_fallback: CpuFallback) -> Self {
+        self.cpu_fallback = cpu_fallback;
+        self
+    }
+
+    /// An option merged into the runtime's own when a session is created.
+    pub fn session_option(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.session_options.insert(name.into(), value);
+        self
+    }
+
+    /// Reads the file and publishes it to the tabs.
+    pub(super) async fn publish(
+        self,
+        store: &ModelStore,
+        requests: mpsc::UnboundedSender<Request>,
+    ) -> Result<ModelRecord, ModelSpecError> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let (path, file) = match self.source {
+            Source::Onnx(path) => {
+                let read = tokio::task::spawn_blocking(move || ModelFile::read(&path)).await;
+                let file = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+                (file.path.clone(), Some(file))
+            }
+            Source::Read(file) => (file.path.clone(), Some(*file)),
+            Source::Opaque(path) => (path, None),
+        };
+        let mut files = vec![serve(store, file_name(&path), &path).await?];
+        for external in file.iter().flat_map(|file| &file.external) {
+            files.push(serve(store, external.path.clone(), &external.file).await?);
+        }
+        let name = self
+            .name
+            .or_else(|| file.as_ref().map(|file| file.name.clone()))
+            .unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        let family = self.family.or_else(|| file.as_ref().and_then(|file| file.family)).unwrap_or(Family::Other);
+        let key = key(&files, self.cpu_fallback, &self.session_options);
+        let tag = Arc::new(ModelTag { name: name.clone(), sha256: files[0].sha256.clone(), family });
+        let served = Arc::new(ModelFiles {
+            key: key.clone(),
+            name,
+            files,
+            cpu_fallback: self.cpu_fallback,
+            session_options: self.session_options,
+        });
+        let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
+        Ok(ModelRecord { id, key: key.into(), tag, file, served, store: store.clone(), requests })
+    }
+}
+
+async fn serve(store: &ModelStore, path: String, file: &Path) -> Result<ServedFile, ModelSpecError> {
+    let (sha256, bytes) = store.publish_file(file).await?;
+    Ok(ServedFile { path, sha256, bytes })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The same for the same files and options, and no other.
+fn key(files: &[ServedFile], cpu_fallback: CpuFallback, session_options: &Map<String, Value>) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(format!("{}\0{}\0", file.path, file.sha256));
+    }
+    hash.update(format!("{cpu_fallback:?}\0{}", Value::Object(session_options.clone())));
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What all handles of one model share. When the last is gone, its files are withdrawn and its sessions dropped.
+pub(super) struct ModelRecord {
+    pub id: ModelId,
+    pub key: Arc<str>,
+    pub tag: Arc<ModelTag>,
+    /// What the file declares; `None` when only a custom runtime understands it.
+    pub file: Option<ModelFile>,
+    pub served: Arc<ModelFiles>,
+    store: ModelStore,
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+impl Drop for ModelRecord {
+    fn drop(&mut self) {
+        self.served.files.iter().for_each(|file| self.store.withdraw(&file.sha256));
+        // A fleet that no longer listens has no session left to drop.
+        let _ = self.requests.send(Request::Forget(self.key.clone()));
+    }
+}
+
+/// A model the fleet can run anywhere. A cheap handle: clones share the model.
+#[derive(Clone)]
+pub struct Model {
+    pub(super) fleet: Fleet,
+    pub(super) record: Arc<ModelRecord>,
+}
+
+impl Model {
+    /// The name it is shown under.
+    pub fn name(&self) -> &str {
+        &self.record.tag.name
+    }
+
+    /// Its kind of work.
+    pub fn family(&self) -> Family {
+        self.record.tag.family
+    }
+
+    /// What its file declares; `None` for a file that only a custom runtime understands.
+    pub fn file(&self) -> Option<&ModelFile> {
+        self.record.file.as_ref()
+    }
+
+    /// The options a job starts from: any target, the fleet's deadline and attempts.
+    pub fn options(&self) -> JobOptions {
+        JobOptions::new(self.fleet.config())
+    }
+
+    /// Runs the model once, on whichever target is best. Waits while the queue is full.
+    ///
+    /// # Errors
+    /// [`JobError`] with the last failure and every attempt: `bad-input` when the inputs do not fit the model (nothing
+    /// is sent then), `no-target` when nothing can run it, `deadline-exceeded`, or what the last attempt failed with.
+    pub async fn run<'a>(&self, inputs: impl Into<Inputs<'a>>) -> Result<Output, JobError> {
+        self.run_with(inputs, self.options()).await
+    }
+
+    /// As [`run`](Self::run), with options of its own.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_with<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<Output, JobError> {
+        self.fleet.run(&self.record, inputs.into(), options).await
+    }
+}

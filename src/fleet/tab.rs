@@ -1,0 +1,91 @@
+//! The fleet's end of one tab.
+
+use crate::{
+    harness::{Invitation, TabLink},
+    types::{BrowserId, JobId, Target, TargetInfo},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// What a request that is not yet answered was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    Start,
+    Run(JobId),
+}
+
+/// One tab's connection and what goes over it.
+pub(super) struct Tab {
+    pub browser: BrowserId,
+    pub target: Target,
+    /// Held for as long as the tab may connect.
+    pub _invitation: Invitation,
+    pub link: Option<TabLink>,
+    /// The socket that is listened to; 0 before the first one. Signals of older ones are late.
+    pub connection: u64,
+    /// The socket that was given up, when a worker was ended.
+    pub ended: u64,
+    pub info: Option<Arc<TargetInfo>>,
+    /// The keys of the models whose sessions it holds.
+    pub loaded: HashSet<Arc<str>>,
+    pending: HashMap<u64, Pending>,
+    next_request: u64,
+}
+
+impl Tab {
+    pub fn new(browser: BrowserId, target: Target, invitation: Invitation) -> Self {
+        Self {
+            browser,
+            target,
+            _invitation: invitation,
+            link: None,
+            connection: 0,
+            ended: 0,
+            info: None,
+            loaded: HashSet::new(),
+            pending: HashMap::new(),
+            next_request: 1,
+        }
+    }
+
+    /// A worker connected: nothing that its predecessor was asked will be answered.
+    pub fn connected(&mut self, connection: u64, link: TabLink) {
+        self.forget_worker();
+        self.connection = connection;
+        self.link = Some(link);
+    }
+
+    /// The worker is gone or given up: what it still says is late.
+    pub fn forget_worker(&mut self) {
+        self.ended = self.connection;
+        self.link = None;
+        self.pending.clear();
+        self.loaded.clear();
+    }
+
+    /// Whether a signal of `connection` is of the worker that counts.
+    pub fn listens_to(&self, connection: u64) -> bool {
+        connection == self.connection && connection > self.ended
+    }
+
+    /// A number for a request that waits for an answer.
+    pub fn expect(&mut self, pending: Pending) -> u64 {
+        let id = self.next_request();
+        self.pending.insert(id, pending);
+        id
+    }
+
+    /// A number for a request whose answer interests nobody.
+    pub fn next_request(&mut self) -> u64 {
+        let id = self.next_request;
+        self.next_request += 1;
+        id
+    }
+
+    /// What the answered request was for.
+    pub fn answered(&mut self, id: u64) -> Option<Pending> {
+        self.pending.remove(&id)
+    }
+}

@@ -1,0 +1,81 @@
+//! Tensors as a frame carries them: descriptions, and one body they all lie in.
+
+use super::frame::{FrameError, align};
+use crate::types::{Dtype, Tensor, TensorInfo};
+use bytes::Bytes;
+
+/// Named tensors in one stretch of bytes, laid out as in a frame: each starts at a multiple of 8 from the body's start.
+/// A clone costs a copy of the descriptions and a counter, not a copy of the data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TensorBatch {
+    infos: Vec<TensorInfo>,
+    body: Bytes,
+}
+
+impl TensorBatch {
+    /// Copies the tensors, in their order, into one body.
+    pub fn encode<'a, 'b: 'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor<'b>)>) -> Self {
+        let tensors: Vec<_> = tensors.into_iter().collect();
+        let length = tensors.iter().fold(0, |end, (_, tensor)| align(end) + tensor.bytes().len());
+        let mut body = Vec::with_capacity(length);
+        let mut infos = Vec::with_capacity(tensors.len());
+        for (name, tensor) in tensors {
+            body.resize(align(body.len()), 0);
+            body.extend_from_slice(tensor.bytes());
+            infos.push(TensorInfo {
+                name: name.to_owned(),
+                dtype: tensor.dtype(),
+                shape: tensor.shape().to_vec(),
+                bytes: tensor.bytes().len(),
+            });
+        }
+        Self { infos, body: body.into() }
+    }
+
+    /// Descriptions and the body they have been found to describe.
+    pub(super) const fn of_parts(infos: Vec<TensorInfo>, body: Bytes) -> Self {
+        Self { infos, body }
+    }
+
+    /// Whether the texts are what their descriptions say; the other types have nothing in them to be wrong.
+    pub(super) fn check_texts(&self) -> Result<(), FrameError> {
+        let has_texts = self.infos.iter().any(|info| info.dtype == Dtype::String);
+        if has_texts { self.tensors().map(drop) } else { Ok(()) }
+    }
+
+    /// What the tensors are, in their order.
+    pub fn infos(&self) -> &[TensorInfo] {
+        &self.infos
+    }
+
+    /// How many bytes the body takes, the gaps between tensors included.
+    pub fn body_len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The body.
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The tensors with their names. Their data are views of the body: nothing is copied, and the body lives as long as
+    /// one of them does.
+    ///
+    /// # Errors
+    /// [`FrameError::Tensor`] when the bytes of one are not what its type asks for; a batch that came in a frame has
+    /// been checked for that already.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor<'static>)>, FrameError> {
+        let mut start = 0;
+        self.infos
+            .iter()
+            .map(|info| {
+                start = align(start);
+                let data = self.body.slice(start..start + info.bytes);
+                start += info.bytes;
+                let tensor = Tensor::new(info.dtype, info.shape.clone(), data)
+                    .map_err(|source| FrameError::Tensor { name: info.name.clone(), source })?;
+                Ok((info.name.clone(), tensor))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,229 @@
+//! The fleet's end of a tab's socket: requests out.
+
+use super::{
+    batch::TensorBatch,
+    error::LinkClosed,
+    frame,
+    model::{CpuFallback, ModelFiles},
+};
+use crate::types::{Backend, TensorInfo};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::mpsc;
+
+/// Sends requests to one tab, without ever waiting. A clone is another handle to the same socket; a new socket of the
+/// same tab comes with a new link.
+#[derive(Clone)]
+pub struct TabLink(Arc<Inner>);
+
+struct Inner {
+    origin: Arc<str>,
+    queue: mpsc::UnboundedSender<Bytes>,
+    /// The models this connection was told about. A std mutex, because it is never held across an await; it also keeps
+    /// a declaration and the request it is for in order.
+    declared: Mutex<HashSet<String>>,
+}
+
+/// How a worker is to start its backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartOptions {
+    /// The backend.
+    pub backend: Backend,
+    /// The device type to ask WebNN for.
+    pub webnn_device: WebnnDevice,
+    /// WASM threads; 0 lets the runtime decide.
+    pub threads: u32,
+    /// Whether models are loaded by the module the server was given instead of ONNX Runtime Web.
+    pub custom_runtime: bool,
+}
+
+/// A WebNN device type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebnnDevice {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The graphics processor.
+    Gpu,
+    /// The neural processor.
+    Npu,
+}
+
+/// One run of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRequest {
+    /// The inputs.
+    pub inputs: TensorBatch,
+    /// The names of the outputs wanted; `None` for all.
+    pub outputs: Option<Vec<String>>,
+    /// Whether the session is dropped after this run.
+    pub release: bool,
+}
+
+/// A request's header.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Request<'a> {
+    Probe {
+        id: u64,
+    },
+    Start {
+        id: u64,
+        backend: Backend,
+        webnn_device: WebnnDevice,
+        threads: u32,
+        runtime: Option<String>,
+    },
+    Model {
+        model: &'a str,
+        name: &'a str,
+        files: Vec<File<'a>>,
+        cpu_fallback: CpuFallback,
+        session_options: &'a Map<String, Value>,
+    },
+    Load {
+        id: u64,
+        model: &'a str,
+    },
+    Run {
+        id: u64,
+        model: &'a str,
+        inputs: &'a [TensorInfo],
+        outputs: Option<&'a [String]>,
+        release: bool,
+    },
+    Release {
+        id: u64,
+        model: &'a str,
+    },
+    Ping {
+        id: u64,
+    },
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    path: &'a str,
+    url: String,
+    bytes: u64,
+}
+
+impl TabLink {
+    /// A link that puts its frames into `queue`; URLs in them start with `origin`.
+    pub(super) fn new(origin: Arc<str>, queue: mpsc::UnboundedSender<Bytes>) -> Self {
+        Self(Arc::new(Inner { origin, queue, declared: Mutex::default() }))
+    }
+
+    /// Asks which backends there are; answered by `Probed`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn probe(&self, id: u64) -> Result<(), LinkClosed> {
+        self.send(&Request::Probe { id }, &[])
+    }
+
+    /// Starts a backend; answered by `Ready` or `Failed`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn start(&self, id: u64, options: &StartOptions) -> Result<(), LinkClosed> {
+        let runtime = options.custom_runtime.then(|| format!("{}/runtime/custom.js", self.0.origin));
+        let StartOptions { backend, webnn_device, threads, .. } = *options;
+        self.send(&Request::Start { id, backend, webnn_device, threads, runtime }, &[])
+    }
+
+    /// Loads a model, declaring it first when this connection has not been told about it; answered by `Loaded` or
+    /// `Failed`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn load(&self, id: u64, model: &Arc<ModelFiles>) -> Result<(), LinkClosed> {
+        let mut declared = self.declared();
+        self.declare(&mut declared, model)?;
+        self.send(&Request::Load { id, model: &model.key }, &[])
+    }
+
+    /// Runs a model, declaring it first when this connection has not been told about it; answered by `Result` or
+    /// `Failed`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn run(&self, id: u64, model: &Arc<ModelFiles>, run: &RunRequest) -> Result<(), LinkClosed> {
+        let RunRequest { inputs, outputs, release } = run;
+        let header = Request::Run {
+            id,
+            model: &model.key,
+            inputs: inputs.infos(),
+            outputs: outputs.as_deref(),
+            release: *release,
+        };
+        let frame = frame::join(&header, inputs.body());
+        let mut declared = self.declared();
+        self.declare(&mut declared, model)?;
+        if *release {
+            declared.remove(&model.key);
+        }
+        self.0.queue.send(frame).map_err(|_| LinkClosed)
+    }
+
+    /// Drops a model's session; answered by `Released`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn release(&self, id: u64, model_key: &str) -> Result<(), LinkClosed> {
+        let mut declared = self.declared();
+        declared.remove(model_key);
+        self.send(&Request::Release { id, model: model_key }, &[])
+    }
+
+    /// Asks for a sign of life; answered by `Pong`, before the requests that wait.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn ping(&self, id: u64) -> Result<(), LinkClosed> {
+        self.send(&Request::Ping { id }, &[])
+    }
+
+    fn declare(&self, declared: &mut HashSet<String>, model: &ModelFiles) -> Result<(), LinkClosed> {
+        if declared.contains(&model.key) {
+            return Ok(());
+        }
+        let url = |sha256: &str| format!("{}/models/{sha256}", self.0.origin);
+        let files = model
+            .files
+            .iter()
+            .map(|file| File { path: &file.path, url: url(&file.sha256), bytes: file.bytes })
+            .collect();
+        let header = Request::Model {
+            model: &model.key,
+            name: &model.name,
+            files,
+            cpu_fallback: model.cpu_fallback,
+            session_options: &model.session_options,
+        };
+        self.send(&header, &[])?;
+        declared.insert(model.key.clone());
+        Ok(())
+    }
+
+    fn declared(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, header: &Request<'_>, body: &[u8]) -> Result<(), LinkClosed> {
+        self.0.queue.send(frame::join(header, body)).map_err(|_| LinkClosed)
+    }
+}
+
+impl fmt::Debug for TabLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TabLink").field("closed", &self.0.queue.is_closed()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! The frames of harness-pages/golden, which the TypeScript side is checked against as well.
+
+use crate::{
+    harness::{
+        CpuFallback, ModelFiles, RunRequest, TabLink, TensorBatch,
+        frame::{self, Frame, FrameError},
+        message,
+    },
+    types::{Tensor, TensorInfo},
+};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::{fs, path::PathBuf, sync::Arc};
+use tokio::sync::mpsc;
+
+fn golden(file: &str) -> Bytes {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("harness-pages/golden").join(file);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
+}
+
+fn manifest(list: &str) -> Vec<Value> {
+    let manifest: Value = serde_json::from_slice(&golden("frames.json")).unwrap();
+    manifest[list].as_array().unwrap().clone()
+}
+
+/// What the decoder makes of a frame of either direction.
+fn decode(message: Bytes) -> Result<(Value, TensorBatch), FrameError> {
+    let frame = Frame::split(message)?;
+    let field = match &*frame.kind()? {
+        "run" => "inputs",
+        "result" => "outputs",
+        _ => "",
+    };
+    let header: Value = frame.parse()?;
+    let infos =
+        header.get(field).map_or(Ok(Vec::new()), |infos| serde_json::from_value::<Vec<TensorInfo>>(infos.clone()));
+    let batch = frame.tensors(infos.map_err(|error| FrameError::Header { what: error.to_string() })?)?;
+    Ok((header, batch))
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn golden_frames_decode_to_their_header_and_tensors_and_encode_to_the_same_bytes() {
+    let frames = manifest("frames");
+    assert!(frames.len() >= 8, "the manifest lost frames");
+    for golden_frame in frames {
+        let file = golden_frame["file"].as_str().unwrap();
+        let bytes = golden(file);
+        let (header, batch) = decode(bytes.clone()).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(header, golden_frame["header"], "{file}");
+
+        let tensors = batch.tensors().unwrap();
+        let expected = golden_frame["tensors"].as_array().unwrap();
+        assert_eq!(tensors.len(), expected.len(), "{file}");
+        for ((name, tensor), expected) in tensors.iter().zip(expected) {
+            assert_eq!(name, &expected["name"], "{file}");
+            assert_eq!(tensor.dtype().name(), expected["dtype"], "{file}");
+            assert_eq!(serde_json::to_value(tensor.shape()).unwrap(), expected["shape"], "{file}");
+            assert_eq!(tensor.bytes(), unhex(expected["data"].as_str().unwrap()), "{file}");
+            if let Some(strings) = expected.get("strings") {
+                assert_eq!(&serde_json::to_value(tensor.to_strings().unwrap()).unwrap(), strings, "{file}");
+            }
+        }
+
+        let mut unversioned = header.as_object().unwrap().clone();
+        unversioned.shift_remove("v");
+        let again = TensorBatch::encode(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        assert_eq!(frame::join(&unversioned, again.body()), bytes, "{file}");
+    }
+}
+
+#[test]
+fn golden_replies_are_messages() {
+    for golden_frame in manifest("frames") {
+        if matches!(golden_frame["header"]["type"].as_str(), Some("result" | "failed")) {
+            let file = golden_frame["file"].as_str().unwrap();
+            message::decode(golden(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn broken_golden_frames_are_refused_for_what_is_wrong_with_them() {
+    let broken = manifest("broken");
+    assert!(broken.len() >= 18, "the manifest lost frames");
+    for golden_frame in broken {
+        let file = golden_frame["file"].as_str().unwrap();
+        let error = decode(golden(file)).expect_err(file);
+        let kind = match &error {
+            FrameError::HeaderCut { .. } => "header-length",
+            // What serde finds wrong with a description is told as the header's fault.
+            FrameError::Header { .. } if golden_frame["error"] == "tensor" => "tensor",
+            FrameError::Header { .. } => "header",
+            FrameError::Version { .. } => "version",
+            FrameError::Tensor { .. } => "tensor",
+            FrameError::Length { described, actual } if *described > *actual as u64 => "short",
+            FrameError::Length { .. } => "long",
+            other => panic!("{file}: {other}"),
+        };
+        assert_eq!(kind, golden_frame["error"], "{file}: {error}");
+        assert!(message::decode(golden(file)).is_err(), "{file}");
+    }
+}
+
+#[test]
+fn a_link_writes_the_golden_run() {
+    let golden_frame = manifest("frames").into_iter().find(|frame| frame["file"] == "run-mixed.bin").unwrap();
+    let (header, batch) = decode(golden("run-mixed.bin")).unwrap();
+    let tensors = batch.tensors().unwrap();
+    let inputs = TensorBatch::encode(tensors.iter().map(|(name, tensor): &(String, Tensor)| (name.as_str(), tensor)));
+    let (queue, mut frames) = mpsc::unbounded_channel();
+    let link = TabLink::new("http://127.0.0.1:1".into(), queue);
+    let model = Arc::new(ModelFiles {
+        key: header["model"].as_str().unwrap().to_owned(),
+        name: "any".to_owned(),
+        files: Vec::new(),
+        cpu_fallback: CpuFallback::Record,
+        session_options: Map::new(),
+    });
+    let id = golden_frame["header"]["id"].as_u64().unwrap();
+    link.run(id, &model, &RunRequest { inputs, outputs: None, release: false }).unwrap();
+    let declaration = frames.try_recv().unwrap();
+    assert_eq!(Frame::split(declaration).unwrap().kind().unwrap(), "model");
+    assert_eq!(frames.try_recv().unwrap(), golden("run-mixed.bin"));
+}

@@ -1,0 +1,223 @@
+//! Writing the history: events go into a bounded channel, and one thread writes them in batches.
+
+use super::{
+    HistoryError, RunInfo,
+    database::{Access, Database},
+    rows::{Rows, is_recorded},
+    schema,
+    tables::Utc,
+};
+use crate::types::Event;
+use duckdb::{Connection, params};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant, SystemTime},
+};
+
+/// How long a row waits at most before it is written: with the writing itself, a crash loses less than a second.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// A batch is also written when it has this many rows, which bounds its memory to a few MiB.
+const BATCH_ROWS: usize = 8_192;
+/// Events that may wait while a batch is being written: three seconds' worth of 10,000 attempts a second.
+const WAITING_EVENTS: usize = 32_768;
+
+/// Writes a run into a history file, off the hot path.
+#[derive(Debug)]
+pub struct Recorder {
+    /// `None` only while it is being closed.
+    events: Option<SyncSender<Event>>,
+    writer: Option<JoinHandle<Result<Recorded, HistoryError>>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// What a recorder has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Rows in the file from this run.
+    pub rows: u64,
+    /// Rows that did not get there: events came faster than the disk took them, or it refused them.
+    pub lost: u64,
+}
+
+impl Recorder {
+    /// Opens the file, making it or bringing it to this version's schema where needed, and adds the run to it.
+    ///
+    /// # Errors
+    /// Every [`HistoryError`] but [`Missing`](HistoryError::Missing).
+    pub fn open(path: &Path, run: RunInfo) -> Result<Self, HistoryError> {
+        let database = Database::open(path, Access::Write)?;
+        schema::migrate(&database)?;
+        let run_id = add_run(&database, &run).map_err(database.failed("written"))?;
+        let (sender, receiver) = sync_channel(WAITING_EVENTS);
+        let lost = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            path: path.to_owned(),
+            database: Some(database),
+            rows: Rows::new(run_id),
+            written: 0,
+            lost: Arc::clone(&lost),
+        };
+        let thread = thread::Builder::new().name("history".to_owned()).spawn(move || writer.run(&receiver));
+        Ok(Self { events: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost })
+    }
+
+    /// Hands the event to the writer, if it is one that is recorded. Never waits: an event for which there is no room
+    /// is lost, counted, and told of in the log and in [`Recorded::lost`].
+    pub fn record(&self, event: &Event) {
+        let Some(events) = self.events.as_ref().filter(|_| is_recorded(&event.kind)) else { return };
+        match events.try_send(event.clone()) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!("the history's disk is too slow: results are missing from it (not from this run)");
+                }
+            }
+        }
+    }
+
+    /// Writes what is left, marks the run as ended and closes the file.
+    ///
+    /// # Errors
+    /// What kept the last rows, or the run's end, from being written.
+    pub fn close(mut self) -> Result<Recorded, HistoryError> {
+        self.finish().unwrap_or(Err(HistoryError::WriterPanicked))
+    }
+
+    fn finish(&mut self) -> Option<Result<Recorded, HistoryError>> {
+        // Without a sender the writer's receiver ends.
+        self.events = None;
+        let ended = self.writer.take()?.join();
+        Some(ended.unwrap_or(Err(HistoryError::WriterPanicked)))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.finish() {
+            tracing::error!(error = &error as &dyn Error, "the history could not be closed");
+        }
+    }
+}
+
+fn add_run(database: &Database, run: &RunInfo) -> duckdb::Result<i64> {
+    let connection = database.connection();
+    // Nobody else writes, so the next number is still free when it is taken.
+    let run_id: i64 = connection.query_row("SELECT coalesce(max(run_id), 0) + 1 FROM runs", [], |row| row.get(0))?;
+    connection.execute(
+        "INSERT INTO runs (run_id, command, tabfleet, started_at, git_commit, git_branch, os, arch, cpu, cores, \
+         memory_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            run_id,
+            run.command,
+            run.tabfleet,
+            Utc::from(run.started),
+            run.git_commit,
+            run.git_branch,
+            run.host.os,
+            run.host.arch,
+            run.host.cpu,
+            run.host.cores,
+            run.host.memory_bytes,
+        ],
+    )?;
+    Ok(run_id)
+}
+
+/// The writer thread.
+struct Writer {
+    path: PathBuf,
+    /// `None` after a failed write, until the file could be opened again.
+    database: Option<Database>,
+    rows: Rows,
+    written: u64,
+    lost: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn run(mut self, events: &Receiver<Event>) -> Result<Recorded, HistoryError> {
+        while let Ok(first) = events.recv() {
+            self.gather(first, events);
+            // A failed batch is told of once; the next one tries again, since a full disk may be emptied.
+            let healthy = self.database.is_some();
+            match self.flush() {
+                Ok(()) if !healthy => tracing::warn!("the history is being written again; results are missing from it"),
+                Err(error) if healthy => {
+                    tracing::error!(error = &error as &dyn Error, "results are missing from the history");
+                }
+                _ => {}
+            }
+        }
+        self.end()
+    }
+
+    /// Takes events until the batch is full, its time is up, or no more will come.
+    fn gather(&mut self, first: Event, events: &Receiver<Event>) {
+        let due = Instant::now() + FLUSH_INTERVAL;
+        self.rows.add(first);
+        while self.rows.len() < BATCH_ROWS {
+            // A receiver that has events gives one even when no time is left.
+            let left = due.saturating_duration_since(Instant::now());
+            match events.recv_timeout(left) {
+                Ok(event) if left.is_zero() => return self.rows.add(event),
+                Ok(event) => self.rows.add(event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Writes the rows, all or none.
+    fn flush(&mut self) -> Result<(), HistoryError> {
+        let written = self.with_database(|rows, connection| {
+            let transaction = connection.unchecked_transaction()?;
+            rows.append(&transaction)?;
+            transaction.commit()
+        });
+        match written {
+            Ok(()) => self.written += self.rows.written(),
+            Err(_) => self.lose(),
+        }
+        written
+    }
+
+    fn lose(&mut self) {
+        self.lost.fetch_add(self.rows.given_up(), Ordering::Relaxed);
+    }
+
+    /// Works on the open file; a failure closes it, because DuckDB refuses everything after a failed write.
+    fn with_database(
+        &mut self,
+        work: impl FnOnce(&Rows, &Connection) -> duckdb::Result<()>,
+    ) -> Result<(), HistoryError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => Database::open(&self.path, Access::Write)?,
+        };
+        work(&self.rows, database.connection()).map_err(database.failed("written"))?;
+        self.database = Some(database);
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<Recorded, HistoryError> {
+        let (written, lost) = (self.written, self.lost.load(Ordering::Relaxed));
+        self.with_database(|rows, connection| {
+            let ended = Utc::from(SystemTime::now());
+            connection
+                .execute(
+                    "UPDATE runs SET ended_at = ?, rows_recorded = ?, rows_lost = ? WHERE run_id = ?",
+                    params![ended, written, lost, rows.run_id()],
+                )
+                .map(drop)
+        })?;
+        if lost > 0 {
+            tracing::warn!(rows = written, lost, "the history of this run is not complete");
+        }
+        Ok(Recorded { rows: written, lost })
+    }
+}

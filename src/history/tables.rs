@@ -1,0 +1,141 @@
+//! The tables as types: a row is a struct whose fields are the columns, in name and in order.
+
+use duckdb::{
+    Connection, ToSql,
+    types::{TimeUnit, ToSqlOutput, Value},
+};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A row of one table.
+pub(super) trait Row {
+    const TABLE: &'static str;
+    const COLUMNS: &'static [&'static str];
+    fn values(&self) -> Vec<&dyn ToSql>;
+}
+
+macro_rules! table {
+    ($(#[$doc:meta])* $row:ident in $table:literal { $($column:ident: $type:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(super) struct $row { $(pub $column: $type),+ }
+
+        impl Row for $row {
+            const TABLE: &'static str = $table;
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
+            fn values(&self) -> Vec<&dyn ToSql> {
+                vec![$(&self.$column),+]
+            }
+        }
+    };
+}
+
+table!(
+    /// One description of a target in a run.
+    TargetRow in "targets" {
+        run_id: i64,
+        target_id: u32,
+        target: String,
+        browser: &'static str,
+        backend: &'static str,
+        available: bool,
+        reason: Option<String>,
+        product: Option<String>,
+        version: Option<String>,
+        headless: Option<bool>,
+        driver: Option<String>,
+        stand_in: Option<bool>,
+        adapter_vendor: Option<String>,
+        adapter_architecture: Option<String>,
+        adapter_device: Option<String>,
+        adapter_description: Option<String>,
+        adapter_software: Option<bool>,
+        webnn_device: Option<String>,
+        runtime: Option<String>,
+        runtime_version: Option<String>,
+        threads: Option<u32>,
+    }
+);
+
+table!(
+    /// One attempt.
+    ResultRow in "performance_results" {
+        run_id: i64,
+        at: Utc,
+        job: u64,
+        attempt: u32,
+        tab: u64,
+        target_id: Option<u32>,
+        target: String,
+        model: String,
+        model_sha256: String,
+        family: &'static str,
+        success: bool,
+        queue_ms: Option<f64>,
+        download_ms: Option<f64>,
+        create_ms: Option<f64>,
+        run_ms: Option<f64>,
+        readback_ms: Option<f64>,
+        wire_ms: Option<f64>,
+        total_ms: Option<f64>,
+        elapsed_ms: Option<f64>,
+        cpu_fallback: Option<bool>,
+        category: Option<&'static str>,
+        cause: Option<&'static str>,
+        severity: Option<&'static str>,
+        message: Option<String>,
+    }
+);
+
+table!(
+    /// One thing that happened to a browser or a tab.
+    BrowserEventRow in "browser_events" {
+        run_id: i64,
+        at: Utc,
+        event: &'static str,
+        browser: Option<&'static str>,
+        browser_id: Option<u64>,
+        tab: Option<u64>,
+        target: Option<String>,
+        product: Option<String>,
+        version: Option<String>,
+        category: Option<&'static str>,
+        cause: Option<&'static str>,
+        severity: Option<&'static str>,
+        message: Option<String>,
+    }
+);
+
+/// Appends the rows to their table.
+pub(super) fn append<R: Row>(connection: &Connection, rows: &[R]) -> duckdb::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // By name, so that a column that a later schema version adds is no concern of this one.
+    let mut appender = connection.appender_with_columns(R::TABLE, R::COLUMNS)?;
+    rows.iter().try_for_each(|row| appender.append_row(row.values().as_slice()))?;
+    appender.flush()
+}
+
+/// A moment as DuckDB keeps it: microseconds since 1970 in UTC, without a time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Utc(pub i64);
+
+impl From<SystemTime> for Utc {
+    fn from(at: SystemTime) -> Self {
+        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(at.duration_since(UNIX_EPOCH).map_or_else(|before| -micros(before.duration()), micros))
+    }
+}
+
+impl From<Utc> for SystemTime {
+    fn from(Utc(micros): Utc) -> Self {
+        let span = Duration::from_micros(micros.unsigned_abs());
+        if micros < 0 { UNIX_EPOCH - span } else { UNIX_EPOCH + span }
+    }
+}
+
+impl ToSql for Utc {
+    fn to_sql(&self) -> duckdb::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Owned(Value::Timestamp(TimeUnit::Microsecond, self.0)))
+    }
+}

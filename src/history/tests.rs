@@ -1,0 +1,264 @@
+//! Through the public interface: what was recorded is read back; what must be refused is, by name.
+
+use super::{History, HistoryError, Recorder, RunInfo, database, schema};
+use crate::types::{
+    Adapter, Backend, Browser, BrowserId, Cause, Event, EventKind, Failure, Family, Identity, JobId, ModelTag,
+    RuntimeInfo, Severity, TabId, Target, TargetInfo, Timings,
+};
+use duckdb::{Connection, types::Value};
+use std::{fs, path::Path, sync::Arc, time::SystemTime};
+
+pub(super) const TARGET: Target = Target::new(Browser::Chrome, Backend::Webgpu);
+
+pub(super) fn model() -> Arc<ModelTag> {
+    Arc::new(ModelTag { name: "add".to_owned(), sha256: "ab".repeat(32), family: Family::Vision })
+}
+
+pub(super) fn event(kind: EventKind) -> Event {
+    Event { at: SystemTime::now(), kind }
+}
+
+pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
+    let timings = Timings { queue_ms: 0.25, run_ms: 1.5, wire_ms: 0.5, total_ms: 2.25, ..Timings::default() };
+    event(EventKind::AttemptSucceeded {
+        job: JobId(job),
+        attempt: 1,
+        tab: TabId(tab),
+        target: TARGET,
+        model: Arc::clone(model),
+        timings,
+        cpu_fallback: Some(false),
+    })
+}
+
+fn failed(job: u64) -> Event {
+    event(EventKind::AttemptFailed {
+        job: JobId(job),
+        attempt: 2,
+        tab: TabId(1),
+        target: TARGET,
+        model: model(),
+        failure: Failure::new(Cause::DeviceLost, "the device's \"gone\"; \u{1F4A5}"),
+        severity: Severity::Critical,
+        elapsed_ms: 12.5,
+    })
+}
+
+fn info(software: bool) -> Arc<TargetInfo> {
+    Arc::new(TargetInfo {
+        target: TARGET,
+        identity: Some(identity()),
+        available: true,
+        reason: None,
+        adapter: Some(Adapter {
+            vendor: "google".to_owned(),
+            architecture: "swiftshader".to_owned(),
+            device: String::new(),
+            description: String::new(),
+            software: Some(software),
+        }),
+        webnn_device: None,
+        runtime: Some(RuntimeInfo { name: "onnxruntime-web".to_owned(), version: "1.30.0".to_owned() }),
+        threads: Some(1),
+    })
+}
+
+fn identity() -> Identity {
+    Identity {
+        browser: Browser::Chrome,
+        product: "Chrome".to_owned(),
+        version: "156.0.1".to_owned(),
+        headless: true,
+        driver: "cdp 1.3".to_owned(),
+        stand_in: false,
+    }
+}
+
+fn ready(tab: u64, info: Arc<TargetInfo>) -> Event {
+    event(EventKind::TabReady { tab: TabId(tab), browser: BrowserId(1), info })
+}
+
+/// One query's rows as one text, with commas and newlines.
+fn query(path: &Path, sql: &str) -> String {
+    let history = History::open(path).unwrap();
+    let mut statement = history.connection().prepare(sql).unwrap();
+    let lines = statement.query_map([], |row| {
+        let columns = row.as_ref().column_count();
+        let shown = (0..columns).map(|column| shown(&row.get_ref_unwrap(column).to_owned()));
+        Ok(shown.collect::<Vec<_>>().join(","))
+    });
+    lines.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("\n")
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Text(text) => text.clone(),
+        Value::Boolean(it) => it.to_string(),
+        Value::Int(it) => it.to_string(),
+        Value::BigInt(it) => it.to_string(),
+        Value::UInt(it) => it.to_string(),
+        Value::UBigInt(it) => it.to_string(),
+        Value::Double(it) => it.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_recorded_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let run = RunInfo::detect("bench --targets chrome");
+    let recorder = Recorder::open(&path, run.clone()).unwrap();
+    recorder.record(&event(EventKind::BrowserStarted { browser: BrowserId(1), identity: identity() }));
+    recorder.record(&ready(1, info(false)));
+    recorder.record(&event(EventKind::JobQueued { job: JobId(1), model: "add".to_owned() }));
+    recorder.record(&succeeded(1, 1, &model()));
+    recorder.record(&failed(2));
+    recorder.record(&event(EventKind::BrowserEnded {
+        browser: BrowserId(1),
+        failure: Some(Failure::new(Cause::BrowserExited, "signal 11")),
+    }));
+    let recorded = recorder.close().unwrap();
+    assert_eq!((recorded.rows, recorded.lost), (6, 0), "a target, two results, three browser events");
+
+    let runs = History::open(&path).unwrap().runs().unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!((runs[0].run_id, runs[0].attempts, runs[0].failures, runs[0].rows_lost), (1, 2, 1, Some(0)));
+    assert_eq!((&runs[0].info.command, &runs[0].info.host), (&run.command, &run.host));
+    assert!(runs[0].ended.unwrap() >= runs[0].info.started);
+
+    insta::assert_snapshot!(
+        query(&path, "SELECT * EXCLUDE (run_id, at) FROM performance_results ORDER BY job"),
+        @r#""#
+    );
+    insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @r#""#);
+    insta::assert_snapshot!(query(&path, "SELECT * EXCLUDE (run_id, at) FROM browser_events ORDER BY at"), @r#""#);
+}
+
+#[test]
+fn runs_are_added_and_counted_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    for _ in 0..3 {
+        Recorder::open(&path, RunInfo::detect("run")).unwrap().close().unwrap();
+    }
+    let runs = History::open(&path).unwrap().runs().unwrap();
+    assert_eq!(runs.iter().map(|run| run.run_id).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn every_result_keeps_the_provenance_of_its_own_tab() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
+    for (tab, software) in [(1, false), (2, true), (3, false)] {
+        recorder.record(&ready(tab, info(software)));
+        recorder.record(&succeeded(tab, tab, &model()));
+    }
+    recorder.record(&succeeded(4, 9, &model()));
+    recorder.close().unwrap();
+    let rows = query(
+        &path,
+        "SELECT job, coalesce(adapter_software::VARCHAR, 'unknown') AS software \
+         FROM performance_results LEFT JOIN targets USING (run_id, target_id) ORDER BY job",
+    );
+    assert_eq!(rows, "1,false\n2,true\n3,false\n4,unknown");
+}
+
+#[test]
+fn dropping_a_recorder_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
+    let model = model();
+    (0..20_000).for_each(|job| recorder.record(&succeeded(job, 1, &model)));
+    drop(recorder);
+    let run = &History::open(&path).unwrap().runs().unwrap()[0];
+    assert_eq!(run.attempts + run.rows_lost.unwrap(), 20_000);
+    assert!(run.ended.is_some());
+}
+
+#[test]
+fn an_older_file_is_migrated_when_written_and_when_read() {
+    for reads in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.duckdb");
+        let database = database::Database::open(&path, database::Access::Write).unwrap();
+        schema::migrate_to(&database, 1).unwrap();
+        database
+            .connection()
+            .execute_batch("INSERT INTO runs (run_id, command, tabfleet, started_at, os, arch, cores) VALUES (7, 'old', '0', '2026-01-01', 'o', 'a', 1)")
+            .unwrap();
+        drop(database);
+        if !reads {
+            Recorder::open(&path, RunInfo::detect("new")).unwrap().close().unwrap();
+        }
+        let history = History::open(&path).unwrap();
+        assert_eq!(history.runs().unwrap()[0].info.command, "old");
+        drop(history);
+        assert_eq!(query(&path, "SELECT max(version) FROM schema_version"), schema::VERSION.to_string());
+        assert_eq!(query(&path, "SELECT count(*) FROM browser_events"), "0");
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let write = |path: &Path| Recorder::open(path, RunInfo::detect("run")).map(drop).unwrap_err();
+    let read = |path: &Path| History::open(path).map(drop).unwrap_err();
+
+    assert!(matches!(read(&path), HistoryError::Missing { .. }));
+    assert!(matches!(write(&folder.path().join("none/history.duckdb")), HistoryError::File { .. }));
+    assert!(matches!(write(folder.path()), HistoryError::Foreign { what: "a folder", .. }));
+
+    fs::write(&path, "a letter, longer than twelve bytes").unwrap();
+    assert!(matches!(write(&path), HistoryError::Foreign { .. }));
+    assert!(matches!(read(&path), HistoryError::Foreign { .. }));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a letter, longer than twelve bytes", "left as it was");
+
+    let other = folder.path().join("other.duckdb");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE schema_version (version INTEGER)").unwrap();
+    assert!(matches!(write(&other), HistoryError::Foreign { what: "another program's database", .. }));
+
+    let newer = folder.path().join("newer.duckdb");
+    Recorder::open(&newer, RunInfo::detect("run")).unwrap().close().unwrap();
+    Connection::open(&newer)
+        .unwrap()
+        .execute_batch("INSERT INTO schema_version VALUES (99, '2030-01-01', '9')")
+        .unwrap();
+    assert!(matches!(write(&newer), HistoryError::Newer { version: 99, .. }));
+    assert!(read(&newer).to_string().contains("version 99"));
+}
+
+#[test]
+fn a_damaged_file_is_told_from_a_foreign_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    Recorder::open(&path, RunInfo::detect("run")).unwrap().close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[16..].fill(0xA5);
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(History::open(&path).map(drop).unwrap_err(), HistoryError::Damaged { .. }));
+    assert!(matches!(
+        Recorder::open(&path, RunInfo::detect("run")).map(drop).unwrap_err(),
+        HistoryError::Damaged { .. }
+    ));
+
+    fs::write(&path, "").unwrap();
+    Recorder::open(&path, RunInfo::detect("an empty file is a new one")).unwrap().close().unwrap();
+}
+
+#[test]
+fn a_file_has_one_writer_or_several_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
+    assert!(matches!(History::open(&path).map(drop).unwrap_err(), HistoryError::InUse { .. }));
+    assert!(matches!(Recorder::open(&path, RunInfo::detect("run")).map(drop).unwrap_err(), HistoryError::InUse { .. }));
+    recorder.close().unwrap();
+    let (one, two) = (History::open(&path).unwrap(), History::open(&path).unwrap());
+    assert!(matches!(Recorder::open(&path, RunInfo::detect("run")).map(drop).unwrap_err(), HistoryError::InUse { .. }));
+    assert_eq!(one.runs().unwrap(), two.runs().unwrap());
+}

@@ -1,0 +1,97 @@
+//! The matrix as one page that needs no network: style, script and data are all in it, so that it opens from a disk, an
+//! attachment or any server.
+
+mod data;
+
+use super::{MatrixReport, ReportError, file};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("style.css");
+const SCRIPTS: [&str; 5] = [
+    include_str!("data.js"),
+    include_str!("summary.js"),
+    include_str!("timings.js"),
+    include_str!("grid.js"),
+    include_str!("main.js"),
+];
+
+/// Writes the report as a page, `index.html` in `folder`: totals, targets with their provenance, every case on every
+/// target, with search and with all details of each case, and how the run times are spread. The file is whole at every
+/// moment: the old one or the new.
+///
+/// # Errors
+/// [`ReportError::Write`] when it cannot be written; an old page is then left as it was.
+pub fn write_html(report: &MatrixReport, folder: &Path) -> Result<(), ReportError> {
+    file::replace(&folder.join("index.html"), |out| page(report, out))
+}
+
+fn page(report: &MatrixReport, out: &mut dyn Write) -> io::Result<()> {
+    // In a script element only `<` can end the data early, and in JSON it can only be inside a text.
+    let data = serde_json::to_string(&data::PageData::of(report))?.replace('<', "\\u003c");
+    let scripts = SCRIPTS.concat();
+    let mut rest = PAGE;
+    for (place, content) in [("/*STYLE*/", STYLE), ("/*DATA*/", &data), ("/*SCRIPT*/", &scripts)] {
+        let (before, after) = rest.split_once(place).unwrap_or((rest, ""));
+        out.write_all(before.as_bytes())?;
+        out.write_all(content.as_bytes())?;
+        rest = after;
+    }
+    out.write_all(rest.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{ErrorRow, sample};
+    use crate::types::Category;
+
+    fn text(report: &MatrixReport) -> String {
+        let mut page = Vec::new();
+        super::page(report, &mut page).unwrap();
+        String::from_utf8(page).unwrap()
+    }
+
+    #[test]
+    fn the_page_holds_all_it_needs() {
+        let page = text(&sample::matrix());
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+        assert!(!page.contains("/*STYLE*/") && !page.contains("/*DATA*/") && !page.contains("/*SCRIPT*/"));
+        let links = regex::Regex::new(r#"(src|href)="?https?:|@import|fetch\(|url\("#).unwrap();
+        assert!(!links.is_match(&page));
+    }
+
+    #[test]
+    fn an_error_message_cannot_leave_the_data() {
+        let mut report = sample::matrix();
+        let message = "</script><script>alert(1)</script><!-- /*SCRIPT*/";
+        report.results[0].error = Some(ErrorRow { category: Category::System, message: message.into() });
+        let page = text(&report);
+        assert_eq!(page.matches("<script").count(), PAGE.matches("<script").count());
+        let (_, data) = page.split_once(r#"id="data">"#).unwrap();
+        let (data, _) = data.split_once("</script>").unwrap();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert!(data["messages"].as_array().unwrap().iter().any(|kept| kept == message));
+    }
+
+    #[test]
+    fn twelve_thousand_results_stay_small() {
+        let report = sample::large_matrix(1500);
+        assert_eq!(report.results.len(), 12_000);
+        let size = text(&report).len();
+        assert!(size < 5_000_000, "{size} bytes");
+        println!("the page of 12,000 sample results takes {size} bytes");
+    }
+
+    /// `TABFLEET_SAMPLE_PAGES=FOLDER cargo test --release --lib sample_pages -- --ignored`
+    #[test]
+    #[ignore = "writes pages of sample data, to look at"]
+    fn sample_pages() {
+        let folder = std::path::PathBuf::from(std::env::var_os("TABFLEET_SAMPLE_PAGES").unwrap());
+        write_html(&sample::matrix(), &folder.join("few")).unwrap();
+        write_html(&sample::large_matrix(1500), &folder.join("many")).unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! JUnit XML, for what shows test results: one test suite a target, one test case a case.
+
+use super::{CaseResult, MatrixReport, ReportError, TargetRow, file, quantity};
+use crate::types::{Target, Verdict};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use std::{io, path::Path, time::Duration};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Writes the report as JUnit XML. A target is a test suite; a case is a test case, its class name is its suite, its
+/// time is the run's. A wrong output is a failure, whatever kept the model from running is an error, and what was not
+/// tried is skipped, with the reason. The file is whole at every moment: the old one or the new.
+///
+/// # Errors
+/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
+pub fn write_junit(report: &MatrixReport, path: &Path) -> Result<(), ReportError> {
+    file::replace(path, |out| junit(report).serialize(out).map_err(io::Error::other))
+}
+
+fn junit(report: &MatrixReport) -> Report {
+    let mut xml = Report::new(format!("tabfleet {}", report.tabfleet));
+    // The type of the field is of a crate that is not ours to name; its text form is RFC 3339.
+    xml.timestamp = rfc3339(report.started).and_then(|at| at.parse().ok());
+    if let Some(took) = report.finished.and_then(|finished| Duration::try_from(finished - report.started).ok()) {
+        xml.set_time(took);
+    }
+    let cases = report.by_case();
+    for (target, row) in report.columns() {
+        let mut suite = TestSuite::new(target.to_string());
+        suite.timestamp = xml.timestamp;
+        for property in row.map(properties).unwrap_or_default() {
+            suite.add_property(property);
+        }
+        for ((suite_name, case), results) in &cases {
+            let result = results.get(&target).copied();
+            if let Some(mut test) = test_case(case, result, row) {
+                test.set_classname(*suite_name);
+                suite.add_test_case(test);
+            }
+        }
+        xml.add_test_suite(suite);
+    }
+    xml
+}
+
+fn rfc3339(at: OffsetDateTime) -> Option<String> {
+    at.format(&Rfc3339).ok()
+}
+
+/// A case without a result is left out, unless it has none because the target does not work here.
+fn test_case(case: &str, result: Option<&CaseResult>, row: Option<&TargetRow>) -> Option<TestCase> {
+    let Some(result) = result else {
+        let unavailable = row.filter(|row| !row.available)?;
+        return Some(TestCase::new(case, skipped(Verdict::Unavailable, unavailable.reason.as_deref())));
+    };
+    let mut test = TestCase::new(case, status(result, row));
+    if let Some(run) = result.run_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()) {
+        test.set_time(run);
+    }
+    // JUnit's times end at the millisecond, where many runs have not begun yet.
+    let measured = [("run_ms", result.run_ms), ("load_ms", result.load_ms), ("max_abs_error", result.max_abs_error)];
+    for (name, value) in measured {
+        if let Some(value) = value {
+            test.add_property(Property::new(name, value.to_string()));
+        }
+    }
+    if let Some(cpu_fallback) = result.cpu_fallback {
+        test.add_property(Property::new("cpu_fallback", cpu_fallback.to_string()));
+    }
+    Some(test)
+}
+
+fn status(result: &CaseResult, row: Option<&TargetRow>) -> TestCaseStatus {
+    let message = result.error.as_ref().map(|error| &*error.message);
+    let kind = match result.verdict {
+        Verdict::Pass => return TestCaseStatus::success(),
+        Verdict::Skipped => return skipped(result.verdict, message),
+        Verdict::Unavailable => {
+            return skipped(result.verdict, message.or_else(|| row.and_then(|row| row.reason.as_deref())));
+        }
+        Verdict::Wrong => NonSuccessKind::Failure,
+        _ => NonSuccessKind::Error,
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(result.verdict.name());
+    if let Some(error) = &result.error {
+        status.set_message(quantity::one_line(&error.message, 200));
+        status.set_description(format!("{}: {}", error.category, error.message));
+    }
+    status
+}
+
+fn skipped(verdict: Verdict, reason: Option<&str>) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_type(verdict.name());
+    if let Some(reason) = reason {
+        status.set_message(reason);
+    }
+    status
+}
+
+fn properties(row: &TargetRow) -> Vec<Property> {
+    let Target { browser, backend } = row.target;
+    let said = [
+        ("browser", Some(browser.to_string())),
+        ("backend", Some(backend.to_string())),
+        ("product", quantity::product(row)),
+        ("stand_in", row.product.as_ref().map(|_| row.stand_in.to_string())),
+        ("driver", row.driver.clone()),
+        ("adapter", row.adapter.as_ref().map(quantity::adapter)),
+        ("webnn_device", row.webnn_device.clone()),
+        ("runtime", row.runtime.as_ref().map(|runtime| format!("{} {}", runtime.name, runtime.version))),
+        ("threads", row.threads.map(|threads| threads.to_string())),
+    ];
+    said.into_iter().filter_map(|(name, value)| Some(Property::new(name, value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use std::fs;
+
+    #[test]
+    fn a_matrix_as_junit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/junit.xml");
+        let mut report = sample::matrix();
+        report.results.retain(|result| ["attention", "string_split", "top_k"].contains(&&*result.case));
+        report.targets.retain(|row| row.target.browser != crate::types::Browser::Webkit);
+        write_junit(&report, &path).unwrap();
+        insta::assert_snapshot!(fs::read_to_string(&path).unwrap());
+    }
+
+    #[test]
+    fn control_characters_do_not_break_the_xml() {
+        let mut report = sample::matrix();
+        for result in &mut report.results {
+            if let Some(error) = &mut result.error {
+                error.message = "\u{0}\u{1b}[1m<&\"'>]]>\u{fffe}".into();
+            }
+        }
+        let xml = junit(&report).to_string().unwrap();
+        assert!(Report::deserialize_from_str(&xml).is_ok(), "{xml}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Results as tables for the terminal: readable without colour, and cut into blocks where the terminal is narrow.
+
+mod bench;
+mod doctor;
+mod grid;
+mod matrix;
+mod targets;
+
+pub use bench::bench_table;
+pub use doctor::doctor_table;
+pub use matrix::matrix_table;
+
+use crate::types::Verdict;
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, presets,
+};
+
+/// How a table is to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableStyle {
+    /// Whether to colour it. The caller obeys `NO_COLOR` by saying no.
+    pub colour: bool,
+    /// How many columns the terminal has; `None` when nothing limits it.
+    pub width: Option<u16>,
+}
+
+impl TableStyle {
+    fn table(self, headers: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.force_no_tty().load_preset(presets::NOTHING).set_style(TableComponent::HeaderLines, '─');
+        table.set_style(TableComponent::MiddleHeaderIntersections, ' ');
+        if self.colour {
+            table.enforce_styling();
+        }
+        if let Some(width) = self.width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        table.set_header(headers.iter().map(|header| self.bold(header)));
+        table
+    }
+
+    fn bold(self, text: &str) -> Cell {
+        let cell = Cell::new(text);
+        if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+    }
+
+    fn painted(self, text: impl ToString, colour: Option<Color>) -> Cell {
+        let cell = Cell::new(text);
+        match colour.filter(|_| self.colour) {
+            Some(colour) => cell.fg(colour),
+            None => cell,
+        }
+    }
+}
+
+fn align_right(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+/// Keeps the columns' words in one line where the table has to be narrowed; the others wrap.
+fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+}
+
+fn colour_of(verdict: Verdict) -> Color {
+    match verdict {
+        Verdict::Pass => Color::Green,
+        Verdict::Skipped | Verdict::Unavailable => Color::DarkGrey,
+        Verdict::Wrong => Color::Magenta,
+        Verdict::LoadError | Verdict::RunError => Color::Yellow,
+        Verdict::Crash | Verdict::DeviceLost | Verdict::Timeout => Color::Red,
+    }
+}
+
+/// The parts of a report, an empty line between each two, and nothing of those that are empty.
+fn joined(parts: impl IntoIterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
+    parts.join("\n\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    const PLAIN: TableStyle = TableStyle { colour: false, width: None };
+
+    #[test]
+    fn a_matrix_of_few_cases_shows_them_all() {
+        insta::assert_snapshot!(matrix_table(&sample::matrix(), PLAIN));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_the_grid_in_blocks() {
+        let table = matrix_table(&sample::matrix(), TableStyle { colour: false, width: Some(80) });
+        assert!(
+            table
+                .lines()
+                .all(|line| line.chars().count() <= 80 || line.contains("tabfleet") || line.contains(" cases on ")),
+            "{table}"
+        );
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn a_matrix_of_many_cases_shows_totals_and_failures() {
+        let table = matrix_table(&sample::large_matrix(41), PLAIN);
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn failures_beyond_the_list_are_counted() {
+        let report = sample::large_matrix(1000);
+        let table = matrix_table(&report, PLAIN);
+        assert!(table.contains(&format!("and {} more", report.failures() - 200)), "{table}");
+    }
+
+    #[test]
+    fn a_matrix_without_results_says_so() {
+        let mut report = sample::matrix();
+        report.results.clear();
+        report.targets.clear();
+        report.finished = None;
+        insta::assert_snapshot!(matrix_table(&report, PLAIN));
+    }
+
+    #[test]
+    fn colour_only_adds_to_what_is_there() {
+        let coloured = matrix_table(&sample::matrix(), TableStyle { colour: true, width: None });
+        assert!(coloured.contains("\u{1b}["));
+        let escapes = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let plain = matrix_table(&sample::matrix(), PLAIN);
+        assert_eq!(words(&escapes.replace_all(&coloured, "")), words(&plain));
+    }
+
+    #[test]
+    fn a_benchmark() {
+        insta::assert_snapshot!(bench_table(&sample::bench(), PLAIN));
+    }
+
+    #[test]
+    fn the_doctor() {
+        insta::assert_snapshot!(doctor_table(&sample::doctor(), TableStyle { colour: false, width: Some(120) }));
+    }
+}
