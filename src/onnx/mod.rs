@@ -26,3 +26,6 @@ pub use suite::{Suite, SuiteError};
 pub use tensor_file::{TensorFileError, read_tensor_file};
 pub use tensor_proto::{tensor_from_proto, tensor_to_proto};
 pub use value::{Dim, ValueInfo, ValueKind};
+
+#[cfg(test)]
+mod tests;

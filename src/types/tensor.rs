@@ -293,3 +293,6 @@ fn check_strings(data: &[u8], elements: usize) -> Result<(), &'static str> {
     let whole = offsets.windows(2).all(|w| std::str::from_utf8(&text[w[0]..w[1]]).is_ok());
     if whole { Ok(()) } else { Err("its text is not UTF-8") }
 }
+
+#[cfg(test)]
+mod tests;

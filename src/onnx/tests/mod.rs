@@ -1,0 +1,9 @@
+//! The module as its callers see it. Models are built here with tract's protobuf types, so that what is read is checked
+//! against another's idea of the format.
+
+mod build;
+mod compare;
+mod inputs;
+mod model;
+mod suite;
+mod tensor_files;
