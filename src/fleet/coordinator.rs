@@ -10,15 +10,15 @@ use super::{
     targets::{Targets, computes_in_software},
 };
 use crate::{
-    browser::{self, BrowserError, BrowserSignal, BrowserSignalKind, Catalogue, GpuMode, LaunchOptions, RunningBrowser},
+    browser::{
+        self, BrowserError, BrowserSignal, BrowserSignalKind, Catalogue, GpuMode, LaunchOptions, RunningBrowser,
+    },
     harness::{
         LostWhat, ModelFiles, RunReport, Server, ServerConfig, StartOptions, TabMessage, TabSignal, TabSignalKind,
     },
     history::Recorder,
     schedule::{Action, Attempt, Input, Scheduler},
-    types::{
-        Backend, Browser, BrowserId, Cause, EventKind, Failure, JobId, Provenance, TabId, Target, Timings,
-    },
+    types::{Backend, Browser, BrowserId, Cause, EventKind, Failure, JobId, Provenance, TabId, Target, Timings},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -40,11 +40,8 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         Some(path) => Some(Recorder::open(path, config.run.clone())?),
         None => None,
     };
-    let server_config = ServerConfig {
-        port: config.port,
-        custom_runtime: config.custom_runtime.clone(),
-        ..ServerConfig::default()
-    };
+    let server_config =
+        ServerConfig { port: config.port, custom_runtime: config.custom_runtime.clone(), ..ServerConfig::default() };
     let server = Server::start(server_config).await?;
     let events = Events::new();
     let recording = recorder.map(|recorder| Recording::start(recorder, events.subscribe()));
@@ -276,7 +273,8 @@ impl Coordinator {
                 Input::TabLost { tab, failure }
             }
             BrowserSignalKind::Exited { status, last_words } => {
-                let words = if last_words.is_empty() { String::new() } else { format!("; its last words: {last_words}") };
+                let words =
+                    if last_words.is_empty() { String::new() } else { format!("; its last words: {last_words}") };
                 self.browser_ended(browser, Failure::new(Cause::BrowserExited, format!("{status}{words}")))
             }
             BrowserSignalKind::DriverExited { message } => {
@@ -531,14 +529,8 @@ impl Coordinator {
         let timings = timings(&job, &report);
         let cpu_fallback = report.load.as_ref().and_then(|load| load.cpu_fallback);
         let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
-        let provenance = Provenance {
-            target,
-            backend: target.backend,
-            cpu_fallback,
-            browser_id: tab.browser,
-            tab: tab_id,
-            info,
-        };
+        let provenance =
+            Provenance { target, backend: target.backend, cpu_fallback, browser_id: tab.browser, tab: tab_id, info };
         self.events.emit(|| EventKind::AttemptSucceeded {
             job: id,
             attempt,

@@ -114,7 +114,9 @@ impl CaseRun<'_> {
                 options = options.release_session();
             }
             match ready.model.run_with(inputs.clone(), options).await {
-                Ok(output) => record(&mut result, &output, &compare(expected, &output.tensors, &self.options.tolerance)),
+                Ok(output) => {
+                    record(&mut result, &output, &compare(expected, &output.tensors, &self.options.tolerance))
+                }
                 Err(error) => {
                     result.verdict = verdict::of_failure(error.failure.cause)?;
                     fail(&mut result, error);

@@ -258,8 +258,7 @@ impl Scheduler {
     }
 
     fn failed(&mut self, tab: TabId, id: JobId, failure: Failure, now: Instant) {
-        let worker_is_spent =
-            matches!(failure.cause, Cause::DeviceLost | Cause::WorkerCrashed | Cause::OutOfMemory);
+        let worker_is_spent = matches!(failure.cause, Cause::DeviceLost | Cause::WorkerCrashed | Cause::OutOfMemory);
         if let Some(elapsed_ms) = self.answered(tab, id, now) {
             self.attempt_failed(id, tab, failure.clone(), elapsed_ms);
         }

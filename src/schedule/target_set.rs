@@ -60,9 +60,7 @@ impl FromIterator<Target> for TargetSet {
 }
 
 fn every_target() -> impl Iterator<Item = Target> {
-    Browser::ALL
-        .iter()
-        .flat_map(|browser| Backend::ALL.iter().map(|backend| Target::new(*browser, *backend)))
+    Browser::ALL.iter().flat_map(|browser| Backend::ALL.iter().map(|backend| Target::new(*browser, *backend)))
 }
 
 const fn bit(target: Target) -> u16 {

@@ -1,6 +1,7 @@
 //! Which of a setting's sources wins.
 
 use super::{ConfigError, Settings, SettingsArgs, kind::Raw, settings::Colour, table::Entry};
+use crate::types::Browser;
 use std::{
     env, fmt, fs, io,
     ops::Deref,
@@ -60,7 +61,7 @@ impl fmt::Display for Source {
 pub fn load(args: &SettingsArgs) -> Result<Settings, ConfigError> {
     let entries = Settings::entries();
     for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
-        let known = name == FILE_ENV || entries.iter().any(|entry| entry.env == name);
+        let known = name == FILE_ENV || browser_of(&name).is_some() || entries.iter().any(|entry| entry.env == name);
         if name.starts_with("TABFLEET_") && !known {
             let nearest = nearest(&name, entries.iter().map(|entry| &*entry.env));
             return Err(ConfigError::Unknown { given: Source::Env(name.clone()), name, nearest });
@@ -93,11 +94,30 @@ pub fn resolve(
         let value = in_file.get(&entry.name)?;
         Some((Raw::from(value), Source::File(file?.to_owned())))
     })?;
+    // A browser's program has a variable of its own, which beats the file for that browser and no other.
+    if settings.binary.source != Source::Flag {
+        for browser in Browser::ALL {
+            let name = binary_env(*browser);
+            if let Some(path) = env(&name) {
+                settings.binary.value.insert(*browser, path.into());
+                settings.binary.source = Source::Env(name);
+            }
+        }
+    }
     // no-color.org: any text at all means no colour, unless this program was told otherwise in particular.
     if settings.colour.source == Source::Default && env("NO_COLOR").is_some() {
         settings.colour = Resolved { value: Colour::Never, source: Source::Env("NO_COLOR".to_owned()) };
     }
     Ok(settings)
+}
+
+/// The variable that names a browser's program: `TABFLEET_CHROME_BINARY`.
+fn binary_env(browser: Browser) -> String {
+    format!("TABFLEET_{}_BINARY", browser.name().to_uppercase())
+}
+
+fn browser_of(name: &str) -> Option<Browser> {
+    Browser::ALL.iter().copied().find(|browser| binary_env(*browser) == name)
 }
 
 fn read(path: &Path) -> Result<toml::Table, ConfigError> {

@@ -1,0 +1,44 @@
+//! The command line.
+
+use super::{bench::BenchArgs, config::SettingsArgs, doctor::DoctorArgs, matrix::MatrixArgs, run::RunArgs};
+use clap::{Parser, Subcommand};
+
+/// Runs ONNX models in real browsers, on WebGPU, WebNN and WASM.
+#[derive(Debug, Parser)]
+#[command(name = "tabfleet", version, max_term_width = 120)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print results only: no progress, no warnings
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more about what happens; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Tell which targets work on this machine, and what the others lack
+    Doctor(DoctorArgs),
+    /// Run a model once
+    Run(RunArgs),
+    /// Measure how fast models run on each target
+    Bench(BenchArgs),
+    /// Run every case of a suite on every target, and check the outputs
+    Matrix(MatrixArgs),
+    /// Print every setting and where its value came from
+    Config,
+}
+
+impl Cli {
+    /// From -1 (quiet) upwards.
+    pub fn verbosity(&self) -> i8 {
+        if self.quiet { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
+    }
+}

@@ -1,0 +1,133 @@
+//! `tabfleet bench`: how fast models run on each target.
+
+use super::{
+    config::Settings, error::CliError, fleet, interrupt::interrupted, outcome::Outcome, progress::Progress,
+    style::table_style,
+};
+use crate::{
+    bench::{self, BenchModel, BenchOptions},
+    fleet::{Fleet, ModelSpec},
+    onnx::{ModelFile, Suite, parse_shape_flag, random_inputs},
+    report::{BenchReport, TargetRow, bench_table, write_bench_json},
+    types::Target,
+};
+use clap::Args;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use time::OffsetDateTime;
+
+/// Measure how fast models run on each target.
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// ONNX models, cases or folders of cases in the backend-test layout [default: the built-in suite]
+    models: Vec<PathBuf>,
+
+    /// The size of an input or a symbolic dimension: ids=1x128, batch=4
+    #[arg(long = "shape", value_name = "NAME=SIZE")]
+    shapes: Vec<String>,
+
+    /// Runs under way at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+
+    /// Runs of each series that do not count
+    #[arg(long, default_value_t = 5, value_name = "RUNS")]
+    warmup: usize,
+
+    /// How close the 95% confidence interval of the median has to be, in percent
+    #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
+    precision: f64,
+
+    /// The longest the measuring may take
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    time_limit: Duration,
+
+    /// Write the measurements there as JSON (docs/JSON.md describes it)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
+    let workloads = workloads(&args, *settings.seed)?;
+    let targets = fleet::targets(settings)?;
+    let launch = fleet::builder(settings, "bench").targets(targets).tabs_per_browser(1).launch();
+    let fleet = tokio::select! {
+        fleet = launch => fleet?,
+        () = interrupted() => return Ok(Outcome::Interrupted),
+    };
+    let mut report = BenchReport::new(OffsetDateTime::now_utc());
+    let outcome = tokio::select! {
+        outcome = measure(&fleet, workloads, &args, &mut report, quiet) => outcome,
+        () = interrupted() => Ok(Outcome::Interrupted),
+    };
+    let closed = fleet.close().await;
+    if outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Interrupted) {
+        print!("{}", bench_table(&report, table_style(settings)));
+        if let Some(path) = &args.json {
+            write_bench_json(&report, path)?;
+        }
+    }
+    closed?;
+    outcome
+}
+
+/// A model that was read, and the inputs it is measured with.
+type Workload = (ModelSpec, Vec<(String, crate::types::Tensor<'static>)>);
+
+fn workloads(args: &BenchArgs, seed: u64) -> Result<Vec<Workload>, CliError> {
+    let shapes: BTreeMap<String, Vec<usize>> =
+        args.shapes.iter().map(|text| parse_shape_flag(text)).collect::<Result<_, _>>()?;
+    let mut workloads = Vec::new();
+    let mut suites = Vec::new();
+    for path in &args.models {
+        if path.is_dir() {
+            suites.push(Suite::open(path)?);
+        } else {
+            let file = ModelFile::read(path)?;
+            let inputs = random_inputs(&file, &shapes, seed)?;
+            workloads.push((ModelSpec::read(file), inputs));
+        }
+    }
+    if args.models.is_empty() {
+        suites.push(Suite::builtin()?);
+    }
+    for case in suites.into_iter().flat_map(|suite| suite.cases) {
+        let mut loaded = case.load()?;
+        let (inputs, _) = loaded.sets.swap_remove(0);
+        workloads.push((ModelSpec::read(loaded.model).name(case.name), inputs));
+    }
+    Ok(workloads)
+}
+
+async fn measure(
+    fleet: &Fleet,
+    workloads: Vec<Workload>,
+    args: &BenchArgs,
+    report: &mut BenchReport,
+    quiet: bool,
+) -> Result<Outcome, CliError> {
+    let infos = fleet.targets().await?;
+    report.targets = infos.iter().map(|info| TargetRow::from(&**info)).collect();
+    let targets: Vec<Target> = infos.iter().filter(|info| info.available).map(|info| info.target).collect();
+    let mut models = Vec::new();
+    for (spec, inputs) in workloads {
+        models.push(BenchModel { model: fleet.get_model(spec).await?, inputs });
+    }
+    let options = BenchOptions {
+        warmup: args.warmup,
+        concurrency: usize::from(args.concurrency),
+        precision: args.precision / 100.0,
+        time_limit: args.time_limit,
+        ..BenchOptions::default()
+    };
+    let total = (models.len() * targets.len()) as u64;
+    let mut progress = Progress::new(total, "series measured", quiet);
+    let mut done = 0;
+    bench::run(fleet, &targets, &models, &options, report, |running| {
+        let finished = total - running as u64;
+        (done..finished).for_each(|_| progress.step());
+        done = finished;
+    })
+    .await;
+    progress.finish();
+    Ok(if report.failures.is_empty() { Outcome::Good } else { Outcome::Failed })
+}

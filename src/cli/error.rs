@@ -1,0 +1,87 @@
+//! What a command can fail with, printed with its causes.
+
+use super::{config::ConfigError, outcome::Outcome};
+use crate::{
+    browser::BrowserError,
+    fleet::{FleetError, JobError, ModelSpecError},
+    onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
+    report::ReportError,
+};
+use std::{error::Error, io, path::PathBuf};
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the async runtime cannot be started")]
+    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Browser(#[from] BrowserError),
+    #[error(transparent)]
+    ModelSpec(#[from] ModelSpecError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    ShapeFlag(#[from] ShapeFlagError),
+    #[error(transparent)]
+    TensorFile(#[from] TensorFileError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("`{0}` is not NAME=FILE")]
+    NotNameAndFile(String),
+    #[error("no case is left: the suite has {cases}, and none is selected by --filter and --shard")]
+    NothingSelected { cases: usize },
+    #[error("none of the targets asked for can be used: no browser was found")]
+    NoBrowser,
+    #[error("cannot write to {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+impl CliError {
+    /// Prints the error, what caused it, and what to do.
+    pub fn print(&self) {
+        eprintln!("error: {self}");
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            eprintln!("  because {error}");
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            eprintln!("hint: {hint}");
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Browser(error) => error.hint(),
+            Self::Fleet(FleetError::NothingWorks(_)) | Self::NoBrowser => {
+                Some("`tabfleet doctor` tells what is missing and how to get it".to_owned())
+            }
+            Self::Config(_) => Some("`tabfleet config` prints every setting and where it came from".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The exit code it ends the command with.
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Job(_) => Outcome::Failed,
+            Self::Runtime(_) | Self::Fleet(_) | Self::Browser(_) | Self::Report(_) | Self::Write { .. } => {
+                Outcome::Infrastructure
+            }
+            Self::NoBrowser => Outcome::Infrastructure,
+            _ => Outcome::Usage,
+        }
+    }
+}

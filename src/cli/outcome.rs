@@ -1,0 +1,31 @@
+//! How a command ended, as an exit code.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All is well.
+    Good,
+    /// A case did not pass, or a model failed.
+    Failed,
+    /// The command line or the configuration is wrong.
+    Usage,
+    /// No usable browser, or other infrastructure is missing.
+    Infrastructure,
+    /// Stopped by Ctrl-C or a request to end.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        ExitCode::from(match outcome {
+            Outcome::Good => 0,
+            Outcome::Failed => 1,
+            Outcome::Usage => 2,
+            // 3 is kept for a performance regression.
+            Outcome::Infrastructure => 4,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
