@@ -151,7 +151,7 @@ async fn first_end(
         }
     };
     let driver_exited = |end: End| BrowserSignalKind::DriverExited {
-        message: format!("the driver ended: {}\n{}", end.status, end.last_words),
+        message: format!("the driver ended: {}\n{}", end.status, end.last_words).trim_end().to_owned(),
     };
     let mut driver_end = std::pin::pin!(driver_end);
     tokio::select! {

@@ -16,7 +16,7 @@ use tabfleet::{
     types::{Browser, BrowserId},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     sync::mpsc,
 };
 
@@ -166,9 +166,19 @@ impl Remains {
         let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        // The server does not close the connection, whatever it is asked.
+        let mut answer = BufReader::new(socket);
+        let mut length = 0;
+        let mut line = String::new();
+        while answer.read_line(&mut line).await.unwrap() > 2 {
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        answer.read_exact(&mut body).await.unwrap();
+        String::from_utf8(body).unwrap()
     }
 
     pub fn folder_exists(&self) -> bool {
