@@ -3,11 +3,18 @@
 
 mod browser_support;
 
-use browser_support::{Pages, Remains, Started, kill, name_of, start, until};
-use std::time::{Duration, Instant};
+use browser_support::{Pages, Remains, Started, kill, name_of, options, start, until};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 use tabfleet::{
-    browser::{BrowserError, BrowserSignalKind},
-    types::{Browser, Cause, TabId},
+    browser::{BrowserError, BrowserSignalKind, Catalogue, DriverKind, Found, Overrides, launch},
+    types::{Browser, BrowserId, Cause, TabId},
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    sync::mpsc,
 };
 
 async fn tabs_open_restart_and_close_and_nothing_is_left(slot: Browser) {
@@ -102,4 +109,43 @@ async fn a_killed_geckodriver_is_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_webkitwebdriver_is_noticed() {
     a_killed_driver_is_noticed_and_takes_its_browser_along(Browser::Webkit, "WebKitWebDriver").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_runs_already_is_used() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let driver = match catalogue.find(Browser::Firefox, &Overrides::default().from_env()) {
+        Ok(Found { driver: DriverKind::WebDriver { driver_binary }, .. }) => driver_binary,
+        other => {
+            println!("SKIPPED: {other:?}");
+            return;
+        }
+    };
+    let mut endpoint = tokio::process::Command::new(driver)
+        .args(["--port", "0", "--websocket-port", "0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(endpoint.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next_line().await.unwrap().expect("geckodriver ended");
+        if let Some((_, address)) = line.split_once("Listening on ") {
+            break address.to_owned();
+        }
+    };
+    let url = format!("http://{address}/").parse().unwrap();
+    let overrides = Overrides { webdriver: [(Browser::Firefox, url)].into(), ..Overrides::default() };
+    let (sender, _signals) = mpsc::unbounded_channel();
+    let options = options(Browser::Firefox);
+    let browser = launch(&catalogue, &overrides, BrowserId(1), &options, sender).await.unwrap();
+    println!("remote: {:?}", browser.identity());
+    assert_eq!(browser.process_id(), None);
+    assert!(browser.identity().driver.starts_with("geckodriver "), "{:?}", browser.identity());
+    let mut pages = Pages::serve().await;
+    browser.open_tab(TabId(1), &pages.url).await.unwrap();
+    pages.told("loaded").await;
+    browser.close().await;
+    let error = browser.open_tab(TabId(2), &pages.url).await.unwrap_err();
+    assert!(matches!(error, BrowserError::Exited { .. }), "{error}");
 }

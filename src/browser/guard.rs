@@ -89,10 +89,11 @@ impl Guard {
         drop(self.pipe.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
         let mut exited = self.exited.clone();
         let clean = exited.wait_for(Option::is_some).await.ok().and_then(|clean| *clean);
-        if clean != Some(true) && self.folder.exists() {
-            if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-                tracing::warn!(folder = %self.folder.display(), %error, "a browser's folder could not be removed");
-            }
+        if clean == Some(true) || !self.folder.exists() {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            tracing::warn!(folder = %self.folder.display(), %error, "a browser's folder could not be removed");
         }
     }
 }

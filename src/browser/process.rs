@@ -5,8 +5,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ffi::OsString,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    process::Stdio,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -16,7 +19,7 @@ use tokio::{
 };
 
 /// How many of a program's last lines are kept, and how much of each.
-const LAST_LINES: usize = 20;
+const LAST_LINES: usize = 40;
 const LINE_BYTES: usize = 2048;
 
 /// How long the end of a program's output is waited for after its end; its group is killed at that moment, so that
@@ -34,6 +37,7 @@ pub(super) struct Program {
 pub(super) struct Process {
     name: String,
     pid: u32,
+    reaped: Arc<AtomicBool>,
     ended: watch::Receiver<Option<End>>,
     last_words: LastWords,
     lines: mpsc::UnboundedReceiver<String>,
@@ -78,8 +82,10 @@ impl Process {
             child.stderr.take().map(|err| tokio::spawn(drain(err, last_words.clone(), line_sender))),
         ];
         let (ended_sender, ended) = watch::channel(None);
-        tokio::spawn(wait(child, pid, Arc::downgrade(guard), outputs, last_words.clone(), ended_sender));
-        Ok(Self { name, pid, ended, last_words, lines })
+        let reaped = Arc::new(AtomicBool::new(false));
+        let end = wait(child, pid, reaped.clone());
+        tokio::spawn(tell_end(end, pid, Arc::downgrade(guard), outputs, last_words.clone(), ended_sender));
+        Ok(Self { name, pid, reaped, ended, last_words, lines })
     }
 
     /// Its process id, which is its group's, too.
@@ -111,6 +117,12 @@ impl Process {
         BrowserError::EndedEarly { program: self.name.clone(), status: end.status, last_words: end.last_words }
     }
 
+    /// Whether it has ended by now, told before anything that its end brings about.
+    pub fn has_ended(&self) -> impl Fn() -> bool + Send + 'static {
+        let reaped = self.reaped.clone();
+        move || reaped.load(Ordering::Acquire)
+    }
+
     /// Waits for its end.
     pub async fn ended(&self) -> End {
         ended(self.ended.clone()).await
@@ -130,27 +142,28 @@ async fn ended(mut receiver: watch::Receiver<Option<End>>) -> End {
 
 /// Waits for a child; then ends what is left of its group, at once, while the group's number cannot have been given to
 /// others yet.
-async fn wait(
-    mut child: Child,
+async fn wait(mut child: Child, pid: u32, reaped: Arc<AtomicBool>) -> String {
+    let status = child.wait().await;
+    reaped.store(true, Ordering::Release);
+    kill_group(pid);
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+async fn tell_end(
+    end: impl Future<Output = String>,
     pid: u32,
     guard: Weak<guard::Guard>,
     outputs: [Option<tokio::task::JoinHandle<()>>; 2],
     last_words: LastWords,
     ended: watch::Sender<Option<End>>,
 ) {
-    let status = child.wait().await;
-    kill_group(pid);
+    let status = end.await;
     if let Some(guard) = guard.upgrade() {
         guard.forget_group(pid);
     }
     let all_read = futures::future::join_all(outputs.into_iter().flatten());
     let _ = tokio::time::timeout(OUTPUT_END, all_read).await;
-    let status = status.map_or_else(|error| error.to_string(), describe);
     ended.send_replace(Some(End { status, last_words: last_words.text() }));
-}
-
-fn describe(status: ExitStatus) -> String {
-    status.to_string()
 }
 
 /// The last lines a program wrote.

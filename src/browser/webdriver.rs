@@ -112,7 +112,8 @@ pub(super) async fn connect(
                 return Err(BrowserError::System { what: format!("{browser} cannot be watched"), source });
             }
         };
-        let end = first_end(browser_end, local.driver.watch_end(), local.driver.last_words().clone());
+        let driver = &local.driver;
+        let end = first_end(browser_end, driver.watch_end(), driver.has_ended(), driver.last_words().clone());
         tasks.spawn(watch_end(end, ended_sender, launch.signals.clone(), closing.clone()));
     }
     Ok(Arc::new(Driven {
@@ -136,11 +137,11 @@ fn browser_process(said: &Capabilities, driver: &Process) -> Option<u32> {
     told.or_else(|| super::process::only_child(driver.pid()))
 }
 
-/// Whichever ends first, the browser or its driver. A browser that ends takes the driver's word with it, and a driver
-/// that ends takes its whole process group, so only the first says what happened.
+/// Which of the two ended first, the browser or its driver: the end of either is soon that of the other.
 async fn first_end(
     browser_end: Option<impl Future<Output = ()>>,
     driver_end: impl Future<Output = End>,
+    driver_has_ended: impl Fn() -> bool,
     last_words: LastWords,
 ) -> BrowserSignalKind {
     let browser_end = async {
@@ -149,12 +150,19 @@ async fn first_end(
             None => std::future::pending().await,
         }
     };
+    let driver_exited = |end: End| BrowserSignalKind::DriverExited {
+        message: format!("the driver ended: {}\n{}", end.status, end.last_words).trim_end().to_owned(),
+    };
+    let mut driver_end = std::pin::pin!(driver_end);
     tokio::select! {
-        biased;
-        end = driver_end => BrowserSignalKind::DriverExited { message: format!("{}\n{}", end.status, end.last_words) },
-        () = browser_end => BrowserSignalKind::Exited {
-            status: "the browser process ended (its status is known to its driver only)".into(),
-            last_words: last_words.text(),
+        end = &mut driver_end => driver_exited(end),
+        () = browser_end => if driver_has_ended() {
+            driver_exited(driver_end.await)
+        } else {
+            BrowserSignalKind::Exited {
+                status: "ended (how, only its driver knows)".into(),
+                last_words: last_words.text(),
+            }
         },
     }
 }

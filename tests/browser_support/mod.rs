@@ -15,7 +15,10 @@ use tabfleet::{
     },
     types::{Browser, BrowserId},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    sync::mpsc,
+};
 
 /// Serves a page that tells when it has loaded (`/loaded`) and when its worker was restarted (`/restarted`).
 pub struct Pages {
@@ -38,11 +41,6 @@ const HANGING: &str = r#"<!doctype html><script>
 window.tabfleet = { restart() { for (;;); } };
 </script>"#;
 
-/// Asked to restart its worker, it closes itself instead.
-const CLOSING: &str = r#"<!doctype html><script>
-window.tabfleet = { restart() { setTimeout(() => close()) } };
-</script>"#;
-
 impl Pages {
     pub async fn serve() -> Self {
         let (sender, told) = mpsc::unbounded_channel();
@@ -57,7 +55,6 @@ impl Pages {
             .route("/restarted", tell("restarted"))
             .route("/leaving", get(|| async { Html(LEAVING) }))
             .route("/hanging", get(|| async { Html(HANGING) }))
-            .route("/closing", get(|| async { Html(CLOSING) }))
             .route("/elsewhere", get(|| async { Html("<!doctype html><title>elsewhere</title>") }))
             .with_state(sender);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -162,6 +159,28 @@ impl Remains {
         all_processes().filter(ours).collect()
     }
 
+    /// Asks Chromium's own DevTools server, as somebody else would.
+    pub async fn ask_devtools(&self, path: &str) -> String {
+        let port = std::fs::read_to_string(self.folder.join("profile/DevToolsActivePort")).unwrap();
+        let address = format!("127.0.0.1:{}", port.lines().next().unwrap());
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        // The server does not close the connection, whatever it is asked.
+        let mut answer = BufReader::new(socket);
+        let mut length = 0;
+        let mut line = String::new();
+        while answer.read_line(&mut line).await.unwrap() > 2 {
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        answer.read_exact(&mut body).await.unwrap();
+        String::from_utf8(body).unwrap()
+    }
+
     pub fn folder_exists(&self) -> bool {
         self.folder.exists()
     }
@@ -194,6 +213,11 @@ fn variable_of(pid: u32, name: &str) -> Option<String> {
     let prefix = format!("{name}=");
     let value = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(prefix.as_bytes()))?;
     Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// The processor time a process has used, in clock ticks (Linux).
+pub fn ticks_of(pid: u32) -> u64 {
+    stat(pid, 11).unwrap_or_default()
 }
 
 /// Waits until `holds`; for what the system changes without telling.
