@@ -16,8 +16,12 @@ pub(super) const NAME: &str = "builtin";
 #[folder = "benchmarks/models/suite"]
 struct Files;
 
-/// Writes what is not yet there, or is not as it should be, and returns the folder.
+/// Writes to the user's cache what is not yet there, or is not as it should be, and returns the folder.
 pub(super) fn unpack() -> Result<PathBuf, SuiteError> {
+    unpack_into(&cache_folder().join("tabfleet"))
+}
+
+fn unpack_into(cache: &Path) -> Result<PathBuf, SuiteError> {
     let files: Vec<_> = Files::iter().filter_map(|name| Files::get(&name).map(|file| (name, file))).collect();
     // One folder for each content: the cases of another version of the suite must not be found in it.
     let mut content = Sha256::new();
@@ -26,7 +30,7 @@ pub(super) fn unpack() -> Result<PathBuf, SuiteError> {
         content.update(file.metadata.sha256_hash());
     }
     let content: String = content.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let root = cache_folder().join("tabfleet").join(format!("suite-{content}"));
+    let root = cache.join(format!("suite-{content}"));
     for (name, file) in files {
         let path = root.join(&*name);
         if fs::read(&path).is_ok_and(|bytes| bytes == *file.data) {
@@ -52,4 +56,32 @@ fn cache_folder() -> PathBuf {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     cache.unwrap_or_else(env::temp_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::Suite;
+
+    #[test]
+    fn every_case_of_the_builtin_suite_can_be_run() {
+        let cache = tempfile::tempdir().unwrap();
+        let suite = Suite::open(&unpack_into(cache.path()).unwrap()).unwrap();
+        for case in &suite.cases {
+            let loaded = case.load().unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            assert!(loaded.model.family.is_some(), "{} does not say its family", case.name);
+        }
+    }
+
+    #[test]
+    fn what_was_changed_or_lost_is_put_right() {
+        let cache = tempfile::tempdir().unwrap();
+        let root = unpack_into(cache.path()).unwrap();
+        let models: Vec<_> = Suite::open(&root).unwrap().cases.into_iter().map(|case| case.model).take(2).collect();
+        let whole: Vec<_> = models.iter().map(|model| fs::read(model).unwrap()).collect();
+        fs::write(&models[0], b"changed").unwrap();
+        fs::remove_file(&models[1]).unwrap();
+        assert_eq!(unpack_into(cache.path()).unwrap(), root);
+        assert!(models.iter().zip(whole).all(|(model, whole)| fs::read(model).unwrap() == whole));
+    }
 }
