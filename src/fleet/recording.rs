@@ -2,7 +2,7 @@
 
 use crate::{
     history::{HistoryError, Recorder},
-    types::Event,
+    types::{Event, EventKind},
 };
 use std::sync::Arc;
 use tokio::{
@@ -14,13 +14,18 @@ use tokio::{
 pub(super) struct Recording(JoinHandle<Result<(), HistoryError>>);
 
 impl Recording {
-    /// Records until the stream ends.
+    /// Records until the fleet is closed. (Handles hold the stream open for longer.)
     pub fn start(recorder: Recorder, mut events: Receiver<Arc<Event>>) -> Self {
         Self(tokio::spawn(async move {
             let mut missed = 0;
             loop {
                 match events.recv().await {
-                    Ok(event) => recorder.record(&event),
+                    Ok(event) => {
+                        recorder.record(&event);
+                        if matches!(event.kind, EventKind::FleetClosed) {
+                            break;
+                        }
+                    }
                     Err(RecvError::Lagged(count)) => missed += count,
                     Err(RecvError::Closed) => break,
                 }
