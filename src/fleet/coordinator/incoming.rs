@@ -81,7 +81,7 @@ impl Coordinator {
             Err(error) => {
                 let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
                 let failure = Failure::new(error.failure().cause, format!("{error}{hint}"));
-                tracing::warn!(%kind, %failure, "browser did not start");
+                tracing::info!(%kind, %failure, "browser did not start");
                 self.events.emit(|| EventKind::BrowserFailed { browser: kind, failure: failure.clone() });
                 self.tell(match error {
                     BrowserError::NotFound { .. }

@@ -43,7 +43,7 @@ impl Coordinator {
                 Action::RestartWorker { tab, failure } => self.restart_worker(tab, failure),
                 Action::CloseTab { tab, failure } => self.close_tab(tab, failure),
                 Action::GiveUpTarget { target, failure } => {
-                    tracing::warn!(%target, %failure, "target given up");
+                    tracing::info!(%target, %failure, "target given up");
                     let info = self.targets.unavailable(target, &failure);
                     self.events.emit(|| EventKind::TargetUnavailable { info });
                 }
