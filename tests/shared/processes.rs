@@ -51,11 +51,15 @@ impl Remains {
         all_processes().filter(ours).collect()
     }
 
+    /// Where Chromium's own DevTools server listens.
+    pub fn devtools_address(&self) -> String {
+        let port = std::fs::read_to_string(self.folder.join("profile/DevToolsActivePort")).unwrap();
+        format!("127.0.0.1:{}", port.lines().next().unwrap())
+    }
+
     /// Asks Chromium's own DevTools server, as somebody else would.
     pub async fn ask_devtools(&self, path: &str) -> String {
-        let port = std::fs::read_to_string(self.folder.join("profile/DevToolsActivePort")).unwrap();
-        let address = format!("127.0.0.1:{}", port.lines().next().unwrap());
-        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut socket = tokio::net::TcpStream::connect(self.devtools_address()).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         // The server does not close the connection, whatever it is asked.
