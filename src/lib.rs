@@ -6,6 +6,7 @@ pub mod cli;
 pub mod fleet;
 pub mod harness;
 pub mod history;
+pub mod host;
 pub mod matrix;
 pub mod onnx;
 pub mod report;

@@ -206,6 +206,22 @@ export class Requests implements Service {
   }
 
   async #run(header: Header, feeds: Frame["tensors"]): Promise<Message> {
+    if (header["release"] !== true) return await this.#runOnly(header, feeds);
+    const key = modelKey(header);
+    let reply: Message;
+    try {
+      reply = await this.#runOnly(header, feeds);
+    } catch (cause) {
+      const failure = failureOf(cause);
+      // A worker that is about to be replaced takes its sessions with it; and what failed is the run.
+      if (!failure.fatal && failure.kind !== "device-lost") await this.#release(key).catch(() => {});
+      throw failure;
+    }
+    await this.#release(key);
+    return reply;
+  }
+
+  async #runOnly(header: Header, feeds: Frame["tensors"]): Promise<Message> {
     const key = modelKey(header);
     const loaded = this.#loaded.get(key) ?? (await this.#loadModel(key));
     this.#stage = "run";
@@ -218,7 +234,6 @@ export class Requests implements Service {
     status.runs += 1;
     loaded.status.runs += 1;
     remember(status.lastRuns, { at: Date.now(), model: loaded.status.name, runMs, readbackMs });
-    if (header["release"] === true) await this.#release(key);
     return {
       type: "result",
       fields: { id: this.#id, run_ms: runMs, readback_ms: readbackMs, load: this.#load },
@@ -262,7 +277,9 @@ export class Requests implements Service {
     return loaded;
   }
 
+  /** Drops a session and its declaration: the coordinator forgets it, too, and declares the model again. */
   async #release(key: string): Promise<void> {
+    this.#declared.delete(key);
     const loaded = this.#loaded.get(key);
     if (loaded === undefined) return;
     this.#loaded.delete(key);

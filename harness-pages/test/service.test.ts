@@ -89,11 +89,31 @@ test("a session is dropped after a run that says so, and when its model is decla
   await start();
   await declare();
   await run({ release: true });
+  await declare();
   await run();
   await declare();
   assert.deepEqual(calls, ["load M m.onnx", "run", "release", "load M m.onnx", "run"]);
   await declare({ session_options: { graphOptimizationLevel: "basic" } });
   assert.equal(calls.at(-1), "release");
+});
+
+test("what is released is forgotten, its declaration too", async () => {
+  await start();
+  await declare();
+  await run({ release: true });
+  assert.equal(brief((await run())!), "failed protocol invalid");
+  await declare();
+  await ask("release", { id: 4, model: "m" });
+  assert.equal(brief((await run())!), "failed protocol invalid");
+});
+
+test("a failed run that says so drops its session, too", async () => {
+  await start();
+  await declare();
+  onRun = () => Promise.reject(new Error("no"));
+  assert.equal(brief((await run({ release: true }))!), "failed run error");
+  assert.deepEqual(calls, ["load M m.onnx", "run", "release"]);
+  assert.equal(brief((await run())!), "failed protocol invalid");
 });
 
 test("what cannot be served fails with its stage and kind", async () => {

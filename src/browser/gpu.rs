@@ -1,6 +1,7 @@
 //! Whether a browser is asked for the machine's GPU or for an adapter that computes on the CPU.
 
-use std::{fmt, path::Path};
+use crate::types::names;
+use std::path::Path;
 
 /// Which GPU adapter a browser is launched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,6 +14,7 @@ pub enum GpuMode {
     /// An adapter that computes on the CPU: SwiftShader, lavapipe.
     Software,
 }
+names!(GpuMode { Auto = "auto", Hardware = "hardware", Software = "software" });
 
 impl GpuMode {
     /// `Hardware` or `Software`: what `Auto` means on this machine.
@@ -25,16 +27,6 @@ impl GpuMode {
             GpuMode::Auto => GpuMode::Hardware,
             chosen => chosen,
         }
-    }
-}
-
-impl fmt::Display for GpuMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            GpuMode::Auto => "auto",
-            GpuMode::Hardware => "hardware",
-            GpuMode::Software => "software",
-        })
     }
 }
 

@@ -17,7 +17,7 @@ pub use args::SettingsArgs;
 pub use error::ConfigError;
 pub use print::print;
 pub use resolve::{Resolved, Source, load, resolve};
-pub use settings::{Colour, Gpu, LogFormat, Settings, WebnnDevice};
+pub use settings::{Colour, LogFormat, Settings};
 pub use targets::{TargetPattern, parse_targets};
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ async fn examine(fleet: &Fleet) -> Result<Vec<TargetRow>, CliError> {
     let suite = Suite::builtin()?;
     let infos = fleet.targets().await?;
     let canary = match suite.cases.iter().find(|case| case.name == CANARY) {
-        Some(case) if !fleet.config().custom_runtime.is_some() => Some(case.load()?),
+        Some(case) if fleet.config().custom_runtime.is_none() => Some(case.load()?),
         _ => None,
     };
     let Some(canary) = canary else { return Ok(infos.iter().map(|info| TargetRow::from(&**info)).collect()) };

@@ -1,13 +1,9 @@
 //! From settings to a fleet.
 
-use super::{
-    config::{Gpu, Settings, WebnnDevice},
-    error::CliError,
-};
+use super::{config::Settings, error::CliError};
 use crate::{
-    browser::{Catalogue, GpuMode, Overrides},
+    browser::{Catalogue, Overrides},
     fleet::{Fleet, FleetBuilder},
-    harness,
     history::RunInfo,
     schedule::preferred_browser,
     types::{Backend, Browser, Family, Target},
@@ -65,18 +61,10 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.queue_limit = *settings.queue_limit as usize;
         config.overrides = overrides(settings);
         config.browsers_file = settings.browsers_file.value.clone();
-        config.gpu = match *settings.gpu {
-            Gpu::Auto => GpuMode::Auto,
-            Gpu::Hardware => GpuMode::Hardware,
-            Gpu::Software => GpuMode::Software,
-        };
+        config.gpu = *settings.gpu;
         config.headless = *settings.headless;
         config.launch_timeout = *settings.launch_timeout;
-        config.webnn_device = match *settings.webnn_device {
-            WebnnDevice::Cpu => harness::WebnnDevice::Cpu,
-            WebnnDevice::Gpu => harness::WebnnDevice::Gpu,
-            WebnnDevice::Npu => harness::WebnnDevice::Npu,
-        };
+        config.webnn_device = *settings.webnn_device;
         config.threads = *settings.threads;
         config.port = *settings.port;
         config.custom_runtime = settings.runtime.value.clone();

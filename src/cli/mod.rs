@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
 
 fn execute(cli: Cli) -> Result<Outcome, CliError> {
     let settings = config::load(&cli.settings)?;
-    logging::start(cli.verbosity(), *settings.log_format);
+    logging::start(cli.verbosity(), &settings);
     if let Command::Config = cli.command {
         print!("{}", config::print(&settings));
         return Ok(Outcome::Good);

@@ -4,10 +4,7 @@ use crate::{
     harness::{Invitation, TabLink},
     types::{BrowserId, JobId, Target, TargetInfo},
 };
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// What a request that is not yet answered was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +25,8 @@ pub(super) struct Tab {
     /// The socket that was given up, when a worker was ended.
     pub ended: u64,
     pub info: Option<Arc<TargetInfo>>,
-    /// The keys of the models whose sessions it holds.
-    pub loaded: HashSet<Arc<str>>,
+    /// The keys of the models whose sessions it holds, and whether the session needed the CPU.
+    pub loaded: HashMap<Arc<str>, Option<bool>>,
     pending: HashMap<u64, Pending>,
     next_request: u64,
 }
@@ -44,7 +41,7 @@ impl Tab {
             connection: 0,
             ended: 0,
             info: None,
-            loaded: HashSet::new(),
+            loaded: HashMap::new(),
             pending: HashMap::new(),
             next_request: 1,
         }

@@ -6,7 +6,7 @@ use super::{
     frame,
     model::{CpuFallback, ModelFiles},
 };
-use crate::types::{Backend, TensorInfo};
+use crate::types::{Backend, TensorInfo, names};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,8 +44,7 @@ pub struct StartOptions {
 }
 
 /// A WebNN device type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WebnnDevice {
     /// The processor.
     #[default]
@@ -55,6 +54,7 @@ pub enum WebnnDevice {
     /// The neural processor.
     Npu,
 }
+names!(WebnnDevice { Cpu = "cpu", Gpu = "gpu", Npu = "npu" });
 
 /// One run of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,9 +51,9 @@ impl Database {
         let access = self.claim.access;
         move |source| match free_bytes(&path) {
             Some(free_bytes) if access == Access::Write && free_bytes < NO_ROOM => {
-                HistoryError::DiskFull { path, free_bytes, source }
+                HistoryError::DiskFull { path, free_bytes, source: Box::new(source) }
             }
-            _ => HistoryError::Statement { path, doing, source },
+            _ => HistoryError::Statement { path, doing, source: Box::new(source) },
         }
     }
 }
@@ -78,7 +78,7 @@ fn why_not(path: &Path, access: Access, source: duckdb::Error) -> HistoryError {
     }
     if access == Access::Write {
         if let Some(free_bytes) = free_bytes(&path).filter(|free| *free < NO_ROOM) {
-            return HistoryError::DiskFull { path, free_bytes, source };
+            return HistoryError::DiskFull { path, free_bytes, source: Box::new(source) };
         }
         let made = !path.exists();
         match OpenOptions::new().append(true).create(true).open(&path) {
@@ -87,7 +87,7 @@ fn why_not(path: &Path, access: Access, source: duckdb::Error) -> HistoryError {
             Err(source) => return HistoryError::File { path, source },
         }
     }
-    HistoryError::Damaged { path, source }
+    HistoryError::Damaged { path, source: Box::new(source) }
 }
 
 /// Which other process holds DuckDB's lock on the file.

@@ -47,7 +47,7 @@ pub enum HistoryError {
         /// The file.
         path: PathBuf,
         /// DuckDB's words.
-        source: duckdb::Error,
+        source: Box<duckdb::Error>,
     },
     /// The disk has no room left.
     #[error("{} cannot be written: its disk has {free_bytes} bytes left. Free some, or give a path on another disk", path.display())]
@@ -57,7 +57,7 @@ pub enum HistoryError {
         /// What is left on its disk.
         free_bytes: u64,
         /// DuckDB's words.
-        source: duckdb::Error,
+        source: Box<duckdb::Error>,
     },
     /// The file or its folder cannot be used: missing, no permission, not a file.
     #[error("{} cannot be used: check that its folder exists and that you may write there", path.display())]
@@ -75,7 +75,7 @@ pub enum HistoryError {
         /// What was tried: `read`, `written`, `migrated to version 2`.
         doing: String,
         /// DuckDB's words.
-        source: duckdb::Error,
+        source: Box<duckdb::Error>,
     },
     /// The writer thread could not be started.
     #[error("the history's writer thread could not be started: the system is out of threads or memory")]

@@ -14,7 +14,7 @@ mod tables;
 pub use error::HistoryError;
 pub use read::{History, RecordedRun};
 pub use recorder::{Recorded, Recorder};
-pub use run_info::{Host, RunInfo};
+pub use run_info::RunInfo;
 
 #[cfg(test)]
 mod crash_tests;

@@ -1,7 +1,7 @@
 //! Reading a history file.
 
 use super::{
-    HistoryError, Host, RunInfo,
+    HistoryError, RunInfo,
     database::{Access, Database},
     schema,
     tables::Utc,
@@ -81,13 +81,11 @@ fn run(row: &Row<'_>) -> duckdb::Result<RecordedRun> {
             started: moment(row.get("started")?),
             git_commit: row.get("git_commit")?,
             git_branch: row.get("git_branch")?,
-            host: Host {
-                os: row.get("os")?,
-                arch: row.get("arch")?,
-                cpu: row.get("cpu")?,
-                cores: row.get("cores")?,
-                memory_bytes: row.get("memory_bytes")?,
-            },
+            os: row.get("os")?,
+            arch: row.get("arch")?,
+            cpu: row.get("cpu")?,
+            cores: row.get("cores")?,
+            memory_bytes: row.get("memory_bytes")?,
         },
         ended: row.get::<_, Option<i64>>("ended")?.map(moment),
         rows_lost: row.get("rows_lost")?,

@@ -123,11 +123,11 @@ fn add_run(database: &Database, run: &RunInfo) -> duckdb::Result<i64> {
             Utc::from(run.started),
             run.git_commit,
             run.git_branch,
-            run.host.os,
-            run.host.arch,
-            run.host.cpu,
-            run.host.cores,
-            run.host.memory_bytes,
+            run.os,
+            run.arch,
+            run.cpu,
+            run.cores,
+            run.memory_bytes,
         ],
     )?;
     Ok(run_id)

@@ -1,7 +1,10 @@
 //! What a benchmark measured: one series of runs per model, target and concurrency, and how targets compare.
 
-use super::{Host, ReportError, TargetRow, file};
-use crate::types::{Category, Family, Target};
+use super::{ReportError, TargetRow, file};
+use crate::{
+    host::Host,
+    types::{Category, Family, Target},
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use time::OffsetDateTime;

@@ -1,7 +1,7 @@
 //! What `tabfleet doctor` found on this machine.
 
-use super::{Host, TargetRow};
-use crate::types::Browser;
+use super::TargetRow;
+use crate::{host::Host, types::Browser};
 use serde::{Deserialize, Serialize};
 
 /// What works on this machine, what does not, and what would help.

@@ -1,7 +1,10 @@
 //! What a matrix run found: every case on every target.
 
-use super::{Host, ReportError, file, journal};
-use crate::types::{Adapter, Backend, Browser, Category, Family, RuntimeInfo, Target, TargetInfo, Verdict};
+use super::{ReportError, file, journal};
+use crate::{
+    host::Host,
+    types::{Adapter, Backend, Browser, Category, Family, RuntimeInfo, Target, TargetInfo, Verdict},
+};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{collections::BTreeMap, fs, path::Path};
 use time::OffsetDateTime;

@@ -1,7 +1,7 @@
 //! Numbers for people. What was not measured is a dash, never zero.
 
-use super::{Host, TargetRow};
-use crate::types::Adapter;
+use super::TargetRow;
+use crate::{host::Host, types::Adapter};
 use time::{OffsetDateTime, UtcOffset};
 
 /// What stands where nothing was measured.
@@ -45,7 +45,7 @@ pub(super) fn provenance(tabfleet: &str, started: OffsetDateTime, host: &Host) -
 
 /// The machine in a line.
 pub(super) fn machine(host: &Host) -> String {
-    let mut line = format!("{} {}", host.os_version.as_ref().unwrap_or(&host.os), host.arch);
+    let mut line = format!("{} {}", host.system(), host.arch);
     line.extend(host.cpu.as_ref().map(|cpu| format!(", {cpu}")));
     line.extend(host.cores.map(|cores| format!(", {cores} cores")));
     line.extend(host.memory_bytes.map(|bytes| format!(", {} GiB", number(bytes as f64 / (1_u64 << 30) as f64))));

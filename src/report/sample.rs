@@ -1,10 +1,13 @@
 //! Sample data, made up, to see how reports are rendered. No number in here was ever measured.
 
 use super::{
-    BenchFailure, BenchReport, BenchSeries, CaseResult, Comparison, DoctorReport, ErrorRow, Host, MatrixReport,
-    Missing, TargetRow,
+    BenchFailure, BenchReport, BenchSeries, CaseResult, Comparison, DoctorReport, ErrorRow, MatrixReport, Missing,
+    TargetRow,
 };
-use crate::types::{Adapter, Browser, Category, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict};
+use crate::{
+    host::Host,
+    types::{Adapter, Browser, Category, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict},
+};
 use time::OffsetDateTime;
 
 fn at(unix_seconds: i64) -> OffsetDateTime {

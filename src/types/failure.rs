@@ -1,8 +1,7 @@
 //! What can go wrong, typed where it is first seen and never matched by its text later.
 
-use super::target::{ParseTargetError, names};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, str::FromStr};
+use super::names;
+use serde::{Deserialize, Serialize};
 
 /// The nine kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -13,6 +13,7 @@ pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use id::{BrowserId, JobId, ModelId, TabId};
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
+pub(crate) use target::names;
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};
 pub use tensor::{Dtype, Element, Tensor, TensorData, TensorError, TensorInfo};
 pub use timing::Timings;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr};
 
+/// The names of an enum's values: as text, from text, and in JSON.
 macro_rules! names {
     ($type:ident { $($variant:ident = $name:literal),+ $(,)? }) => {
         impl $type {
@@ -14,29 +15,30 @@ macro_rules! names {
                 match self { $($type::$variant => $name),+ }
             }
         }
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(self.name())
             }
         }
-        impl FromStr for $type {
-            type Err = ParseTargetError;
+        impl ::std::str::FromStr for $type {
+            type Err = $crate::types::ParseTargetError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                $type::ALL.iter().copied().find(|v| v.name() == text).ok_or_else(|| ParseTargetError {
+                let found = $type::ALL.iter().copied().find(|value| value.name() == text);
+                found.ok_or_else(|| $crate::types::ParseTargetError {
                     given: text.to_owned(),
                     expected: concat!("one of", $(" ", $name),+),
                 })
             }
         }
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_str(self.name())
+        impl ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
             }
         }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let name = String::deserialize(d)?;
-                name.parse().map_err(serde::de::Error::custom)
+        impl<'de> ::serde::Deserialize<'de> for $type {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = String::deserialize(deserializer)?;
+                name.parse().map_err(::serde::de::Error::custom)
             }
         }
     };

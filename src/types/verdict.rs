@@ -1,8 +1,6 @@
 //! What became of a case on a target.
 
-use super::target::{ParseTargetError, names};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, str::FromStr};
+use super::names;
 
 /// What became of a case on a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,11 +1,9 @@
 //! The kinds of value a setting can have: what each accepts, and how it is shown.
 
 use crate::types::Browser;
-use clap::ValueEnum;
 use std::{
     collections::BTreeMap,
     fmt::{self, Display},
-    marker::PhantomData,
     ops::RangeInclusive,
     path::PathBuf,
     str::FromStr,
@@ -164,29 +162,24 @@ impl Kind for Size {
 }
 
 /// One of a few names.
-pub(super) struct Choice<T>(PhantomData<T>);
+pub(super) struct Choice<T: 'static>(pub &'static [T]);
 
-impl<T> Choice<T> {
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: ValueEnum> Kind for Choice<T> {
+impl<T: Copy + Display> Kind for Choice<T> {
     type Value = T;
     const VALUE_NAME: &'static str = "NAME";
     fn expected(&self) -> String {
-        let names: Vec<_> = T::value_variants().iter().map(|value| self.show(value)).collect();
+        let names: Vec<_> = self.0.iter().map(|value| self.show(value)).collect();
         match names.split_last() {
             Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
             _ => names.concat(),
         }
     }
     fn parse(&self, raw: &Raw) -> Option<T> {
-        T::from_str(text(raw)?, false).ok()
+        let name = text(raw)?;
+        self.0.iter().copied().find(|value| self.show(value) == name)
     }
     fn show(&self, value: &T) -> String {
-        value.to_possible_value().map(|name| name.get_name().to_owned()).unwrap_or_default()
+        value.to_string()
     }
 }
 

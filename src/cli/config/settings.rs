@@ -5,44 +5,26 @@ use super::{
     kind::{Choice, Kind, MaybePath, Number, PerBrowser, Size, Span, Switch, Targets},
     table::{Entry, LookUp, resolve_one, settings},
 };
-use crate::types::Browser;
-use clap::ValueEnum;
+use crate::{
+    browser::GpuMode,
+    harness::WebnnDevice,
+    types::{Browser, names},
+};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use url::Url;
 
-/// What a WebNN context is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WebnnDevice {
-    /// The processor.
-    Cpu,
-    /// The graphics processor.
-    Gpu,
-    /// The neural processor.
-    Npu,
-}
-
-/// Which GPU adapters are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Gpu {
-    /// The hardware's, or a software one where there is none.
-    Auto,
-    /// The hardware's only.
-    Hardware,
-    /// A software one, also where there is hardware.
-    Software,
-}
-
 /// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
     Json,
 }
+names!(LogFormat { Text = "text", Json = "json" });
 
 /// Whether output is coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
     /// When it goes to a terminal.
     Auto,
@@ -51,6 +33,7 @@ pub enum Colour {
     /// Never.
     Never,
 }
+names!(Colour { Auto = "auto", Always = "always", Never = "never" });
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -114,9 +97,9 @@ settings! {
         /// Relative and absolute tolerance of float16 outputs, which have 11 significant bits.
         float16_tolerance: f64 = 1e-2, Number(0.0..=1.0);
         /// The device that WebNN is asked for. The CPU is the one that every implementation has.
-        webnn_device: WebnnDevice = WebnnDevice::Cpu, Choice::new();
+        webnn_device: WebnnDevice = WebnnDevice::Cpu, Choice(WebnnDevice::ALL);
         /// The GPU adapters that WebGPU may use.
-        gpu: Gpu = Gpu::Auto, Choice::new();
+        gpu: GpuMode = GpuMode::Auto, Choice(GpuMode::ALL);
         /// WASM threads of each tab; 0 lets the runtime decide.
         threads: u32 = 0, Number(0..=256);
         /// Whether browsers run without windows.
@@ -138,8 +121,8 @@ settings! {
         /// A running WebDriver endpoint of a browser, instead of a driver of our own.
         webdriver: BTreeMap<Browser, Url> = BTreeMap::new(), ENDPOINTS;
         /// How the log is written.
-        log_format: LogFormat = LogFormat::Text, Choice::new();
+        log_format: LogFormat = LogFormat::Text, Choice(LogFormat::ALL);
         /// Whether output is coloured. Without a value of its own, NO_COLOR is obeyed.
-        colour: Colour = Colour::Auto, Choice::new();
+        colour: Colour = Colour::Auto, Choice(Colour::ALL);
     }
 }

@@ -1,10 +1,13 @@
 //! Which source wins, what is refused and how, and what a person sees.
 
 use super::{
-    Colour, ConfigError, Gpu, LogFormat, Settings, SettingsArgs, Source, TargetPattern, WebnnDevice, parse_targets,
-    print, resolve,
+    Colour, ConfigError, LogFormat, Settings, SettingsArgs, Source, TargetPattern, parse_targets, print, resolve,
 };
-use crate::types::{Backend, Browser, Target};
+use crate::{
+    browser::GpuMode,
+    harness::WebnnDevice,
+    types::{Backend, Browser, Target},
+};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
@@ -124,7 +127,7 @@ fn every_setting_can_be_given_everywhere() {
     let from_flags = from(&flags, &env, Some(file)).unwrap();
     assert_eq!(from_flags.targets.value, settings.targets.value);
     assert_eq!(from_flags.browser_arg.value, settings.browser_arg.value);
-    assert_eq!(*from_flags.gpu, Gpu::Software);
+    assert_eq!(*from_flags.gpu, GpuMode::Software);
     assert!(from(&["--targets", "all"], &env, None).unwrap().targets.is_empty());
 }
 

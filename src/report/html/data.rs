@@ -1,8 +1,11 @@
 //! The report as the page's script reads it: every text once, and results as short lists, so that 12,000 of them are
 //! loaded at once.
 
-use crate::report::{CaseResult, Host, MatrixReport, TargetRow, file::Rfc3339};
 use crate::types::{Category, Family, Target, Verdict};
+use crate::{
+    host::Host,
+    report::{CaseResult, MatrixReport, TargetRow, file::Rfc3339},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -76,7 +76,9 @@ fn browser(row: &TargetRow) -> Option<String> {
 fn device(row: &TargetRow) -> Option<String> {
     let adapter = row.adapter.as_ref().map(quantity::adapter);
     let webnn = row.webnn_device.as_ref().map(|device| format!("WebNN {device}"));
-    let threads = row.threads.map(|threads| format!("{threads} WASM threads"));
+    let threads = row
+        .threads
+        .map(|threads| if threads == 1 { "1 WASM thread".to_owned() } else { format!("{threads} WASM threads") });
     // WASM threads serve a GPU backend too, but are not what it computes on.
     adapter.or(webnn).or(threads)
 }

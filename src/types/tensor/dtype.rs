@@ -1,8 +1,6 @@
 //! Element types.
 
-use super::super::target::{ParseTargetError, names};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, str::FromStr};
+use crate::types::names;
 
 /// A tensor's element type, named as ONNX Runtime Web names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use std::{env, fs, num::NonZero, process::Command, thread};
 pub struct Host {
     /// The operating system: `linux`, `macos`, `windows`.
     pub os: String,
-    /// Its release, as it calls itself: `Debian GNU/Linux 12 (bookworm)`.
+    /// Its release, as it calls itself: `Debian GNU/Linux 12 (bookworm)`, `macOS 15.1`.
     pub os_version: Option<String>,
     /// The processor's architecture: `x86_64`, `aarch64`.
     pub arch: String,
@@ -32,12 +32,17 @@ impl Host {
             memory_bytes: memory_bytes(),
         }
     }
+
+    /// The operating system, by its release where it tells one.
+    pub fn system(&self) -> &str {
+        self.os_version.as_ref().unwrap_or(&self.os)
+    }
 }
 
 fn os_version() -> Option<String> {
     match env::consts::OS {
         "linux" => pretty_name(&fs::read_to_string("/etc/os-release").ok()?),
-        "macos" => said_by("sw_vers", &["-productVersion"]),
+        "macos" => said_by("sw_vers", &["-productVersion"]).map(|version| format!("macOS {version}")),
         _ => None,
     }
 }

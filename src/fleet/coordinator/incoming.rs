@@ -1,0 +1,207 @@
+//! What comes in, told to the scheduler.
+
+use super::{Coordinator, Job};
+use crate::{
+    browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, RunningBrowser},
+    fleet::{
+        message::{Report, Request},
+        tab::Pending,
+        targets::computes_in_software,
+    },
+    harness::{LostWhat, TabMessage, TabSignal, TabSignalKind},
+    schedule::Input,
+    types::{Backend, BrowserId, Cause, EventKind, Failure, TabId},
+};
+use std::{sync::Arc, time::Instant};
+
+impl Coordinator {
+    pub(super) fn request(&mut self, request: Request) {
+        match request {
+            Request::Submit(submission) => {
+                let (job, spec) = (submission.job, submission.spec.clone());
+                self.events.emit(|| EventKind::JobQueued { job, model: submission.model.tag.name.clone() });
+                let started = submission.submitted;
+                self.jobs.insert(job, Job { submission: *submission, started, attempt: 0 });
+                self.tell(Input::Submit { job, spec });
+            }
+            Request::Cancel(job) => self.tell(Input::Cancel { job }),
+            Request::Forget(key) => {
+                for tab in self.tabs.values_mut() {
+                    if tab.loaded.remove(&key).is_none() {
+                        continue;
+                    }
+                    let id = tab.next_request();
+                    // A tab without a socket has no session left to drop.
+                    let _ = tab.link.as_ref().map(|link| link.release(id, &key));
+                }
+            }
+            Request::Targets(reply) => {
+                let _ = reply.send(self.targets.all());
+            }
+            Request::Settled(reply) => {
+                self.awaiting_settled.push(reply);
+                self.tell_settled();
+            }
+            Request::Processes(reply) => {
+                let ids = self.browsers.iter().filter_map(|(id, (_, browser))| Some((*id, browser.process_id()?)));
+                let _ = reply.send(ids.collect());
+            }
+            Request::Close(_) => {}
+        }
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        match report {
+            Report::Launched { id, result } => self.launched(id, result),
+            Report::TabOpened { result: Ok(()), .. } | Report::WorkerRestarted { result: Ok(()), .. } => {}
+            Report::TabOpened { tab, result: Err(error) } => {
+                self.tell(Input::TabFailed { tab, failure: error.failure() });
+            }
+            Report::WorkerRestarted { tab, result: Err(error) } => {
+                self.tell(Input::TabLost { tab, failure: error.failure() });
+            }
+            Report::BrowserClosed { id } => {
+                let failure = Failure::new(Cause::BrowserExited, "the browser was restarted");
+                self.tell(Input::BrowserExited { id, failure });
+            }
+        }
+    }
+
+    pub(super) fn launched(&mut self, id: BrowserId, result: Result<Arc<dyn RunningBrowser>, BrowserError>) {
+        let Some(kind) = self.launching.remove(&id) else { return };
+        match result {
+            Ok(browser) => {
+                let identity = browser.identity().clone();
+                tracing::info!(%id, product = identity.product, version = identity.version, "browser started");
+                self.targets.identified(identity.clone());
+                self.events.emit(|| EventKind::BrowserStarted { browser: id, identity });
+                self.browsers.insert(id, (kind, browser));
+                self.tell(Input::BrowserStarted { id });
+            }
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let failure = Failure::new(error.failure().cause, format!("{error}{hint}"));
+                tracing::info!(%kind, %failure, "browser did not start");
+                self.events.emit(|| EventKind::BrowserFailed { browser: kind, failure: failure.clone() });
+                self.tell(match error {
+                    BrowserError::NotFound { .. }
+                    | BrowserError::NotExecutable { .. }
+                    | BrowserError::DriverNotFound { .. }
+                    | BrowserError::DriverTooOld { .. }
+                    | BrowserError::BadEndpoint { .. } => Input::BrowserMissing { id, failure },
+                    _ => Input::BrowserFailed { id, failure },
+                });
+            }
+        }
+    }
+
+    pub(super) fn browser_signal(&mut self, BrowserSignal { browser, kind }: BrowserSignal) {
+        let input = match kind {
+            BrowserSignalKind::TabCrashed { tab, message } => {
+                Input::TabLost { tab, failure: Failure::new(Cause::TabCrashed, message) }
+            }
+            BrowserSignalKind::TabClosed { tab } => {
+                Input::TabLost { tab, failure: Failure::new(Cause::TabClosed, "somebody closed the tab") }
+            }
+            BrowserSignalKind::TabNavigated { tab, url } => {
+                let failure = Failure::new(Cause::TabClosed, format!("the tab went to another page, {url}"));
+                Input::TabLost { tab, failure }
+            }
+            BrowserSignalKind::Exited { status, last_words } => {
+                let words =
+                    if last_words.is_empty() { String::new() } else { format!("; its last words: {last_words}") };
+                self.browser_ended(browser, Failure::new(Cause::BrowserExited, format!("{status}{words}")))
+            }
+            BrowserSignalKind::DriverExited { message } => {
+                self.browser_ended(browser, Failure::new(Cause::DriverExited, message))
+            }
+        };
+        self.tell(input);
+    }
+
+    pub(super) fn browser_ended(&mut self, id: BrowserId, failure: Failure) -> Input {
+        if let Some((_, browser)) = self.browsers.remove(&id) {
+            tracing::warn!(%id, %failure, "browser ended");
+            self.events.emit(|| EventKind::BrowserEnded { browser: id, failure: Some(failure.clone()) });
+            // What is left of it: helpers, its driver, its profile folder.
+            tokio::spawn(async move { browser.close().await });
+        }
+        Input::BrowserExited { id, failure }
+    }
+
+    pub(super) fn tab_signal(&mut self, TabSignal { tab: id, connection, kind }: TabSignal) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        match kind {
+            TabSignalKind::Connected { link, .. } => {
+                tab.connected(connection, link);
+                self.tell(Input::TabConnected { tab: id });
+            }
+            _ if !tab.listens_to(connection) => {}
+            TabSignalKind::Message(message) => self.tab_message(id, message),
+            TabSignalKind::Disconnected(failure) => {
+                tracing::debug!(tab = %id, %failure, "socket closed");
+                tab.forget_worker();
+                self.tell(Input::WorkerLost { tab: id, failure });
+            }
+        }
+    }
+
+    pub(super) fn tab_message(&mut self, id: TabId, message: TabMessage) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        match message {
+            TabMessage::Ready { id: request, ready } if tab.answered(request) == Some(Pending::Start) => {
+                if computes_in_software(&ready) {
+                    self.scheduler.handle(Input::TargetIsSoftware { target: tab.target }, Instant::now());
+                }
+                let info = self.targets.ready(tab.target, ready);
+                tab.info = Some(info.clone());
+                let browser = tab.browser;
+                self.events.emit(|| EventKind::TabReady { tab: id, browser, info });
+                self.tell(Input::TabReady { tab: id });
+            }
+            TabMessage::Result { id: request, result } => {
+                if let Some(Pending::Run(job)) = tab.answered(request) {
+                    self.result = Some((id, result));
+                    self.tell(Input::AttemptSucceeded { tab: id, job });
+                    self.result = None;
+                }
+            }
+            TabMessage::Failed { id: request, failed } => match tab.answered(request) {
+                Some(Pending::Run(job)) => {
+                    self.tell(Input::AttemptFailed { tab: id, job, failure: failed.failure() });
+                }
+                Some(Pending::Start) => self.start_failed(id, failed.failure()),
+                None => {}
+            },
+            TabMessage::Lost { what, message } => {
+                let cause = match what {
+                    LostWhat::WebgpuDevice | LostWhat::WebnnContext => Cause::DeviceLost,
+                    LostWhat::Worker => Cause::WorkerCrashed,
+                };
+                self.tell(Input::WorkerLost { tab: id, failure: Failure::new(cause, message) });
+            }
+            TabMessage::Ready { .. }
+            | TabMessage::Probed { .. }
+            | TabMessage::Loaded { .. }
+            | TabMessage::Released { .. }
+            | TabMessage::Pong { .. } => {}
+        }
+    }
+
+    /// A backend did not start. WebGPU without an adapter may still work on a software one: its browser is then
+    /// launched again for that, once.
+    pub(super) fn start_failed(&mut self, id: TabId, failure: Failure) {
+        let Some(tab) = self.tabs.get(&id) else { return };
+        if tab.target.backend == Backend::Webgpu
+            && self.config.gpu == GpuMode::Auto
+            && let Some((kind, browser)) = self.browsers.get(&tab.browser)
+            && browser.gpu() == GpuMode::Hardware
+            && self.without_gpu.insert(*kind)
+        {
+            tracing::info!(browser = %kind, "no hardware WebGPU adapter: launching again for a software one");
+            self.end_browser(tab.browser);
+            return;
+        }
+        self.tell(Input::TabFailed { tab: id, failure });
+    }
+}

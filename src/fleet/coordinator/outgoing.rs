@@ -1,0 +1,232 @@
+//! What the scheduler decided, carried out.
+
+use super::{Coordinator, Job};
+use crate::{
+    browser::{self, GpuMode, LaunchOptions},
+    fleet::{
+        JobError, Output,
+        message::{Report, Submission},
+        tab::{Pending, Tab},
+    },
+    harness::{RunReport, StartOptions},
+    schedule::{Action, Attempt, Input},
+    types::{Browser, BrowserId, Cause, EventKind, Failure, JobId, Provenance, TabId, Target, Timings},
+};
+use std::time::{Duration, Instant};
+
+impl Coordinator {
+    pub(super) fn tell(&mut self, input: Input) {
+        self.scheduler.handle(input, Instant::now());
+        self.carry_out();
+        self.tell_settled();
+    }
+
+    pub(super) fn tell_settled(&mut self) {
+        if !self.awaiting_settled.is_empty() && self.scheduler.settled() {
+            for reply in self.awaiting_settled.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    pub(super) fn carry_out(&mut self) {
+        while let Some(action) = self.scheduler.next_action() {
+            match action {
+                Action::StartAttempt { tab, job, attempt } => self.start_attempt(tab, job, attempt),
+                Action::EndWithResult { job, attempts } => self.end_with_result(job, attempts),
+                Action::EndWithFailure { job, failure, attempts } => self.end_with_failure(job, failure, attempts),
+                Action::AttemptFailed { job, number, attempt } => self.attempt_failed(job, number, attempt),
+                Action::LaunchBrowser { id, browser } => self.launch_browser(id, browser),
+                Action::EndBrowser { id } => self.end_browser(id),
+                Action::OpenTab { tab, browser, target } => self.open_tab(tab, browser, target),
+                Action::StartBackend { tab, target } => self.start_backend(tab, target),
+                Action::RestartWorker { tab, failure } => self.restart_worker(tab, failure),
+                Action::CloseTab { tab, failure } => self.close_tab(tab, failure),
+                Action::GiveUpTarget { target, failure } => {
+                    tracing::info!(%target, %failure, "target given up");
+                    let info = self.targets.unavailable(target, &failure);
+                    self.events.emit(|| EventKind::TargetUnavailable { info });
+                }
+            }
+        }
+    }
+
+    pub(super) fn launch_browser(&mut self, id: BrowserId, browser: Browser) {
+        self.launching.insert(id, browser);
+        let backends = self.config.targets.iter().filter(|target| target.browser == browser).map(|t| t.backend);
+        let options = LaunchOptions {
+            browser,
+            backends: backends.collect(),
+            gpu: if self.without_gpu.contains(&browser) { GpuMode::Software } else { self.config.gpu },
+            headless: self.config.headless,
+            launch_timeout: self.config.launch_timeout,
+            command_timeout: self.config.command_timeout,
+        };
+        let (catalogue, overrides) = (self.catalogue.clone(), self.config.overrides.clone());
+        let (reports, signals) = (self.reports.clone(), self.browser_signals.clone());
+        tokio::spawn(async move {
+            let result = browser::launch(&catalogue, &overrides, id, &options, signals).await;
+            let _ = reports.send(Report::Launched { id, result });
+        });
+    }
+
+    pub(super) fn end_browser(&mut self, id: BrowserId) {
+        if let Some((_, browser)) = self.browsers.remove(&id) {
+            self.events.emit(|| EventKind::BrowserEnded { browser: id, failure: None });
+            let reports = self.reports.clone();
+            tokio::spawn(async move {
+                browser.close().await;
+                let _ = reports.send(Report::BrowserClosed { id });
+            });
+        }
+    }
+
+    pub(super) fn open_tab(&mut self, tab: TabId, browser: BrowserId, target: Target) {
+        let Some((_, running)) = self.browsers.get(&browser) else { return };
+        let invitation = self.server.invite(tab, self.tab_signals.clone());
+        let (running, url, reports) = (running.clone(), invitation.url(), self.reports.clone());
+        self.tabs.insert(tab, Tab::new(browser, target, invitation));
+        tokio::spawn(async move {
+            let result = running.open_tab(tab, &url).await;
+            let _ = reports.send(Report::TabOpened { tab, result });
+        });
+    }
+
+    pub(super) fn start_backend(&mut self, id: TabId, target: Target) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        let options = StartOptions {
+            backend: target.backend,
+            webnn_device: self.config.webnn_device,
+            threads: self.config.threads,
+            custom_runtime: self.config.custom_runtime.is_some(),
+        };
+        let request = tab.expect(Pending::Start);
+        // A closed socket is told by its own signal.
+        let _ = tab.link.as_ref().map(|link| link.start(request, &options));
+    }
+
+    pub(super) fn restart_worker(&mut self, id: TabId, failure: Failure) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        let target = tab.target;
+        tracing::info!(tab = %id, %target, %failure, "worker restarted");
+        tab.forget_worker();
+        let Some((_, browser)) = self.browsers.get(&tab.browser) else { return };
+        let (browser, reports) = (browser.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let result = browser.restart_worker(id).await;
+            let _ = reports.send(Report::WorkerRestarted { tab: id, result });
+        });
+    }
+
+    pub(super) fn close_tab(&mut self, id: TabId, failure: Failure) {
+        let Some(tab) = self.tabs.remove(&id) else { return };
+        tracing::info!(tab = %id, target = %tab.target, %failure, "tab lost");
+        self.events.emit(|| EventKind::TabLost { tab: id, target: tab.target, failure });
+        if let Some((_, browser)) = self.browsers.get(&tab.browser) {
+            let browser = browser.clone();
+            tokio::spawn(async move {
+                if let Err(error) = browser.close_tab(id).await {
+                    tracing::debug!(tab = %id, %error, "a lost tab could not be closed");
+                }
+            });
+        }
+    }
+
+    pub(super) fn start_attempt(&mut self, tab_id: TabId, id: JobId, attempt: u32) {
+        let (Some(tab), Some(job)) = (self.tabs.get_mut(&tab_id), self.jobs.get_mut(&id)) else { return };
+        job.started = Instant::now();
+        job.attempt = attempt;
+        let Submission { model, run, .. } = &job.submission;
+        if !run.release {
+            tab.loaded.entry(model.key.clone()).or_default();
+        }
+        let request = tab.expect(Pending::Run(id));
+        // A closed socket is told by its own signal, and the job is then placed again.
+        let _ = tab.link.as_ref().map(|link| link.run(request, &model.served, run));
+        let target = tab.target;
+        self.events.emit(|| EventKind::AttemptStarted { job: id, attempt, tab: tab_id, target });
+    }
+
+    pub(super) fn attempt_failed(&mut self, id: JobId, number: u32, attempt: Attempt) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Attempt { target, tab, failure, elapsed_ms } = attempt;
+        tracing::debug!(job = %id, %target, %failure, "attempt failed");
+        let model = job.submission.model.tag.clone();
+        self.events.emit(|| EventKind::AttemptFailed {
+            job: id,
+            attempt: number,
+            tab,
+            target,
+            model,
+            severity: failure.severity(),
+            failure,
+            elapsed_ms,
+        });
+    }
+
+    pub(super) fn end_with_result(&mut self, id: JobId, failed_attempts: Vec<Attempt>) {
+        let (Some(job), Some((tab_id, report))) = (self.jobs.remove(&id), self.result.take()) else { return };
+        let Some(tab) = self.tabs.get_mut(&tab_id) else { return };
+        let Some(info) = tab.info.clone() else { return };
+        let timings = timings(&job, &report);
+        // Told once, when the session is created, and true of every run of that session.
+        let remembered = tab.loaded.get_mut(&job.submission.model.key);
+        let cpu_fallback = match (&report.load, remembered) {
+            (Some(load), Some(remembered)) => {
+                *remembered = load.cpu_fallback;
+                load.cpu_fallback
+            }
+            (Some(load), None) => load.cpu_fallback,
+            (None, remembered) => remembered.copied().flatten(),
+        };
+        let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
+        let provenance =
+            Provenance { target, backend: target.backend, cpu_fallback, browser_id: tab.browser, tab: tab_id, info };
+        self.events.emit(|| EventKind::AttemptSucceeded {
+            job: id,
+            attempt,
+            tab: tab_id,
+            target,
+            model,
+            timings,
+            cpu_fallback,
+        });
+        let result = match report.outputs.tensors() {
+            Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts }),
+            Err(error) => Err(JobError {
+                model: job.submission.model.tag.name.clone(),
+                failure: Failure::new(Cause::BadFrame, format!("the tab's outputs cannot be read: {error}")),
+                attempts: failed_attempts,
+            }),
+        };
+        let failure = result.as_ref().err().map(|error| error.failure.clone());
+        self.events.emit(|| EventKind::JobEnded { job: id, attempts: attempt, failure });
+        // Whoever no longer waits has cancelled the job.
+        let _ = job.submission.reply.send(result);
+    }
+
+    pub(super) fn end_with_failure(&mut self, id: JobId, failure: Failure, attempts: Vec<Attempt>) {
+        let Some(job) = self.jobs.remove(&id) else { return };
+        let count = attempts.len() as u32;
+        self.events.emit(|| EventKind::JobEnded { job: id, attempts: count, failure: Some(failure.clone()) });
+        let model = job.submission.model.tag.name.clone();
+        let _ = job.submission.reply.send(Err(JobError { model, failure, attempts }));
+    }
+}
+
+fn timings(job: &Job, report: &RunReport) -> Timings {
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let load = report.load.as_ref();
+    let (download_ms, create_ms) = (load.map(|load| load.download_ms), load.map(|load| load.create_ms));
+    let measured =
+        report.run_ms + report.readback_ms.unwrap_or(0.0) + download_ms.unwrap_or(0.0) + create_ms.unwrap_or(0.0);
+    Timings {
+        queue_ms: ms(job.started.saturating_duration_since(job.submission.submitted)),
+        download_ms,
+        create_ms,
+        run_ms: report.run_ms,
+        readback_ms: report.readback_ms,
+        wire_ms: (ms(job.started.elapsed()) - measured).max(0.0),
+        total_ms: ms(job.submission.submitted.elapsed()),
+    }
+}
