@@ -193,6 +193,17 @@ fn a_job_that_always_kills_its_tab_ends_after_its_attempts_and_the_fleet_goes_on
 }
 
 #[test]
+fn a_lost_worker_is_restarted_but_a_tab_that_sends_rubbish_is_replaced() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = *world.tabs.keys().next().expect("open");
+    world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::SocketClosed, "cut") });
+    assert_eq!(world.restarted, [tab]);
+    world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::BadFrame, "rubbish") });
+    assert!(!world.tabs.contains_key(&tab));
+    assert_eq!(world.tabs.len(), 1, "another one was opened");
+}
+
+#[test]
 fn an_overdue_job_costs_its_worker_not_its_tab_and_the_clock_starts_when_the_worker_turns_to_it() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     let first = world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 1);

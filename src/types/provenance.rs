@@ -38,7 +38,7 @@ pub struct Adapter {
 /// The inference runtime inside the harness page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuntimeInfo {
-    /// For instance `onnxruntime-web`.
+    /// For instance `ONNX Runtime Web`.
     pub name: String,
     /// Its version, as it says it.
     pub version: String,

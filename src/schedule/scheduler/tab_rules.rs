@@ -98,6 +98,8 @@ impl Scheduler {
 
     pub(super) fn worker_lost(&mut self, tab: TabId, failure: Failure, now: Instant) {
         match self.tabs.get(tab).map(|tab| tab.stage) {
+            // A page that breaks the protocol is not trusted to start a better worker.
+            Some(Stage::Ready) if failure.cause == Cause::BadFrame => self.tab_lost(tab, failure, now),
             Some(Stage::Ready) => {
                 self.blame_first(tab, &failure, now);
                 self.displace(tab);

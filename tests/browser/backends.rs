@@ -1,9 +1,10 @@
 //! The catalogue's flags and prefs do what they are there for: in each browser, a worker of a cross-origin isolated
 //! page is given the backends that the browser has.
-#![allow(missing_docs)]
 
-mod browser_support;
-
+use crate::{
+    pages::{Started, start},
+    processes::within,
+};
 use axum::{
     Router,
     extract::{Query, State},
@@ -11,7 +12,6 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use browser_support::{Started, start, within};
 use std::{collections::HashMap, time::Duration};
 use tabfleet::types::{Browser, TabId};
 use tokio::sync::mpsc;

@@ -1,125 +1,17 @@
-//! What the tests with real browsers share: a tiny page server, and a browser or the reason why there is none.
+//! Processes of this machine as somebody outside sees them, and waiting for what tells nobody that it has happened.
 
-// Each test file uses its own part of this.
-#![allow(dead_code, missing_docs)]
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
 
-use axum::{Router, extract::State, response::Html, routing::get};
 use std::{
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
-use tabfleet::{
-    browser::{
-        BrowserError, BrowserSignal, BrowserSignalKind, Catalogue, LaunchOptions, Overrides, RunningBrowser, launch,
-    },
-    types::{Browser, BrowserId},
-};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    sync::mpsc,
-};
-
-/// Serves a page that tells when it has loaded (`/loaded`) and when its worker was restarted (`/restarted`).
-pub struct Pages {
-    pub url: String,
-    told: mpsc::UnboundedReceiver<&'static str>,
-}
-
-const PAGE: &str = r#"<!doctype html><title>a tab</title><script>
-window.tabfleet = { restart() { fetch("/restarted") } };
-fetch("/loaded");
-</script>"#;
-
-/// Asked to restart its worker, it goes elsewhere instead.
-const LEAVING: &str = r#"<!doctype html><script>
-window.tabfleet = { restart() { location = "/elsewhere" } };
-</script>"#;
-
-/// Asked to restart its worker, it hangs forever instead.
-const HANGING: &str = r#"<!doctype html><script>
-window.tabfleet = { restart() { for (;;); } };
-</script>"#;
-
-impl Pages {
-    pub async fn serve() -> Self {
-        let (sender, told) = mpsc::unbounded_channel();
-        let tell = |what: &'static str| {
-            get(move |State(sender): State<mpsc::UnboundedSender<&'static str>>| async move {
-                let _ = sender.send(what);
-            })
-        };
-        let router = Router::new()
-            .route("/", get(|| async { Html(PAGE) }))
-            .route("/loaded", tell("loaded"))
-            .route("/restarted", tell("restarted"))
-            .route("/leaving", get(|| async { Html(LEAVING) }))
-            .route("/hanging", get(|| async { Html(HANGING) }))
-            .route("/elsewhere", get(|| async { Html("<!doctype html><title>elsewhere</title>") }))
-            .with_state(sender);
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, told }
-    }
-
-    /// Waits until a page has told this.
-    pub async fn told(&mut self, what: &str) {
-        let heard = async {
-            while let Some(told) = self.told.recv().await {
-                if told == what {
-                    return;
-                }
-            }
-            panic!("the page server ended");
-        };
-        within(Duration::from_secs(10), what, heard).await;
-    }
-}
-
-pub struct Started {
-    pub browser: Arc<dyn RunningBrowser>,
-    pub signals: Signals,
-}
-
-pub struct Signals(pub mpsc::UnboundedReceiver<BrowserSignal>);
-
-impl Signals {
-    pub async fn next(&mut self) -> BrowserSignalKind {
-        within(Duration::from_secs(10), "a signal", self.0.recv()).await.expect("the browser gave up its signals").kind
-    }
-
-    /// What was signalled so far and not yet taken.
-    pub fn so_far(&mut self) -> Vec<BrowserSignalKind> {
-        std::iter::from_fn(|| self.0.try_recv().ok().map(|signal| signal.kind)).collect()
-    }
-}
+use tabfleet::browser::RunningBrowser;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("waited {limit:?} for {what} in vain"))
-}
-
-pub fn options(browser: Browser) -> LaunchOptions {
-    LaunchOptions { launch_timeout: Duration::from_secs(60), ..LaunchOptions::new(browser) }
-}
-
-/// Starts the browser, or says loudly why it cannot be tested on this machine.
-pub async fn start(browser: Browser) -> Option<Started> {
-    let (sender, signals) = mpsc::unbounded_channel();
-    let catalogue = Catalogue::embedded().unwrap();
-    let overrides = Overrides::default().from_env();
-    let before = Instant::now();
-    match launch(&catalogue, &overrides, BrowserId(1), &options(browser), sender).await {
-        Ok(running) => {
-            println!("{browser}: launched in {:?}: {:?}", before.elapsed(), running.identity());
-            Some(Started { browser: running, signals: Signals(signals) })
-        }
-        Err(error @ (BrowserError::NotFound { .. } | BrowserError::DriverNotFound { .. })) => {
-            println!("SKIPPED: {error}; {}", error.hint().unwrap_or_default());
-            None
-        }
-        Err(error) => panic!("{browser} is installed but did not start: {error}"),
-    }
 }
 
 /// Kills a process without warning.
@@ -159,11 +51,15 @@ impl Remains {
         all_processes().filter(ours).collect()
     }
 
+    /// Where Chromium's own DevTools server listens.
+    pub fn devtools_address(&self) -> String {
+        let port = std::fs::read_to_string(self.folder.join("profile/DevToolsActivePort")).unwrap();
+        format!("127.0.0.1:{}", port.lines().next().unwrap())
+    }
+
     /// Asks Chromium's own DevTools server, as somebody else would.
     pub async fn ask_devtools(&self, path: &str) -> String {
-        let port = std::fs::read_to_string(self.folder.join("profile/DevToolsActivePort")).unwrap();
-        let address = format!("127.0.0.1:{}", port.lines().next().unwrap());
-        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut socket = tokio::net::TcpStream::connect(self.devtools_address()).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         // The server does not close the connection, whatever it is asked.

@@ -1,9 +1,9 @@
 //! What the fleet starts does not outlive it, even when it is killed without warning.
-#![allow(missing_docs)]
 
-mod browser_support;
-
-use browser_support::{Remains, kill, start, until};
+use crate::{
+    pages::start,
+    processes::{Remains, kill, until},
+};
 use std::{
     process::Stdio,
     time::{Duration, Instant},
@@ -43,7 +43,7 @@ async fn nothing_outlives_a_killed_fleet() {
         return;
     }
     let mut fleet = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["the_fleet_that_will_be_killed", "--exact", "--nocapture"])
+        .args(["guard::the_fleet_that_will_be_killed", "--exact", "--nocapture"])
         .env(PLAY_THE_FLEET, "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,9 +1,9 @@
 //! Chrome, and Edge or its stand-in, over CDP: real browsers, real crashes.
-#![allow(missing_docs)]
 
-mod browser_support;
-
-use browser_support::{Pages, Remains, Started, descendants, kill, start, ticks_of, until};
+use crate::{
+    pages::{Pages, Started, start},
+    processes::{Remains, descendants, kill, ticks_of, until},
+};
 use std::{
     path::Path,
     time::{Duration, Instant},

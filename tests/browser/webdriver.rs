@@ -1,9 +1,9 @@
 //! Firefox through geckodriver and WebKitGTK's MiniBrowser through WebKitWebDriver: real browsers, real ends.
-#![allow(missing_docs)]
 
-mod browser_support;
-
-use browser_support::{Pages, Remains, Started, kill, name_of, options, start, until};
+use crate::{
+    pages::{Pages, Started, options, start},
+    processes::{Remains, kill, name_of, until},
+};
 use std::{
     process::Stdio,
     time::{Duration, Instant},

@@ -1,9 +1,6 @@
 //! Launches that cannot succeed: each ends with a typed error that says what helps, and leaves nothing behind.
-#![allow(missing_docs)]
 
-mod browser_support;
-
-use browser_support::{options, until};
+use crate::{pages::options, processes::until};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -24,7 +21,7 @@ async fn error_of(options: LaunchOptions, binary: PathBuf, args: Vec<String>) ->
 }
 
 fn no_browser() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser_support/no-browser.sh")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shared/no-browser.sh")
 }
 
 /// A file into which the program writes its process id and its folder, and the argument that makes it do so.

@@ -1,0 +1,11 @@
+//! Browsers without a fleet: each is really launched, really used and really killed.
+#![allow(missing_docs)]
+
+mod backends;
+mod chromium;
+mod guard;
+mod launch;
+mod pages;
+#[path = "../shared/processes.rs"]
+mod processes;
+mod webdriver;

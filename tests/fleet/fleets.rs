@@ -1,0 +1,84 @@
+//! Fleets for tests: of browsers that are here, or skipped loudly; and what a fleet tells while it works.
+
+use crate::processes::within;
+use std::{sync::Arc, time::Duration};
+use tabfleet::{
+    browser::{Catalogue, Overrides},
+    fleet::{Fleet, FleetBuilder, Model, ModelSpec},
+    types::{Event, EventKind, Target},
+};
+use tokio::sync::broadcast::Receiver;
+
+/// On a busy machine with two cores everything takes many times as long as it should; what hangs is still told.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+pub fn target(name: &str) -> Target {
+    name.parse().expect("a target")
+}
+
+/// Whether the browsers of all these targets are on this machine; says loudly which are not.
+pub fn are_here(targets: &[&str]) -> bool {
+    let (catalogue, overrides) = (Catalogue::embedded().unwrap(), Overrides::default().from_env());
+    let missing = targets.iter().filter_map(|name| catalogue.find(target(name).browser, &overrides).err());
+    missing.map(|error| println!("SKIPPED: {error}; {}", error.hint().unwrap_or_default())).count() == 0
+}
+
+/// A fleet of these targets that is not launched yet, or `None` (said loudly) where a browser is missing.
+pub fn builder(targets: &[&str]) -> Option<FleetBuilder> {
+    are_here(targets).then(|| {
+        Fleet::builder().targets(targets.iter().map(|name| target(name))).configure(|config| {
+            (config.launch_timeout, config.command_timeout) = (PATIENCE, PATIENCE);
+            (config.policy.open_timeout, config.policy.start_timeout) = (PATIENCE, PATIENCE);
+            config.policy.restart_timeout = Duration::from_secs(30);
+            config.job_deadline = 2 * PATIENCE;
+        })
+    })
+}
+
+/// A fleet with one tab on each of these targets.
+pub async fn launched(targets: &[&str]) -> Option<Fleet> {
+    Some(builder(targets)?.launch().await.unwrap())
+}
+
+/// A case of the built-in suite: its model, inputs and expected outputs.
+pub async fn builtin(fleet: &Fleet, name: &str) -> (Model, tabfleet::onnx::LoadedCase) {
+    let suite = tabfleet::onnx::Suite::builtin().unwrap();
+    let case = suite.cases.iter().find(|case| case.name == name).expect("a case of the built-in suite").load().unwrap();
+    (fleet.get_model(ModelSpec::read(case.model.clone())).await.unwrap(), case)
+}
+
+/// The events from now on.
+pub struct Events(Receiver<Arc<Event>>);
+
+impl Events {
+    pub fn of(fleet: &Fleet) -> Self {
+        Self(fleet.subscribe())
+    }
+
+    /// Waits for the next event that is picked.
+    pub async fn next<T>(&mut self, what: &str, pick: impl Fn(&EventKind) -> Option<T>) -> T {
+        let picked = async {
+            loop {
+                let event = self.0.recv().await.unwrap();
+                if let Some(picked) = pick(&event.kind) {
+                    return picked;
+                }
+            }
+        };
+        within(PATIENCE, what, picked).await
+    }
+
+    /// What was told and not yet taken.
+    pub fn so_far(&mut self) -> Vec<EventKind> {
+        std::iter::from_fn(|| self.0.try_recv().ok().map(|event| event.kind.clone())).collect()
+    }
+}
+
+/// Waits until a tab has been given a job.
+pub async fn started(events: &mut Events) -> tabfleet::types::TabId {
+    let pick = |kind: &EventKind| match kind {
+        EventKind::AttemptStarted { tab, .. } => Some(*tab),
+        _ => None,
+    };
+    events.next("an attempt to start", pick).await
+}

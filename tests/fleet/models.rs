@@ -1,0 +1,165 @@
+//! Models made here, for what no model of the suite does: every element type, never ending, lacking an operator.
+
+use prost::Message;
+use std::path::{Path, PathBuf};
+use tabfleet::{
+    onnx::tensor_to_proto,
+    types::{Dtype, Tensor},
+};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, tensor_shape_proto, type_proto,
+};
+
+/// As many additions as take all day and all night.
+pub const ENDLESS: i64 = i64::MAX;
+
+/// A value; a dimension is a number or a name.
+fn value(name: &str, dtype: Dtype, shape: &[&str]) -> ValueInfoProto {
+    use tensor_shape_proto::{Dimension, dimension::Value};
+    let dim = |text: &&str| Dimension {
+        value: Some(text.parse().map_or_else(|_| Value::DimParam((*text).to_owned()), Value::DimValue)),
+        ..Dimension::default()
+    };
+    let shape = Some(TensorShapeProto { dim: shape.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: number_of(dtype), shape };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..ValueInfoProto::default() }
+}
+
+/// The number of an element type in ONNX.
+fn number_of(dtype: Dtype) -> i32 {
+    let tensor = match dtype {
+        Dtype::String => Tensor::from_strings([0], &[""; 0]),
+        _ => Tensor::new(dtype, [0], Vec::new()),
+    };
+    TensorProto::decode(&tensor_to_proto("", &tensor.unwrap())[..]).unwrap().data_type
+}
+
+fn node(op_type: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    NodeProto { op_type: op_type.to_owned(), input: names(inputs), output: names(outputs), ..NodeProto::default() }
+}
+
+fn model(graph: GraphProto) -> ModelProto {
+    ModelProto {
+        ir_version: 10,
+        producer_name: "tabfleet's tests".to_owned(),
+        graph: Some(GraphProto { name: "test".to_owned(), ..graph }),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 21 }],
+        ..ModelProto::default()
+    }
+}
+
+/// `y = op_type(x)`, whatever the shape.
+pub fn unary(op_type: &str, dtype: Dtype, rank: usize) -> ModelProto {
+    let shape = &["a", "b", "c", "d"][..rank];
+    let (input, output) = (vec![value("x", dtype, shape)], vec![value("y", dtype, shape)]);
+    model(GraphProto { node: vec![node(op_type, &["x"], &["y"])], input, output, ..GraphProto::default() })
+}
+
+/// `y = x` by way of float32, of five elements.
+pub fn to_float_and_back(dtype: Dtype) -> ModelProto {
+    let one = TensorProto {
+        name: "one".to_owned(),
+        data_type: number_of(Dtype::Float32),
+        float_data: vec![1.0],
+        ..TensorProto::default()
+    };
+    let zero = TensorProto {
+        name: "zero".to_owned(),
+        data_type: number_of(dtype),
+        int32_data: vec![0],
+        ..TensorProto::default()
+    };
+    let to_float = node("DequantizeLinear", &["x", "one", "zero"], &["float"]);
+    let and_back = node("QuantizeLinear", &["float", "one", "zero"], &["y"]);
+    model(GraphProto {
+        node: vec![to_float, and_back],
+        initializer: vec![one, zero],
+        input: vec![value("x", dtype, &["5"])],
+        output: vec![value("y", dtype, &["5"])],
+        ..GraphProto::default()
+    })
+}
+
+/// `y = x + … + x`, `trips` times, one after the other: takes as long as it is told to, on one core.
+pub fn counting() -> ModelProto {
+    let step = GraphProto {
+        name: "step".to_owned(),
+        node: vec![node("Identity", &["go"], &["still_go"]), node("Add", &["sum", "x"], &["next_sum"])],
+        input: vec![
+            value("trip", Dtype::Int64, &[]),
+            value("go", Dtype::Bool, &[]),
+            value("sum", Dtype::Float32, &["1"]),
+        ],
+        output: vec![value("still_go", Dtype::Bool, &[]), value("next_sum", Dtype::Float32, &["1"])],
+        ..GraphProto::default()
+    };
+    let mut repeat = node("Loop", &["trips", "", "zero"], &["y"]);
+    repeat.attribute.push(AttributeProto {
+        name: "body".to_owned(),
+        r#type: attribute_proto::AttributeType::Graph as i32,
+        g: Some(step),
+        ..AttributeProto::default()
+    });
+    let zero = TensorProto {
+        name: "zero".to_owned(),
+        dims: vec![1],
+        data_type: number_of(Dtype::Float32),
+        float_data: vec![0.0],
+        ..TensorProto::default()
+    };
+    model(GraphProto {
+        node: vec![repeat],
+        initializer: vec![zero],
+        input: vec![value("trips", Dtype::Int64, &[]), value("x", Dtype::Float32, &["1"])],
+        output: vec![value("y", Dtype::Float32, &["1"])],
+        ..GraphProto::default()
+    })
+}
+
+/// What [`counting`] takes.
+pub fn count(trips: i64, x: f32) -> Vec<(String, Tensor<'static>)> {
+    let x = Tensor::from_values([1], &[x]).unwrap();
+    vec![("trips".to_owned(), Tensor::scalar(trips)), ("x".to_owned(), x)]
+}
+
+/// Writes a model into a folder.
+pub fn save(folder: &Path, name: &str, model: &ModelProto) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    path
+}
+
+/// Writes a case of a suite.
+pub fn save_case(
+    suite: &Path,
+    name: &str,
+    model: &ModelProto,
+    inputs: &[(String, Tensor<'static>)],
+    outputs: &[(String, Tensor<'static>)],
+) {
+    save(suite, &format!("{name}/model.onnx"), model);
+    let folder = suite.join(name).join("test_data_set_0");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (kind, tensors) in [("input", inputs), ("output", outputs)] {
+        for (number, (name, tensor)) in tensors.iter().enumerate() {
+            std::fs::write(folder.join(format!("{kind}_{number}.pb")), tensor_to_proto(name, tensor)).unwrap();
+        }
+    }
+}
+
+/// The initial sum of [`counting`], kept in a file of four bytes.
+pub fn external(file: &str) -> TensorProto {
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.to_owned(), value: value.to_owned() };
+    TensorProto {
+        name: "zero".to_owned(),
+        dims: vec![1],
+        data_type: number_of(Dtype::Float32),
+        data_location: Some(1),
+        external_data: vec![entry("location", file), entry("offset", "0"), entry("length", "4")],
+        ..TensorProto::default()
+    }
+}
