@@ -9,7 +9,7 @@ use tabfleet::{
     fleet::{Inputs, ModelSpec},
     history::History,
     onnx::{Tolerance, compare},
-    types::{Backend, Category, Cause, EventKind, Tensor},
+    types::{Backend, Category, Cause, Dtype, EventKind, Tensor},
 };
 
 #[tokio::test(flavor = "multi_thread")]
