@@ -100,6 +100,9 @@ export class OnnxRuntimeWeb implements Runtime {
     let runMs: number;
     try {
       for (const { name, dtype, data, shape } of feeds) {
+        if (dtype === "string" && (data as readonly string[]).some((text) => text.includes("\0"))) {
+          throw new Failure("invalid", `the input ${name} holds a text with a NUL, where the runtime would cut it off`);
+        }
         inputs[name] = new Tensor(dtype as "float32", data as Float32Array, shape);
       }
       const started = performance.now();

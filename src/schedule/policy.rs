@@ -20,6 +20,9 @@ pub struct Policy {
     /// From the worker's connection until its backend is ready. Compiling a 28 MB WASM runtime takes seconds on a busy
     /// machine.
     pub start_timeout: Duration,
+    /// From a socket's end until it is taken for the whole of what happened. A tab or browser that dies takes its sockets
+    /// along, and they are often heard of first: a crash is told 25 ms later by an idle machine.
+    pub cut_grace: Duration,
     /// From ending a worker until its successor is connected.
     pub restart_timeout: Duration,
     /// Failed launches, or tabs lost before they were ready, in a row, after which a browser or target is given up.
@@ -39,6 +42,7 @@ impl Default for Policy {
             preferred_depth: 2,
             open_timeout: Duration::from_secs(20),
             start_timeout: Duration::from_secs(30),
+            cut_grace: Duration::from_millis(500),
             restart_timeout: Duration::from_secs(5),
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),

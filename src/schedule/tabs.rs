@@ -15,6 +15,8 @@ pub(super) enum Stage {
     Starting(Instant),
     /// It takes jobs.
     Ready,
+    /// Its socket is closed, and nobody has said why.
+    Cut(Instant),
     /// Its worker was ended; the next one is not yet connected.
     Restarting(Instant),
 }
@@ -47,7 +49,7 @@ impl Tab {
     /// When the tab's present stage, or the job it works on, has taken too long.
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Opening(at) | Stage::Starting(at) | Stage::Restarting(at) => Some(at),
+            Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
             Stage::Ready => self.in_flight.front().map(|head| self.head_since + head.timeout),
         }
     }

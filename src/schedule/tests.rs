@@ -196,11 +196,30 @@ fn a_job_that_always_kills_its_tab_ends_after_its_attempts_and_the_fleet_goes_on
 fn a_lost_worker_is_restarted_but_a_tab_that_sends_rubbish_is_replaced() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     let tab = *world.tabs.keys().next().expect("open");
-    world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::SocketClosed, "cut") });
+    world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::WorkerCrashed, "aborted") });
     assert_eq!(world.restarted, [tab]);
     world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::BadFrame, "rubbish") });
     assert!(!world.tabs.contains_key(&tab));
     assert_eq!(world.tabs.len(), 1, "another one was opened");
+}
+
+#[test]
+fn a_closed_socket_is_blamed_only_when_nothing_explains_it() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let cut = || Failure::new(Cause::SocketClosed, "cut");
+    let job = world.submit(&[CHROME_WASM]);
+    let tab = world.tab_of(job).expect("handed out");
+    world.tell(Input::WorkerLost { tab, failure: cut() });
+    world.tell(Input::TabLost { tab, failure: crash() });
+    let next = world.tab_of(job).expect("tried again");
+    assert_ne!(next, tab);
+    world.tell(Input::WorkerLost { tab: next, failure: cut() });
+    assert_eq!(world.restarted, [], "it is not yet known to live");
+    world.wait(Policy::default().cut_grace);
+    assert_eq!(world.restarted, [next]);
+    world.answer(job, None);
+    let causes: Vec<Cause> = world.ended[&job].1.iter().map(|attempt| attempt.failure.cause).collect();
+    assert_eq!(causes, [Cause::TabCrashed, Cause::SocketClosed]);
 }
 
 #[test]

@@ -2,13 +2,19 @@
 #![allow(missing_docs)]
 
 mod calls;
+mod command;
+mod commands;
 mod devtools;
 mod faults;
 mod fleets;
+mod interrupted;
+mod matrix;
 mod models;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod run;
 mod runtime;
+#[path = "../../src/report/schema_check.rs"]
+mod schema_check;
 mod types;
 mod unusable;

@@ -58,27 +58,21 @@ pub fn unary(op_type: &str, dtype: Dtype, rank: usize) -> ModelProto {
     model(GraphProto { node: vec![node(op_type, &["x"], &["y"])], input, output, ..GraphProto::default() })
 }
 
-/// `y = x` by way of float32, of five elements.
-pub fn to_float_and_back(dtype: Dtype) -> ModelProto {
-    let one = TensorProto {
-        name: "one".to_owned(),
-        data_type: number_of(Dtype::Float32),
-        float_data: vec![1.0],
-        ..TensorProto::default()
-    };
-    let zero = TensorProto {
-        name: "zero".to_owned(),
+/// `y = op_type(x, 1, 0)`, of five elements, one of whose types is float32.
+pub fn scaled(op_type: &str, from: Dtype, to: Dtype) -> ModelProto {
+    let narrow = if from == Dtype::Float32 { to } else { from };
+    let scalar = |name: &str, dtype| TensorProto {
+        name: name.to_owned(),
         data_type: number_of(dtype),
-        int32_data: vec![0],
         ..TensorProto::default()
     };
-    let to_float = node("DequantizeLinear", &["x", "one", "zero"], &["float"]);
-    let and_back = node("QuantizeLinear", &["float", "one", "zero"], &["y"]);
+    let one = TensorProto { float_data: vec![1.0], ..scalar("one", Dtype::Float32) };
+    let zero = TensorProto { int32_data: vec![0], ..scalar("zero", narrow) };
     model(GraphProto {
-        node: vec![to_float, and_back],
+        node: vec![node(op_type, &["x", "one", "zero"], &["y"])],
         initializer: vec![one, zero],
-        input: vec![value("x", dtype, &["5"])],
-        output: vec![value("y", dtype, &["5"])],
+        input: vec![value("x", from, &["5"])],
+        output: vec![value("y", to, &["5"])],
         ..GraphProto::default()
     })
 }

@@ -41,7 +41,7 @@ impl Scheduler {
     pub(super) fn restart_worker(&mut self, tab: TabId, failure: Failure, now: Instant) {
         let give_up = now + self.policy.restart_timeout;
         let was_ready = self.tabs.update(tab, |tab| {
-            let was_ready = tab.stage == Stage::Ready;
+            let was_ready = matches!(tab.stage, Stage::Ready | Stage::Cut(_));
             if was_ready {
                 tab.stage = Stage::Restarting(give_up);
             }
@@ -53,6 +53,10 @@ impl Scheduler {
     }
 
     pub(super) fn tab_connected(&mut self, tab: TabId, now: Instant) {
+        if matches!(self.tabs.get(tab).map(|tab| tab.stage), Some(Stage::Cut(_))) {
+            self.blame_first(tab, &cut(), now);
+            self.displace(tab);
+        }
         let give_up = now + self.policy.start_timeout;
         let target = self.tabs.update(tab, |tab| {
             tab.stage = Stage::Starting(give_up);
@@ -100,7 +104,12 @@ impl Scheduler {
         match self.tabs.get(tab).map(|tab| tab.stage) {
             // A page that breaks the protocol is not trusted to start a better worker.
             Some(Stage::Ready) if failure.cause == Cause::BadFrame => self.tab_lost(tab, failure, now),
-            Some(Stage::Ready) => {
+            // It may be a crash that is told a moment later: whoever blames a job for it should know which.
+            Some(Stage::Ready) if failure.cause == Cause::SocketClosed => {
+                let give_up = now + self.policy.cut_grace;
+                self.tabs.update(tab, |tab| tab.stage = Stage::Cut(give_up));
+            }
+            Some(Stage::Ready | Stage::Cut(_)) => {
                 self.blame_first(tab, &failure, now);
                 self.displace(tab);
                 self.restart_worker(tab, failure, now);
@@ -113,7 +122,7 @@ impl Scheduler {
 
     pub(super) fn tab_lost(&mut self, tab: TabId, failure: Failure, now: Instant) {
         match self.tabs.get(tab).map(|tab| tab.stage) {
-            Some(Stage::Ready | Stage::Restarting(_)) => {
+            Some(Stage::Ready | Stage::Cut(_) | Stage::Restarting(_)) => {
                 self.blame_first(tab, &failure, now);
                 self.displace(tab);
                 self.remove_tab(tab, &failure);
@@ -162,4 +171,9 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// What is said of a socket's end when nothing else explains it.
+pub(super) fn cut() -> Failure {
+    Failure::new(Cause::SocketClosed, "the tab's socket was closed, and the tab lives")
 }

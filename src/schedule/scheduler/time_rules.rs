@@ -1,6 +1,6 @@
 //! What happens when time has passed, and when it is over.
 
-use super::Scheduler;
+use super::{Scheduler, tab_rules::cut};
 use crate::{
     schedule::{TargetSet, browsers, tabs::Stage},
     types::{Browser, Cause, Failure, JobId, TabId},
@@ -48,6 +48,7 @@ impl Scheduler {
                 let failure = Failure::new(Cause::TabFailed, "the backend did not start in time");
                 self.tab_failed(id, failure, now);
             }
+            Stage::Cut(_) => self.worker_lost(id, cut(), now),
             Stage::Restarting(_) => {
                 let failure = Failure::new(Cause::TabFailed, "a fresh worker did not connect in time");
                 self.displace(id);

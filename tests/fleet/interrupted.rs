@@ -1,0 +1,126 @@
+//! Commands that are stopped: politely or not, nothing of theirs is left, and results so far are kept.
+
+use crate::{
+    command::tabfleet,
+    fleets::{PATIENCE, are_here},
+    models::{self, ENDLESS, count, counting},
+    processes::{descendants, kill, until, within},
+};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tabfleet::{
+    report::MatrixReport,
+    types::{Tensor, Verdict},
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStderr},
+};
+
+/// A suite of three good cases and one that never ends.
+fn suite(folder: &Path) -> PathBuf {
+    let suite = folder.join("suite");
+    for number in 1..=3 {
+        let y = ("y".to_owned(), Tensor::from_values([1], &[number as f32]).unwrap());
+        models::save_case(&suite, &format!("good-{number}"), &counting(), &count(number, 1.0), &[y]);
+    }
+    let y = ("y".to_owned(), Tensor::from_values([1], &[0.0_f32]).unwrap());
+    models::save_case(&suite, "hangs", &counting(), &count(ENDLESS, 1.0), &[y]);
+    suite
+}
+
+/// A matrix that never ends by itself, at the moment at which all its good cases have passed on every target.
+struct Busy {
+    child: Child,
+    words: Lines<BufReader<ChildStderr>>,
+    json: PathBuf,
+    processes: Vec<u32>,
+    /// The profile folders of its browsers.
+    folders: Vec<PathBuf>,
+}
+
+impl Busy {
+    async fn start(folder: &Path, targets: &[&str]) -> Self {
+        suite(folder);
+        let json = folder.join("m.json");
+        let mut command = tabfleet(
+            folder,
+            &[
+                "matrix",
+                "suite",
+                "--targets",
+                &targets.join(","),
+                "--json",
+                "m.json",
+                "--in-flight-per-tab",
+                "1",
+                "--case-timeout",
+                "1h",
+            ],
+        );
+        // Folders are made where this says, so that what is left of them can be looked for.
+        let temporary = folder.join("tmp");
+        std::fs::create_dir_all(&temporary).unwrap();
+        let mut child = command.env("TMPDIR", &temporary).spawn().unwrap();
+        let words = BufReader::new(child.stderr.take().unwrap()).lines();
+        let passed = || MatrixReport::read(&json).is_ok_and(|report| report.results.len() == 3 * targets.len());
+        until(2 * PATIENCE, "all cases but the endless one", passed).await;
+        let processes: Vec<u32> = descendants(child.id().unwrap()).into_iter().map(|(pid, _)| pid).collect();
+        let folders: Vec<PathBuf> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(processes.len() > targets.len() && folders.len() >= targets.len(), "{processes:?} {folders:?}");
+        Self { child, words, json, processes, folders }
+    }
+
+    fn nothing_is_left(&self) -> bool {
+        let lives = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty());
+        !self.processes.iter().any(lives) && !self.folders.iter().any(|folder| folder.exists())
+    }
+}
+
+fn the_results_so_far_are_kept(report: &MatrixReport, targets: usize) {
+    assert_eq!(report.results.len(), 3 * targets);
+    assert!(report.results.iter().all(|result| result.verdict == Verdict::Pass && result.case.starts_with("good-")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
+    if !cfg!(target_os = "linux") || !are_here(&["chrome/wasm", "firefox/wasm"]) {
+        println!("SKIPPED: it takes Linux, Chrome and Firefox");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut busy = Busy::start(folder.path(), &["chrome/wasm", "firefox/wasm"]).await;
+    let pid = rustix::process::Pid::from_raw(busy.child.id().unwrap() as i32).unwrap();
+    let before = Instant::now();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let status = within(PATIENCE, "the command to end", busy.child.wait()).await.unwrap();
+    println!("ended {:?} after Ctrl-C", before.elapsed());
+    assert_eq!(status.code(), Some(130));
+    assert!(busy.nothing_is_left(), "when the command has ended, so has everything of it");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&busy.json).unwrap()).unwrap();
+    assert!(json["finished"].is_string(), "{json}");
+    the_results_so_far_are_kept(&MatrixReport::read(&busy.json).unwrap(), 2);
+    while let Some(line) = busy.words.next_line().await.unwrap() {
+        assert!(!line.contains("panicked") && !line.to_lowercase().contains("error"), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_outlives_a_killed_command() {
+    let all = ["chrome/wasm", "edge/wasm", "firefox/wasm", "webkit/wasm"];
+    let here: Vec<&str> = all.into_iter().filter(|name| are_here(&[name])).collect();
+    if !cfg!(target_os = "linux") || here.is_empty() {
+        println!("SKIPPED: it takes Linux and a browser");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut busy = Busy::start(folder.path(), &here).await;
+    let before = Instant::now();
+    kill(busy.child.id().unwrap());
+    busy.child.wait().await.unwrap();
+    until(Duration::from_secs(5), "processes and folders to be gone", || busy.nothing_is_left()).await;
+    println!("{} processes and {} folders gone after {:?}", busy.processes.len(), busy.folders.len(), before.elapsed());
+    the_results_so_far_are_kept(&MatrixReport::read(&busy.json).unwrap(), here.len());
+}
