@@ -42,7 +42,7 @@ impl Default for Policy {
             preferred_depth: 2,
             open_timeout: Duration::from_secs(20),
             start_timeout: Duration::from_secs(30),
-            cut_grace: Duration::from_millis(150),
+            cut_grace: Duration::from_millis(500),
             restart_timeout: Duration::from_secs(5),
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),
