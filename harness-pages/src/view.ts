@@ -118,7 +118,9 @@ function renderModels(status: Status | null): void {
   element("no-models").hidden = models.length > 0;
   element("models").replaceChildren(
     ...models.map((model) => {
-      const tag = model.cpuFallback === true ? [node("span", { class: "tag" }, "partly CPU")] : [];
+      // The word of the tables; a longer one is cut off beside a model's name.
+      const partly = { class: "tag", title: "Some of the model runs on the CPU, not on the backend" };
+      const tag = model.cpuFallback === true ? [node("span", partly, "+cpu")] : [];
       return node("tr", {},
         node("td", { title: model.name }, model.name, ...tag),
         ...[bytes(model.bytes), duration(model.downloadMs), duration(model.createMs), String(model.runs)].map(

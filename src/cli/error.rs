@@ -68,7 +68,7 @@ impl CliError {
             Self::Fleet(FleetError::NothingWorks(_)) | Self::NoBrowser => {
                 Some("`tabfleet doctor` tells what is missing and how to get it".to_owned())
             }
-            Self::Config(_) => Some("`tabfleet config` prints every setting and where it came from".to_owned()),
+            Self::Config(_) => Some("`tabfleet help matrix` describes every setting and what it takes".to_owned()),
             _ => None,
         }
     }

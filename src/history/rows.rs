@@ -105,7 +105,7 @@ impl Rows {
                     elapsed_ms: Some(elapsed_ms),
                     category: Some(failure.category().name()),
                     cause: Some(failure.cause.name()),
-                    // The fleet's own: it rises with the attempts, beyond what the cause alone says.
+                    // As the event says it: what the fleet knows of the attempts may raise it above the cause's own.
                     severity: Some(severity.name()),
                     message: Some(failure.message),
                     ..Default::default()

@@ -6,7 +6,7 @@ use std::{process::Command, time::SystemTime};
 /// What a run was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {
-    /// The command as it was given, for instance `bench --targets chrome`.
+    /// Which command: `bench`, `matrix`; `library` for a fleet of a program's own.
     pub command: String,
     /// The version of tabfleet.
     pub tabfleet: String,

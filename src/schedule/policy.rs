@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct Policy {
     /// Tabs kept open for each target.
     pub tabs_per_target: usize,
-    /// Most jobs handed to one tab and not yet answered. Enough that a tab never waits for the wire, few enough that
-    /// losing a tab displaces little.
+    /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
+    /// wait in the tab, where they can no longer go elsewhere.
     pub in_flight_per_tab: usize,
     /// Most input bytes handed to one tab and not yet answered; one job may always go.
     pub in_flight_bytes_per_tab: usize,
@@ -37,12 +37,12 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             tabs_per_target: 1,
-            in_flight_per_tab: 32,
+            in_flight_per_tab: 8,
             in_flight_bytes_per_tab: 64 << 20,
             preferred_depth: 2,
             open_timeout: Duration::from_secs(20),
             start_timeout: Duration::from_secs(30),
-            cut_grace: Duration::from_millis(500),
+            cut_grace: Duration::from_millis(150),
             restart_timeout: Duration::from_secs(5),
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),

@@ -248,6 +248,7 @@ fn a_job_expires_wherever_it_is_and_its_late_answer_is_ignored() {
     let tab = world.tab_of(job).expect("handed out");
     world.wait(Duration::from_secs(2));
     assert_eq!(world.ended[&job].0, Err(Cause::DeadlineExceeded));
+    assert_eq!(world.ended[&job].1.len(), 1, "the tab was at it: that was an attempt");
     world.tell(Input::AttemptSucceeded { tab, job });
     let next = world.submit(&[CHROME_WASM]);
     world.answer(next, None);

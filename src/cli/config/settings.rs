@@ -60,9 +60,9 @@ const ARGUMENTS: PerBrowser<Vec<String>> = PerBrowser {
     show: |texts| texts.join(" "),
 };
 const ENDPOINTS: PerBrowser<Url> = PerBrowser {
-    what: "BROWSER=URL (http or https)",
+    what: "BROWSER=URL (http)",
     parse: |texts| match texts {
-        [url] => Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")),
+        [url] => Url::parse(url).ok().filter(|url| url.scheme() == "http"),
         _ => None,
     },
     show: Url::to_string,
@@ -88,7 +88,7 @@ settings! {
         case_timeout: Duration = secs(30), Span(millis(10)..=DAY);
         /// Further attempts after a failed one. One tells a flaw of the tab from one of the model.
         retries: u32 = 1, Number(0..=10);
-        /// The longest a browser may take until its first tab is ready. A cold start on a busy machine takes ten seconds.
+        /// The longest a browser may take until it can be driven. A cold start on a busy machine takes ten seconds.
         launch_timeout: Duration = secs(30), Span(secs(1)..=secs(600));
         /// Relative tolerance of outputs. As in the ONNX backend tests.
         rtol: f64 = 1e-3, Number(0.0..=1.0);

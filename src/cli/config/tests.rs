@@ -178,7 +178,7 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
         `targets` (flag) cannot be `chrome/cuda`: it takes targets such as chrome/webgpu, browsers such as firefox, or all
         `targets` (flag) cannot be ``: it takes targets such as chrome/webgpu, browsers such as firefox, or all
         `binary` (flag) cannot be `opera=/x`: it takes BROWSER=PATH for each of chrome, edge, firefox, webkit
-        `webdriver` (flag) cannot be `firefox=ftp://x`: it takes BROWSER=URL (http or https) for each of chrome, edge, firefox, webkit
+        `webdriver` (flag) cannot be `firefox=ftp://x`: it takes BROWSER=URL (http) for each of chrome, edge, firefox, webkit
         `history` (flag) cannot be ``: it takes a path, or none
         `tabs` (TABFLEET_TABS) cannot be `100`: it takes a number from 1 to 64
         "
@@ -223,7 +223,7 @@ fn the_table_of_settings() {
         browsers-file      none                default          a path, or none
         binary             chrome=/opt/chrome  TABFLEET_BINARY  BROWSER=PATH for each of chrome, edge, firefox, webkit
         browser-arg        none                default          BROWSER=ARGUMENT, any number for each of chrome, edge, firefox, webkit
-        webdriver          none                default          BROWSER=URL (http or https) for each of chrome, edge, firefox, webkit
+        webdriver          none                default          BROWSER=URL (http) for each of chrome, edge, firefox, webkit
         log-format         text                default          text or json
         colour             never               NO_COLOR         auto, always or never
     ");

@@ -44,8 +44,8 @@ const card = (target, column) => {
   const tried = [...counts].reduce((sum, [verdict, n]) => sum + (verdict === "skipped" || verdict === "unavailable" ? 0 : n), 0);
   const adapter = target.adapter && [...new Set([target.adapter.vendor, target.adapter.architecture, target.adapter.device, target.adapter.description].filter(Boolean))].join(" ");
   const facts = [
-    ["driven by", target.driver], ["adapter", adapter], ["WebNN device", target.webnn_device],
-    ["runtime", target.runtime && `${target.runtime.name} ${target.runtime.version}`], ["WASM threads", target.threads],
+    ["driven by", target.driver], ["adapter", adapter], ["WebNN on", target.webnn_device],
+    ["runtime", target.runtime && `${target.runtime.name} ${target.runtime.version}`], ["threads", target.threads],
   ].filter(([, value]) => value != null && value !== "");
   const tags = [
     target.stand_in && el("span", { class: "tag mark" }, `stand-in for ${target.browser}`),

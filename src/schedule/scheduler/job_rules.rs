@@ -112,6 +112,23 @@ impl Scheduler {
         }
     }
 
+    /// The job's own deadline has passed. If a tab was working on it, that was an attempt.
+    pub(super) fn expire(&mut self, id: JobId, now: Instant) {
+        let failure = Failure::new(Cause::DeadlineExceeded, "the job's deadline passed before it had a result");
+        if let Some(job) = self.jobs.get_mut(&id)
+            && let Place::InFlight(tab_id) = job.place
+            && let Some(tab) = self.tabs.get(tab_id)
+            && tab.in_flight.front().is_some_and(|head| head.job == id)
+        {
+            let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
+            let attempt = Attempt { target: tab.target, tab: tab_id, failure: failure.clone(), elapsed_ms };
+            let number = job.attempts.len() as u32 + 1;
+            job.attempts.push(attempt.clone());
+            self.actions.push_back(Action::AttemptFailed { job: id, number, attempt });
+        }
+        self.end(id, failure);
+    }
+
     pub(super) fn end(&mut self, id: JobId, failure: Failure) {
         if let Some(job) = self.forget(id) {
             self.actions.push_back(Action::EndWithFailure { job: id, failure, attempts: job.attempts });

@@ -12,7 +12,7 @@ impl Scheduler {
         while let Some((at, job)) = self.expiries.first().copied()
             && at <= now
         {
-            self.end(job, Failure::new(Cause::DeadlineExceeded, "the job's deadline passed before it had a result"));
+            self.expire(job, now);
         }
         while let Some((at, tab)) = self.tabs.next_deadline()
             && at <= now

@@ -29,7 +29,7 @@ pub enum Dtype {
     Uint64,
     /// One byte an element, 0 or 1.
     Bool,
-    /// UTF-8 texts: see [`Tensor::from_strings`] for their layout.
+    /// UTF-8 texts: see [`Tensor::from_strings`](super::Tensor::from_strings) for their layout.
     String,
     /// Signed 4-bit, two a byte, the first in the low half.
     Int4,

@@ -1,0 +1,98 @@
+//! The raw echo: a bare page whose worker sends back what it gets, in a browser launched as the fleet launches its own.
+
+use crate::Failed;
+use axum::{
+    Router,
+    http::{HeaderName, header},
+    response::IntoResponse,
+    routing::get,
+};
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tabfleet::{
+    browser::{Catalogue, LaunchOptions, Overrides, RunningBrowser, launch},
+    types::{Backend, Browser, BrowserId, TabId},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+
+const PAGE: &str = "<!doctype html><title>echo</title><script>new Worker('/worker.js')</script>";
+
+/// A running echo, and the browser it runs in.
+pub struct Echo {
+    socket: WebSocketStream<TcpStream>,
+    browser: Arc<dyn RunningBrowser>,
+}
+
+impl Echo {
+    /// Opens a bare page and waits for its worker to connect.
+    pub async fn start() -> Result<Self, Failed> {
+        let sockets = TcpListener::bind("127.0.0.1:0").await?;
+        let worker = format!(
+            "const socket = new WebSocket('ws://{}');
+             socket.binaryType = 'arraybuffer';
+             socket.onmessage = ({{ data }}) => socket.send(data);",
+            sockets.local_addr()?
+        );
+        let pages = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", pages.local_addr()?);
+        let router = Router::new()
+            .route("/", get(async || served("text/html", PAGE.to_owned())))
+            .route("/worker.js", get(async move || served("text/javascript", worker)));
+        tokio::spawn(async move { axum::serve(pages, router).await });
+
+        let (signals, _) = tokio::sync::mpsc::unbounded_channel();
+        let options = LaunchOptions { backends: [Backend::Wasm].into(), ..LaunchOptions::new(Browser::Chrome) };
+        let overrides = Overrides::default().from_env();
+        let browser = launch(&Catalogue::embedded()?, &overrides, BrowserId(0), &options, signals).await?;
+        browser.open_tab(TabId(0), &url).await?;
+        let (stream, _) = tokio::time::timeout(Duration::from_secs(20), sockets.accept()).await??;
+        stream.set_nodelay(true)?;
+        Ok(Self { socket: tokio_tungstenite::accept_async(stream).await?, browser })
+    }
+
+    /// Milliseconds of each round trip of so many bytes.
+    pub async fn round_trips(&mut self, bytes: usize, count: usize) -> Result<Vec<f64>, Failed> {
+        let payload = Bytes::from(vec![7; bytes]);
+        let mut times = Vec::with_capacity(count);
+        for _ in 0..count {
+            let started = Instant::now();
+            self.socket.send(Message::Binary(payload.clone())).await?;
+            match self.socket.next().await {
+                Some(Ok(Message::Binary(back))) if back.len() == bytes => {}
+                other => return Err(format!("the echo answered with {other:?}").into()),
+            }
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(times)
+    }
+
+    /// The browser's program and the flags it was given, for others to launch it likewise.
+    pub fn browser_command(&self) -> Result<(String, Vec<String>), Failed> {
+        let found = Catalogue::embedded()?.find(Browser::Chrome, &Overrides::default().from_env())?;
+        let program = found.binary.ok_or("chrome has no program here")?.to_string_lossy().into_owned();
+        let pid = self.browser.process_id().ok_or("the browser has no process here")?;
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+        let own = |flag: &&str| {
+            flag.starts_with("--") && !flag.starts_with("--remote-debugging") && !flag.starts_with("--user-data-dir")
+        };
+        Ok((program, command.split('\0').filter(own).map(str::to_owned).collect()))
+    }
+
+    pub async fn close(self) {
+        self.browser.close().await;
+    }
+}
+
+fn served(kind: &'static str, body: String) -> impl IntoResponse {
+    let isolated = [
+        (header::CONTENT_TYPE, kind),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
+    ];
+    (isolated, body)
+}

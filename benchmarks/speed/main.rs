@@ -1,0 +1,72 @@
+//! The speed benchmarks: a Markdown table of ratios, each with its bar. `benchmarks/speed/run.sh` sets up what they need
+//! and runs them.
+
+mod echo;
+mod measures;
+mod memory;
+mod peer;
+mod table;
+mod workload;
+
+use echo::Echo;
+use measures::MatrixRun;
+use peer::{BrowserCommand, Peer};
+use std::{env, path::Path};
+use table::Row;
+
+/// Whatever goes wrong ends the benchmark with its words.
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The groups of measures, by the names that the command line takes.
+const GROUPS: [&str; 6] = ["round-trips", "in-flight", "two-tabs", "first", "memory", "matrix"];
+
+#[tokio::main]
+async fn main() -> Result<(), Failed> {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if arguments.iter().any(|argument| argument == memory::ARGUMENT) {
+        return memory::measure_here().await;
+    }
+    if let Some(unknown) = arguments.iter().find(|name| !GROUPS.contains(&name.as_str())) {
+        return Err(format!("there is no group {unknown}; there are {}", GROUPS.join(", ")).into());
+    }
+    let wanted = |group: &str| arguments.is_empty() || arguments.iter().any(|name| name == group);
+
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let peers = project.join("benchmarks/peers");
+    let mut echo = Echo::start().await?;
+    let (program, flags) = echo.browser_command()?;
+    let browser = BrowserCommand { program, flags };
+    let mut peer = Peer::start(&peers, browser.clone()).await?;
+
+    // Lines are printed as they come: a later failure must not lose them.
+    println!("{}", table::HEADING);
+    if wanted("round-trips") {
+        print(measures::round_trips(&mut echo, &mut peer).await?);
+    }
+    if wanted("in-flight") {
+        print([measures::in_flight().await?]);
+    }
+    if wanted("two-tabs") {
+        print([measures::two_tabs(&mut peer).await?]);
+    }
+    if wanted("first") {
+        print([measures::first_inference(&mut peer).await?]);
+    }
+    // From here on nobody else's browser is to take part in anything.
+    peer.close().await?;
+    echo.close().await;
+    if wanted("memory") {
+        print(memory::measure().await?);
+    }
+    if wanted("matrix") {
+        let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);
+        let cases = project.join("benchmarks/results/node-cases");
+        print([MatrixRun { program, peers, cases, browser }.measure().await?]);
+    }
+    Ok(())
+}
+
+fn print(rows: impl IntoIterator<Item = Row>) {
+    rows.into_iter().for_each(|row| println!("{row}"));
+}

@@ -1,0 +1,217 @@
+//! The measures. Each compares two ways of doing the same within one run, taking turns, so that what else the machine
+//! does weighs on both.
+
+use crate::{
+    Failed,
+    echo::Echo,
+    peer::{BrowserCommand, Peer},
+    table::{Bar, Row, median},
+    workload::{self, Workload},
+};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+use tokio::process::Command;
+
+/// How often the two sides take turns, and how much each does in a turn.
+struct Turns {
+    turns: usize,
+    ours: usize,
+    peer: usize,
+}
+
+/// A round trip through the fleet, over a raw echo and under Playwright's.
+pub async fn round_trips(echo: &mut Echo, peer: &mut Peer) -> Result<Vec<Row>, Failed> {
+    let fleet = workload::launch(1).await?;
+    let mut rows = Vec::new();
+
+    let small = Workload::ready(&fleet, "mlp64").await?;
+    let turns = Turns { turns: 20, ours: 50, peer: 50 };
+    let bars = Bars { echo: 1.5, json: 2.5, base64: 1.2 };
+    rows.extend(compare_round_trips(echo, peer, &small, ("mlp64", 64 * 4, SMALL), &turns, &bars).await?);
+
+    let large = Workload::ready(&fleet, "mlp1m").await?;
+    let turns = Turns { turns: 10, ours: 10, peer: 2 };
+    let bars = Bars { echo: 1.4, json: 50.0, base64: 4.0 };
+    rows.extend(compare_round_trips(echo, peer, &large, ("mlp1m", 1 << 20, LARGE), &turns, &bars).await?);
+
+    fleet.close().await?;
+    Ok(rows)
+}
+
+const SMALL: [&str; 3] = [
+    "64 floats: `model.run` over a raw WebSocket echo",
+    "64 floats: Playwright with JSON arrays over `model.run`",
+    "64 floats: Playwright with base64 over `model.run`",
+];
+const LARGE: [&str; 3] = [
+    "1 MiB: `model.run` over a raw WebSocket echo",
+    "1 MiB: Playwright with JSON arrays over `model.run`",
+    "1 MiB: Playwright with base64 over `model.run`",
+];
+
+struct Bars {
+    echo: f64,
+    json: f64,
+    base64: f64,
+}
+
+async fn compare_round_trips(
+    echo: &mut Echo,
+    peer: &mut Peer,
+    ours: &Workload,
+    (name, bytes, measures): (&str, usize, [&'static str; 3]),
+    turns: &Turns,
+    bars: &Bars,
+) -> Result<[Row; 3], Failed> {
+    let page = peer.open(&workload::folder(name)).await?;
+    // Everybody's code is compiled and everybody's buffers are there.
+    echo.round_trips(bytes, turns.ours).await?;
+    ours.round_trips(turns.ours).await?;
+    peer.runs("json", page, 1).await?;
+    peer.runs("base64", page, 2).await?;
+
+    let (mut raw, mut full, mut inside, mut json, mut base64) = (vec![], vec![], vec![], vec![], vec![]);
+    for _ in 0..turns.turns {
+        raw.extend(echo.round_trips(bytes, turns.ours).await?);
+        for (all, run) in ours.round_trips(turns.ours).await? {
+            full.push(all);
+            inside.push(run);
+        }
+        json.extend(peer.runs("json", page, turns.peer).await?);
+        base64.extend(peer.runs("base64", page, turns.peer).await?);
+    }
+    let [raw, full, inside, json, base64] = [&raw, &full, &inside, &json, &base64].map(|times| median(times));
+    let row = |measure, bar, value, numbers| Row { measure, bar, value, numbers };
+    Ok([
+        row(
+            measures[0],
+            Bar::AtMost(bars.echo),
+            full / raw,
+            format!("{full:.3} ms (in the model {inside:.3}); echo {raw:.3} ms"),
+        ),
+        row(measures[1], Bar::AtLeast(bars.json), json / full, format!("{json:.2} ms; ours {full:.2} ms")),
+        row(measures[2], Bar::AtLeast(bars.base64), base64 / full, format!("{base64:.2} ms; ours {full:.2} ms")),
+    ])
+}
+
+/// Many jobs in flight over one at a time.
+pub async fn in_flight() -> Result<Row, Failed> {
+    let fleet = workload::launch(1).await?;
+    let mlp64 = Workload::ready(&fleet, "mlp64").await?;
+    mlp64.rate(500, 32).await?;
+    let (mut one, mut many) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        one.push(mlp64.rate(300, 1).await?);
+        many.push(mlp64.rate(1_500, 32).await?);
+    }
+    fleet.close().await?;
+    let (one, many) = (median(&one), median(&many));
+    Ok(Row {
+        measure: "throughput with 32 jobs in flight over one at a time, 64 floats, one tab",
+        bar: Bar::AtLeast(3.0),
+        value: many / one,
+        numbers: format!("{many:.0}/s; one at a time {one:.0}/s"),
+    })
+}
+
+/// Two tabs over two loops that never leave their pages.
+pub async fn two_tabs(peer: &mut Peer) -> Result<Row, Failed> {
+    const MODEL: &str = "work3ms";
+    let fleet = workload::launch(2).await?;
+    let work = Workload::ready(&fleet, MODEL).await?;
+    let folder = workload::folder(MODEL);
+    let pages = [peer.open(&folder).await?, peer.open(&folder).await?];
+    work.rate(200, 8).await?;
+    peer.loops(&pages, 500).await?;
+    let (mut ours, mut loops) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        ours.push(work.rate(600, 8).await?);
+        loops.push(peer.loops(&pages, 1_000).await?);
+    }
+    fleet.close().await?;
+    let (ours, loops) = (median(&ours), median(&loops));
+    Ok(Row {
+        measure: "throughput of two tabs over the sum of two in-page loops, a model of 3 ms",
+        bar: Bar::AtLeast(0.9),
+        value: ours / loops,
+        numbers: format!("{ours:.0}/s; loops {loops:.0}/s"),
+    })
+}
+
+/// From nothing to the first output.
+pub async fn first_inference(peer: &mut Peer) -> Result<Row, Failed> {
+    let folder = workload::folder("mlp64");
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for turn in 0..8 {
+        let started = Instant::now();
+        let fleet = workload::launch(1).await?;
+        Workload::ready(&fleet, "mlp64").await?;
+        let ms = started.elapsed().as_secs_f64() * 1e3;
+        fleet.close().await?;
+        let other = peer.first(&folder).await?;
+        // The first turn reads the programs from the disk.
+        if turn > 0 {
+            ours.push(ms);
+            theirs.push(other);
+        }
+    }
+    let (ours, theirs) = (median(&ours), median(&theirs));
+    Ok(Row {
+        measure: "launch to first inference over Playwright's",
+        bar: Bar::AtMost(1.2),
+        value: ours / theirs,
+        numbers: format!("{ours:.0} ms; Playwright {theirs:.0} ms"),
+    })
+}
+
+/// What both sides of the matrix measure need.
+pub struct MatrixRun {
+    pub program: PathBuf,
+    pub peers: PathBuf,
+    pub cases: PathBuf,
+    pub browser: BrowserCommand,
+}
+
+impl MatrixRun {
+    /// Cases a second of the whole command, launching and closing included, over the same of a Playwright script.
+    pub async fn measure(&self) -> Result<Row, Failed> {
+        let count = std::fs::read_dir(&self.cases)?.count() as f64;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            ours.push(seconds(self.ours(), &self.cases).await?);
+            theirs.push(seconds(self.playwright(), &self.cases).await?);
+        }
+        let (ours, theirs) = (count / median(&ours), count / median(&theirs));
+        Ok(Row {
+            measure: "cases a second of `matrix`, two tabs, over a Playwright script in one page",
+            bar: Bar::AtLeast(2.5),
+            value: ours / theirs,
+            numbers: format!("{ours:.0}/s; Playwright {theirs:.0}/s; {count} cases, the whole commands"),
+        })
+    }
+
+    fn ours(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("matrix").arg(&self.cases).args(["--targets", "chrome/wasm", "--tabs", "2", "--quiet"]);
+        command
+    }
+
+    fn playwright(&self) -> Command {
+        let mut command = Command::new("node");
+        command.arg(self.peers.join("matrix.mjs")).arg(&self.cases).arg(&self.browser.program);
+        command.args(&self.browser.flags);
+        command
+    }
+}
+
+async fn seconds(mut command: Command, cases: &Path) -> Result<f64, Failed> {
+    let started = Instant::now();
+    let output = command.kill_on_drop(true).output().await?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stdout);
+        return Err(format!("{} did not pass: {said}", cases.display()).into());
+    }
+    Ok(started.elapsed().as_secs_f64())
+}
