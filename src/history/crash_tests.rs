@@ -18,13 +18,12 @@ const FILE: &str = "HISTORY_VICTIM_FILE";
 fn victim(test: &str, file: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     let name = format!("history::crash_tests::{test}");
-    command.args(["--exact", &name, "--ignored", "--nocapture"]).env(FILE, file).stdout(Stdio::piped());
+    command.args(["--exact", &name, "--nocapture"]).env(FILE, file).stdout(Stdio::piped());
     command
 }
 
-/// Not a test: what [`a_killed_recorder_loses_less_than_a_second`] kills.
+/// Not a test of its own: what [`a_killed_recorder_loses_less_than_a_second`] kills.
 #[test]
-#[ignore = "run by another test"]
 fn records_until_killed() {
     let Some(file) = env::var_os(FILE).map(PathBuf::from) else { return };
     let recorder = Recorder::open(&file, RunInfo::detect("killed")).unwrap();
@@ -89,9 +88,8 @@ fn another_process_with_the_file_open_is_named() {
     }
 }
 
-/// Not a test: what [`a_full_disk_is_named_and_what_was_written_stays`] runs on a disk of its own.
+/// Not a test of its own: what [`a_full_disk_is_named_and_what_was_written_stays`] runs on a disk of its own.
 #[test]
-#[ignore = "run by another test"]
 fn records_onto_a_full_disk() {
     let Some(file) = env::var_os(FILE).map(PathBuf::from) else { return };
     let recorder = Recorder::open(&file, RunInfo::detect("full disk")).unwrap();

@@ -16,7 +16,7 @@ use tabfleet::{
     matrix::{self, MatrixOptions},
     onnx::{Suite, Tolerance},
     report::CaseResult,
-    types::{Category, Cause, EventKind, Severity, TabId, Verdict},
+    types::{Category, Cause, EventKind, Failure, Severity, TabId, Verdict},
 };
 
 async fn counting_on(fleet: &Fleet, folder: &tempfile::TempDir) -> Model {
@@ -58,6 +58,11 @@ fn sum(output: &Output) -> f32 {
     output.get("y").unwrap().to_vec::<f32>().unwrap()[0]
 }
 
+/// Whether a failure is told by its cause. A machine too busy to hear of it in time blames the socket that went along.
+fn says(failure: &Failure, cause: Cause) -> bool {
+    failure.category() == Category::Connection && (failure.cause == cause || failure.cause == Cause::SocketClosed)
+}
+
 fn tab_lost(kind: &EventKind) -> Option<(TabId, Cause)> {
     match kind {
         EventKind::TabLost { tab, failure, .. } => Some((*tab, failure.cause)),
@@ -95,7 +100,7 @@ async fn a_job_whose_tab_is_killed_is_answered_by_another_tab() {
     assert_ne!(output.provenance.tab, killed);
     let [attempt] = &output.failed_attempts[..] else { panic!("{:?}", output.failed_attempts) };
     assert_eq!((attempt.target, attempt.tab), (target("chrome/wasm"), killed));
-    assert_eq!((attempt.failure.cause, attempt.failure.category()), (Cause::TabCrashed, Category::Connection));
+    assert!(says(&attempt.failure, Cause::TabCrashed), "{attempt:?}");
     assert!(attempt.elapsed_ms > 0.0, "{attempt:?}");
     // The browser lives on, and soon has as many tabs as before.
     assert_eq!(fleet.processes().await.unwrap()[0].1, browser);
@@ -138,7 +143,7 @@ async fn jobs_whose_browser_is_killed_are_answered_by_the_next_one() {
     // Only the job it was at is counted as tried; the others were waiting.
     let tried: Vec<_> = outputs.iter().flat_map(|output| &output.failed_attempts).collect();
     let [attempt] = &tried[..] else { panic!("{tried:?}") };
-    assert_eq!((attempt.failure.cause, attempt.failure.category()), (Cause::BrowserExited, Category::Connection));
+    assert!(says(&attempt.failure, Cause::BrowserExited), "{attempt:?}");
     fleet.close().await.unwrap();
 }
 

@@ -86,12 +86,21 @@ mod tests {
         println!("the page of 12,000 sample results takes {size} bytes");
     }
 
-    /// `TABFLEET_SAMPLE_PAGES=FOLDER cargo test --release --lib sample_pages -- --ignored`
+    /// The pages are kept in the folder that `TABFLEET_SAMPLE_PAGES` names, to look at.
     #[test]
-    #[ignore = "writes pages of sample data, to look at"]
-    fn sample_pages() {
-        let folder = std::path::PathBuf::from(std::env::var_os("TABFLEET_SAMPLE_PAGES").unwrap());
-        write_html(&sample::matrix(), &folder.join("few")).unwrap();
-        write_html(&sample::large_matrix(1500), &folder.join("many")).unwrap();
+    fn pages_are_written_whole_and_may_load_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let kept = std::env::var_os("TABFLEET_SAMPLE_PAGES").map(std::path::PathBuf::from);
+        let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
+        for (name, report) in [("few", sample::matrix()), ("many", sample::large_matrix(1500))] {
+            let folder = folder.join(name);
+            write_html(&report, &folder).unwrap();
+            write_html(&report, &folder).unwrap();
+            let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(files, ["index.html"], "nothing is left beside the page");
+            let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+            assert_eq!(page, text(&report));
+            assert!(page.contains("default-src 'none'"));
+        }
     }
 }
