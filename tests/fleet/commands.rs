@@ -122,6 +122,11 @@ async fn run_reads_and_writes_npy() {
     let y = read_tensor_file(&folder.path().join("out/put/y.npy")).unwrap();
     assert_eq!(y, Tensor::from_values([1], &[3.5_f32]).unwrap());
 
+    let logged = ["--verbose", "--log-format", "json", "--targets", "chrome/wasm"];
+    let ended = run(folder.path(), &[&inputs[..], &logged].concat()).await;
+    let lines: Vec<Value> = ended.err.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().any(|line| line["fields"]["message"] == "browser started"), "{}", ended.err);
+
     let ended = run(folder.path(), &["run", "unknown.onnx", "-i", "x=x.npy", "--targets", "chrome/wasm"]).await;
     assert!(ended.code == Some(1) && ended.err.contains("NoSuchOperator"), "{ended:?}");
 }

@@ -58,6 +58,20 @@ impl Page {
         self.next("the navigation", |message| (message["id"] == id).then_some(())).await;
     }
 
+    /// Waits until the page's text is what it should be.
+    pub async fn shows(&mut self, what: &str, is_right: impl Fn(&str) -> bool) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let id = self.send(None, "Runtime.evaluate", json!({ "expression": "document.body.innerText" })).await;
+            let answer = self.next("the page", |message| (message["id"] == id).then(|| message.clone())).await;
+            let text = answer["result"]["result"]["value"].as_str().unwrap();
+            if is_right(text) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "the page does not show {what}, but:\n{text}");
+        }
+    }
+
     /// Runs a script in the page's worker.
     pub async fn in_worker(mut self, script: &str) {
         let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });

@@ -2,7 +2,7 @@
 
 use crate::{
     devtools::Page,
-    fleets::{Events, PATIENCE, builder, launched, started, target},
+    fleets::{Events, PATIENCE, builder, builtin, launched, started, target},
     models::{self, ENDLESS, count, counting},
     processes::{descendants, kill, ticks_of, until},
 };
@@ -14,7 +14,7 @@ use std::{
 use tabfleet::{
     fleet::{Fleet, Model, ModelSpec, Output},
     matrix::{self, MatrixOptions},
-    onnx::{Suite, Tolerance},
+    onnx::{Suite, Tolerance, compare},
     report::CaseResult,
     types::{Category, Cause, EventKind, Failure, Severity, TabId, Verdict},
 };
@@ -240,6 +240,25 @@ async fn a_worker_that_talks_rubbish_is_cut_off_and_its_job_answered() {
     let failure = &attempt.failure;
     assert_eq!((failure.cause, failure.category()), (Cause::BadFrame, Category::Communication), "{failure}");
     assert_eq!(fleet.processes().await.unwrap()[0].1, browser, "the browser had no part in it");
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_gpu_is_got_back() {
+    let Some(fleet) = launched(&["chrome/webgpu"]).await else { return };
+    let (mlp, case) = builtin(&fleet, "mlp").await;
+    let before = mlp.run(case.sets[0].0.clone()).await.unwrap();
+    let browser = fleet.processes().await.unwrap()[0].1;
+    let mut events = Events::of(&fleet);
+    // The process that holds the device, be it a GPU's or SwiftShader's.
+    let gpu = descendants(browser).into_iter().find(|(_, command)| command.contains("--type=gpu-process"));
+    kill(gpu.expect("a GPU process").0);
+    let tab = events.next("the tab to be ready again", tab_ready).await;
+    assert_eq!(tab, before.provenance.tab, "a fresh worker is enough");
+    let after = mlp.run(case.sets[0].0.clone()).await.unwrap();
+    assert_eq!(compare(&case.sets[0].1, &after.tensors, &Tolerance::default()).mismatch, None);
+    assert!(after.timings.create_ms.is_some(), "its session was lost with the device");
+    assert_eq!(fleet.processes().await.unwrap()[0].1, browser, "the browser lives on");
     fleet.close().await.unwrap();
 }
 

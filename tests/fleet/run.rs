@@ -1,6 +1,7 @@
 //! Running models: right numbers from several browsers at once, and what comes with each.
 
 use crate::{
+    devtools::Page,
     fleets::{Events, builder, builtin, launched, target},
     models::{self, count, counting},
 };
@@ -146,5 +147,34 @@ async fn a_pinned_job_runs_nowhere_else() {
     let error = model.run_with(count(3, 1.0), elsewhere).await.unwrap_err();
     assert_eq!(error.failure.cause, Cause::NoTarget);
     assert!(error.failure.message.contains("webkit/wasm"), "{error}");
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webnn_says_what_it_runs_on() {
+    let Some(fleet) = launched(&["edge/webnn"]).await else { return };
+    let (mlp, case) = builtin(&fleet, "mlp").await;
+    let output = mlp.run(case.sets[0].0.clone()).await.unwrap();
+    assert_eq!(compare(&case.sets[0].1, &output.tensors, &Tolerance::default()).mismatch, None);
+    let provenance = &output.provenance;
+    assert_eq!((provenance.target, provenance.backend), (target("edge/webnn"), Backend::Webnn));
+    assert_eq!(provenance.info.webnn_device.as_deref(), Some("cpu"));
+    let identity = provenance.info.identity.as_ref().unwrap();
+    assert_eq!(identity.stand_in, !identity.product.contains("Edg"), "{identity:?}");
+    // Whether some of it ran on the runtime's own CPU code is known, one way or the other.
+    assert!(provenance.cpu_fallback.is_some());
+    fleet.close().await.unwrap();
+}
+
+/// Somebody who opens a tab's page sees what it is doing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_tells_a_person_what_it_does() {
+    let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
+    let (mlp, case) = builtin(&fleet, "mlp").await;
+    mlp.run(case.sets[0].0.clone()).await.unwrap();
+    let browser = fleet.processes().await.unwrap()[0].1;
+    let mut page = Page::of(browser, fleet.origin()).await;
+    let told = |text: &str| ["wasm", "mlp", "ONNX Runtime Web"].iter().all(|word| text.contains(word));
+    page.shows("its backend, runtime and model", told).await;
     fleet.close().await.unwrap();
 }

@@ -34,6 +34,18 @@ fn catalogue_without(folder: &Path, section: &[&str], keys: &[&str]) -> PathBuf 
     path
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_too_old_is_told_with_what_is_needed() {
+    let Some(builder) = builder(&["firefox/wasm"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let text = include_str!("../../drivers/browsers.toml").replace(r#"driver_minimum = ""#, r#"driver_minimum = "99."#);
+    let catalogue = folder.path().join("browsers.toml");
+    std::fs::write(&catalogue, text).unwrap();
+    let reason = reason(builder.configure(|config| config.browsers_file = Some(catalogue))).await;
+    assert!(reason.contains("is too old for firefox: 99."), "{reason}");
+    assert!(reason.contains("brings it"), "{reason}");
+}
+
 async fn reason(fleet: tabfleet::fleet::FleetBuilder) -> String {
     match fleet.launch().await {
         Err(FleetError::NothingWorks(targets)) => {
