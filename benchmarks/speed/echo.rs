@@ -71,6 +71,23 @@ impl Echo {
         Ok(times)
     }
 
+    /// Round trips of so many bytes a second, with so many under way.
+    pub async fn rate(&mut self, bytes: usize, count: usize, under_way: usize) -> Result<f64, Failed> {
+        let payload = Bytes::from(vec![7; bytes]);
+        let started = Instant::now();
+        let (mut sent, mut answered) = (0, 0);
+        while answered < count {
+            while sent < count && sent - answered < under_way {
+                self.socket.feed(Message::Binary(payload.clone())).await?;
+                sent += 1;
+            }
+            self.socket.flush().await?;
+            self.socket.next().await.ok_or("the echo has ended")??;
+            answered += 1;
+        }
+        Ok(count as f64 / started.elapsed().as_secs_f64())
+    }
+
     /// The browser's program and the flags it was given, for others to launch it likewise.
     pub fn browser_command(&self) -> Result<(String, Vec<String>), Failed> {
         let found = Catalogue::embedded()?.find(Browser::Chrome, &Overrides::default().from_env())?;

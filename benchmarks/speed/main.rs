@@ -22,6 +22,11 @@ const GROUPS: [&str; 6] = ["round-trips", "in-flight", "two-tabs", "first", "mem
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
+    // In a task of its own, as callers of the fleet usually are: the main thread would have to be woken for every answer.
+    tokio::spawn(run()).await?
+}
+
+async fn run() -> Result<(), Failed> {
     // Cargo adds `--bench`.
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if arguments.iter().any(|argument| argument == memory::ARGUMENT) {
@@ -45,7 +50,7 @@ async fn main() -> Result<(), Failed> {
         print(measures::round_trips(&mut echo, &mut peer).await?);
     }
     if wanted("in-flight") {
-        print([measures::in_flight().await?]);
+        print([measures::in_flight(&mut echo).await?]);
     }
     if wanted("two-tabs") {
         print([measures::two_tabs(&mut peer).await?]);
