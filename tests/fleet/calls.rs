@@ -11,18 +11,17 @@ use tabfleet::{
     types::{Category, Cause, Dtype, EventKind, Tensor},
 };
 
-async fn counting_on(fleet: &Fleet) -> Model {
+/// The model and the folder of its file, from which a tab fetches it.
+async fn counting_on(fleet: &Fleet) -> (Model, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = models::save(folder.path(), "counting.onnx", &counting());
-    // Its file is read once more when a tab fetches it.
-    let _ = folder.keep();
-    fleet.get_model(ModelSpec::onnx(path)).await.unwrap()
+    (fleet.get_model(ModelSpec::onnx(path)).await.unwrap(), folder)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_inputs_are_refused_before_anything_is_sent() {
     let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
-    let model = counting_on(&fleet).await;
+    let (model, _folder) = counting_on(&fleet).await;
     let mut events = Events::of(&fleet);
     let x = || Tensor::from_values([1], &[1.0_f32]).unwrap();
     let long = Tensor::from_values([2], &[1.0_f32, 2.0]).unwrap();
@@ -50,7 +49,7 @@ async fn wrong_inputs_are_refused_before_anything_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_ends_a_job_wherever_it_is() {
     let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
-    let model = counting_on(&fleet).await;
+    let (model, _folder) = counting_on(&fleet).await;
     let deadline = Duration::from_secs(2);
     let before = Instant::now();
     // The first runs, the second waits behind it.
@@ -69,7 +68,7 @@ async fn a_deadline_ends_a_job_wherever_it_is() {
 async fn a_full_queue_makes_callers_wait_and_tells_those_who_cannot() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
     let fleet = builder.configure(|config| config.queue_limit = 2).launch().await.unwrap();
-    let model = counting_on(&fleet).await;
+    let (model, _folder) = counting_on(&fleet).await;
     model.run(count(1, 1.0)).await.unwrap();
     let mut events = Events::of(&fleet);
     let ending = || model.run_with(count(ENDLESS, 1.0), model.options().deadline(Duration::from_secs(4)).attempts(1));
@@ -96,7 +95,7 @@ async fn a_full_queue_makes_callers_wait_and_tells_those_who_cannot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_call_is_a_cancelled_job() {
     let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
-    let model = counting_on(&fleet).await;
+    let (model, _folder) = counting_on(&fleet).await;
     let mut events = Events::of(&fleet);
     let options = model.options().attempt_timeout(Duration::from_secs(2));
     tokio::select! {
@@ -117,7 +116,7 @@ async fn a_dropped_call_is_a_cancelled_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_ends_jobs_with_an_error_and_leaves_nothing() {
     let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
-    let model = counting_on(&fleet).await;
+    let (model, _folder) = counting_on(&fleet).await;
     let remains = Remains::of_process(fleet.processes().await.unwrap()[0].1);
     let mut events = Events::of(&fleet);
     let jobs = futures::future::join_all((0..3).map(|_| model.run(count(ENDLESS, 1.0))));
