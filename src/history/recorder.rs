@@ -21,7 +21,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How long a row waits at most before it is written: with the writing itself, a crash loses less than a second.
+/// How long a row waits at most before it is written: with the writing itself, a crash on an idle machine loses less
+/// than a second.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// A batch is also written when it has this many rows, which bounds its memory to a few MiB.
 const BATCH_ROWS: usize = 8_192;
