@@ -3,7 +3,6 @@
 import type * as Ort from "onnxruntime-web";
 
 import { Failure, failureOf, messageOf } from "./failure.ts";
-import { describeAdapter } from "./probe.ts";
 import type {
   Adapter,
   Backend,
@@ -17,6 +16,7 @@ import type {
   WebnnDevice,
 } from "./runtime.ts";
 import type { Dtype, Tensor } from "./tensors.ts";
+import { describeAdapter, requestAdapter } from "./webgpu.ts";
 import { ml, reportRejectedGraphs, type MLContext } from "./webnn.ts";
 
 interface OrtSession extends Session {
@@ -139,7 +139,7 @@ export class OnnxRuntimeWeb implements Runtime {
 
   async #adapter(): Promise<Adapter> {
     if (navigator.gpu === undefined) throw new Failure("unavailable", "the browser has no navigator.gpu");
-    const adapter = await navigator.gpu.requestAdapter();
+    const adapter = await requestAdapter(navigator.gpu);
     if (adapter === null) throw new Failure("unavailable", "the browser offers no adapter");
     return describeAdapter(adapter);
   }

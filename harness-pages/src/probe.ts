@@ -2,6 +2,7 @@
 
 import { messageOf } from "./failure.ts";
 import type { Adapter, WebnnDevice } from "./runtime.ts";
+import { describeAdapter, requestAdapter } from "./webgpu.ts";
 import { ml } from "./webnn.ts";
 
 /** The body of a `probed` reply. */
@@ -30,7 +31,7 @@ async function probeWebgpu(): Promise<Probe["webgpu"]> {
   const unavailable = (reason: string) => ({ available: false, reason, adapter: null, shader_f16: false });
   if (navigator.gpu === undefined) return unavailable("the browser has no navigator.gpu");
   try {
-    const adapter = await within(PROBE_TIMEOUT_MS, navigator.gpu.requestAdapter());
+    const adapter = await within(PROBE_TIMEOUT_MS, requestAdapter(navigator.gpu));
     if (adapter === null) return unavailable("the browser offers no adapter");
     return {
       available: true,
@@ -41,27 +42,6 @@ async function probeWebgpu(): Promise<Probe["webgpu"]> {
   } catch (cause) {
     return unavailable(messageOf(cause));
   }
-}
-
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|\bwarp\b|basic render/i;
-
-/** An adapter in the protocol's words. */
-export function describeAdapter(adapter: GPUAdapter): Adapter {
-  const { vendor, architecture, device, description } = adapter.info;
-  // Older browsers tell of a fallback adapter on the adapter itself.
-  const fallback =
-    (adapter.info as { isFallbackAdapter?: boolean }).isFallbackAdapter ??
-    (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
-  const words = `${vendor} ${architecture} ${device} ${description}`;
-  // Firefox blanks all four on every adapter: without words and without the flag nothing is known.
-  const told = fallback !== undefined || words.trim() !== "";
-  return {
-    vendor,
-    architecture,
-    device,
-    description,
-    software: fallback === true || SOFTWARE.test(words) ? true : told ? false : null,
-  };
 }
 
 async function probeWebnn(): Promise<Probe["webnn"]> {

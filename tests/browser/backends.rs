@@ -19,7 +19,12 @@ use tokio::sync::mpsc;
 const WORKER: &str = r#"
 const tried = async (what) => { try { return String(await what()) } catch (error) { return `no: ${error}` } };
 const webgpu = await tried(async () => {
-    const adapter = await navigator.gpu.requestAdapter();
+    let adapter = null;
+    // While its GPU process starts, a busy Chromium offers none (see webgpu.ts).
+    for (let asked = 0; adapter === null && asked < 50; asked++) {
+        if (asked > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+        adapter = await navigator.gpu.requestAdapter();
+    }
     await adapter.requestDevice();
     return `yes: ${adapter.info.vendor} ${adapter.info.architecture} ${adapter.info.description}`;
 });
