@@ -20,8 +20,17 @@ pub(super) struct Rows {
 
 /// Whether the event becomes a row. What does not is never sent to the writer.
 pub(super) fn is_recorded(kind: &EventKind) -> bool {
-    use EventKind::{AttemptStarted, FleetClosed, JobEnded, JobQueued};
-    !matches!(kind, JobQueued { .. } | AttemptStarted { .. } | JobEnded { .. } | FleetClosed)
+    use EventKind::{AttemptStarted, BreakerChanged, FleetClosed, HealthChecked, JobEnded, JobQueued, Recovery};
+    !matches!(
+        kind,
+        JobQueued { .. }
+            | AttemptStarted { .. }
+            | BreakerChanged { .. }
+            | HealthChecked { .. }
+            | Recovery { .. }
+            | JobEnded { .. }
+            | FleetClosed
+    )
 }
 
 impl Rows {
@@ -166,7 +175,10 @@ impl Rows {
                 self.describe(info);
                 return;
             }
-            EventKind::JobQueued { .. }
+            EventKind::BreakerChanged { .. }
+            | EventKind::HealthChecked { .. }
+            | EventKind::Recovery { .. }
+            | EventKind::JobQueued { .. }
             | EventKind::AttemptStarted { .. }
             | EventKind::JobEnded { .. }
             | EventKind::FleetClosed => return,

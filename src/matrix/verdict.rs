@@ -19,10 +19,13 @@ pub(super) const fn of_failure(cause: Cause) -> Option<Verdict> {
         | Cause::BrowserExited
         | Cause::DriverExited
         | Cause::DriverHung
+        | Cause::Quarantined
+        | Cause::MemoryLimit
         | Cause::SocketClosed => Verdict::Crash,
         Cause::DeviceLost => Verdict::DeviceLost,
-        Cause::DeadlineExceeded => Verdict::Timeout,
-        Cause::LaunchFailed | Cause::BackendUnavailable | Cause::NoTarget => Verdict::Unavailable,
+        Cause::WrongOutput => Verdict::Wrong,
+        Cause::DeadlineExceeded | Cause::HeartbeatMissed => Verdict::Timeout,
+        Cause::LaunchFailed | Cause::BackendUnavailable | Cause::NoTarget | Cause::CircuitOpen => Verdict::Unavailable,
         Cause::Cancelled | Cause::FleetClosed => return None,
     })
 }

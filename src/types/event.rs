@@ -1,6 +1,9 @@
 //! What the fleet says about itself while it works: one typed stream, consumed by whoever subscribes.
 
-use super::{BrowserId, Failure, Family, Identity, JobId, Severity, TabId, Target, TargetInfo, Timings};
+use super::{
+    BreakerState, Browser, BrowserId, Failure, Family, Identity, JobId, Severity, Strategy, TabId, Target, TargetInfo,
+    Timings,
+};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::SystemTime};
 
@@ -32,7 +35,7 @@ pub enum EventKind {
     /// A browser runs and said what it is.
     BrowserStarted { browser: BrowserId, identity: Identity },
     /// A browser did not start.
-    BrowserFailed { browser: crate::types::Browser, failure: Failure },
+    BrowserFailed { browser: Browser, failure: Failure },
     /// A browser ended, expectedly or not.
     BrowserEnded { browser: BrowserId, failure: Option<Failure> },
     /// A tab's worker is connected and its backend works.
@@ -66,6 +69,29 @@ pub enum EventKind {
         model: Arc<ModelTag>,
         failure: Failure,
         severity: Severity,
+        elapsed_ms: f64,
+    },
+    /// A target's breaker, or with `model` that of the model on the target, changed its state.
+    BreakerChanged {
+        target: Target,
+        model: Option<Arc<ModelTag>>,
+        from: BreakerState,
+        to: BreakerState,
+        reason: String,
+        /// Until probes are let through, when it opened.
+        wait_ms: Option<f64>,
+    },
+    /// A tab answered the canary, or did not: `failure` says what was wrong.
+    HealthChecked { tab: TabId, target: Target, failure: Option<Failure> },
+    /// Something was done about a failure, and this became of it.
+    Recovery {
+        browser: Browser,
+        target: Option<Target>,
+        tab: Option<TabId>,
+        job: Option<JobId>,
+        failure: Failure,
+        strategy: Strategy,
+        succeeded: bool,
         elapsed_ms: f64,
     },
     /// The job ended: with a result, or with the failure its caller was told.

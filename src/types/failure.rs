@@ -86,6 +86,16 @@ pub enum Cause {
     OutOfMemory,
     /// The attempt's deadline passed.
     DeadlineExceeded,
+    /// A heartbeat was not answered in time: the tab or the browser hangs.
+    HeartbeatMissed,
+    /// A model with a known answer gave another one.
+    WrongOutput,
+    /// A tab or browser took more memory than it may.
+    MemoryLimit,
+    /// The job ended what ran it, again and again.
+    Quarantined,
+    /// Every target that could run the job is behind an open circuit breaker.
+    CircuitOpen,
     /// The inputs do not fit the model; the caller's to mend.
     BadInput,
     /// No running target can take the job.
@@ -117,6 +127,11 @@ names!(Cause {
     ModelRun = "model-run",
     OutOfMemory = "out-of-memory",
     DeadlineExceeded = "deadline-exceeded",
+    HeartbeatMissed = "heartbeat-missed",
+    WrongOutput = "wrong-output",
+    MemoryLimit = "memory-limit",
+    Quarantined = "quarantined",
+    CircuitOpen = "circuit-open",
     BadInput = "bad-input",
     NoTarget = "no-target",
     QueueFull = "queue-full",
@@ -133,19 +148,25 @@ impl Cause {
             Cause::TabCrashed | Cause::TabClosed | Cause::BrowserExited | Cause::SocketClosed => Category::Connection,
             Cause::BadFrame | Cause::ModelDownload => Category::Communication,
             Cause::DeadlineExceeded | Cause::DriverHung => Category::Timeout,
-            Cause::OutOfMemory | Cause::QueueFull | Cause::NoTarget => Category::Resource,
+            Cause::OutOfMemory | Cause::MemoryLimit | Cause::QueueFull | Cause::NoTarget | Cause::CircuitOpen => {
+                Category::Resource
+            }
+            Cause::HeartbeatMissed | Cause::WrongOutput => Category::HealthCheck,
             Cause::DeviceLost | Cause::ModelLoad | Cause::DriverExited | Cause::WorkerCrashed => Category::Session,
-            Cause::ModelRun | Cause::BadInput => Category::Inference,
+            Cause::ModelRun | Cause::Quarantined | Cause::BadInput => Category::Inference,
             Cause::Cancelled | Cause::FleetClosed | Cause::System => Category::System,
         }
     }
 
-    /// How far it reaches, before attempts are counted.
+    /// How far it reaches when it happens for the first time.
     pub const fn severity(self) -> Severity {
         match self {
-            Cause::LaunchFailed | Cause::BrowserExited | Cause::DriverExited | Cause::DriverHung | Cause::System => {
-                Severity::Critical
-            }
+            Cause::LaunchFailed
+            | Cause::BrowserExited
+            | Cause::DriverExited
+            | Cause::DriverHung
+            | Cause::WrongOutput
+            | Cause::System => Severity::Critical,
             Cause::BadInput
             | Cause::Cancelled
             | Cause::QueueFull
@@ -181,5 +202,15 @@ impl Failure {
     /// The severity of its cause.
     pub const fn severity(&self) -> Severity {
         self.cause.severity()
+    }
+
+    /// The severity when it happens in a job's `attempt`, counted from 1: what fails for the third time is no longer
+    /// minor, and what reaches further by itself is critical by then.
+    pub const fn severity_in(&self, attempt: u32) -> Severity {
+        match (self.severity(), attempt) {
+            (Severity::Minor, 3..) => Severity::Major,
+            (Severity::Major, 3..) => Severity::Critical,
+            (severity, _) => severity,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod event;
 mod failure;
+mod health;
 mod id;
 mod provenance;
 mod target;
@@ -11,6 +12,10 @@ mod verdict;
 
 pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
+pub use health::{
+    BreakerHealth, BreakerState, BrowserHealth, FleetHealth, HealthLevel, HealthScore, HealthTerm, HealthTrend,
+    ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
+};
 pub use id::{BrowserId, JobId, ModelId, TabId};
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;
