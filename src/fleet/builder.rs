@@ -1,6 +1,6 @@
 //! What a fleet is made of.
 
-use super::{Fleet, FleetError, coordinator};
+use super::{Canary, Fleet, FleetError, coordinator};
 use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
@@ -47,6 +47,9 @@ pub struct FleetConfig {
     pub port: u16,
     /// A runtime module in the place of ONNX Runtime Web.
     pub custom_runtime: Option<PathBuf>,
+    /// What tabs are checked by. Without one it is [`Canary::builtin`], unless a custom runtime loads the models, which
+    /// may not understand it: then there are no checks of answers.
+    pub canary: Option<Canary>,
     /// Where performance is recorded.
     pub history: Option<PathBuf>,
     /// What the history calls this run.
@@ -71,6 +74,7 @@ impl Default for FleetConfig {
             threads: 0,
             port: 0,
             custom_runtime: None,
+            canary: None,
             history: None,
             run: RunInfo::detect("library"),
         }
@@ -78,6 +82,10 @@ impl Default for FleetConfig {
 }
 
 impl FleetConfig {
+    pub(super) fn canary(&self) -> Option<Canary> {
+        self.canary.clone().or_else(|| if self.custom_runtime.is_none() { Canary::builtin() } else { None })
+    }
+
     pub(super) fn catalogue(&self) -> Result<Catalogue, FleetError> {
         Ok(match &self.browsers_file {
             Some(file) => Catalogue::from_file(file)?,
@@ -127,6 +135,12 @@ impl FleetBuilder {
         self
     }
 
+    /// Checks tabs by this model instead of the built-in one.
+    pub fn canary(mut self, canary: Canary) -> Self {
+        self.config.canary = Some(canary);
+        self
+    }
+
     /// Changes any other part of the configuration.
     pub fn configure(mut self, change: impl FnOnce(&mut FleetConfig)) -> Self {
         change(&mut self.config);
@@ -136,7 +150,8 @@ impl FleetBuilder {
     /// Launches the browsers and returns when every target works or is known not to.
     ///
     /// # Errors
-    /// [`FleetError::NoTargets`] when none was named, [`FleetError::NothingWorks`] with each target's reason when none
+    /// [`FleetError::NoTargets`] when none was named, [`FleetError::Policy`] for a number out of range,
+    /// [`FleetError::NothingWorks`] with each target's reason when none
     /// works here, and what keeps the harness server or the history from opening.
     pub async fn launch(self) -> Result<Fleet, FleetError> {
         coordinator::launch(self.config).await

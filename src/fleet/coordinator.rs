@@ -5,6 +5,7 @@ mod outgoing;
 
 use super::{
     Fleet, FleetConfig, FleetError,
+    canary::{self, Canary},
     events::Events,
     handle::Shared,
     message::{Report, Request, Submission},
@@ -16,8 +17,8 @@ use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{RunReport, Server, ServerConfig, TabSignal},
     history::Recorder,
-    schedule::{Input, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, TabId},
+    schedule::{Input, Policy, Scheduler},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, TabId},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -34,6 +35,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     if config.targets.is_empty() {
         return Err(FleetError::NoTargets);
     }
+    config.policy.validate()?;
     let catalogue = Arc::new(config.catalogue()?);
     let recorder = match &config.history {
         Some(path) => Some(Recorder::open(path, config.run.clone())?),
@@ -79,6 +81,9 @@ struct Coordinator {
     launching: HashMap<BrowserId, Browser>,
     tabs: HashMap<TabId, Tab>,
     jobs: HashMap<JobId, Job>,
+    /// The models that jobs were asked for, by the scheduler's name for them.
+    models: HashMap<ModelId, Arc<ModelTag>>,
+    canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<(TabId, RunReport)>,
     /// Browsers whose WebGPU had no hardware adapter: they are launched for a software one.
@@ -103,7 +108,9 @@ impl Coordinator {
         let (reports, reports_inbox) = mpsc::unbounded_channel();
         let (tab_signals, tab_inbox) = mpsc::unbounded_channel();
         let (browser_signals, browser_inbox) = mpsc::unbounded_channel();
-        let scheduler = Scheduler::new(config.policy.clone(), config.targets.iter().copied().collect());
+        let canary = config.canary().map(|canary: Canary| canary.publish(server.models()));
+        let policy = Policy { canary: canary.is_some(), ..config.policy.clone() };
+        let scheduler = Scheduler::new(policy, config.targets.iter().copied().collect(), Instant::now());
         let targets = Targets::new(config.targets.iter().copied());
         Self {
             config,
@@ -117,6 +124,8 @@ impl Coordinator {
             launching: HashMap::new(),
             tabs: HashMap::new(),
             jobs: HashMap::new(),
+            models: HashMap::new(),
+            canary,
             result: None,
             without_gpu: HashSet::new(),
             awaiting_settled: Vec::new(),

@@ -5,7 +5,7 @@ use crate::{
     harness::HarnessError,
     history::HistoryError,
     onnx::ModelError,
-    schedule::Attempt,
+    schedule::{Attempt, PolicyError},
     types::{Failure, TargetInfo},
 };
 use std::{fmt, sync::Arc};
@@ -16,6 +16,9 @@ pub enum FleetError {
     /// Nothing was asked for.
     #[error("the fleet has no target: name at least one browser")]
     NoTargets,
+    /// A number of the policy cannot be used.
+    #[error("the fleet's policy cannot be used: {0}")]
+    Policy(#[from] PolicyError),
     /// The browser catalogue cannot be used.
     #[error(transparent)]
     Catalogue(#[from] BrowserError),

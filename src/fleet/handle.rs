@@ -9,7 +9,7 @@ use super::{
 use crate::{
     harness::{RunRequest, Server, TensorBatch},
     schedule::{JobSpec, TargetSet},
-    types::{BrowserId, Cause, Event, Failure, JobId, TargetInfo},
+    types::{BrowserId, Cause, Event, Failure, FleetHealth, JobId, TargetInfo},
 };
 use std::{
     sync::{
@@ -82,6 +82,15 @@ impl Fleet {
         self.ask(Request::Targets).await
     }
 
+    /// How well the fleet is: every target, browser and tab with its score and what made it, the circuit breakers, and
+    /// what was tried against failures so far.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn health(&self) -> Result<FleetHealth, FleetError> {
+        self.ask(Request::Health).await
+    }
+
     /// The main process of each running browser.
     ///
     /// # Errors
@@ -146,6 +155,7 @@ impl Fleet {
             attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
             expires: submitted + options.deadline,
             attempts: options.attempts,
+            importance: options.importance,
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let submission = Submission { job, spec, model: model.clone(), run, submitted, reply };

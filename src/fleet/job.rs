@@ -3,7 +3,7 @@
 use super::FleetConfig;
 use crate::{
     schedule::{Attempt, TargetSet},
-    types::{Provenance, Target, Tensor, Timings},
+    types::{Importance, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub struct JobOptions {
     pub(super) attempts: u32,
     pub(super) outputs: Option<Vec<String>>,
     pub(super) release: bool,
+    pub(super) importance: Importance,
 }
 
 impl JobOptions {
@@ -49,6 +50,7 @@ impl JobOptions {
             attempts: config.attempts,
             outputs: None,
             release: false,
+            importance: Importance::Normal,
         }
     }
 
@@ -73,6 +75,12 @@ impl JobOptions {
     /// Most attempts, at least 1.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How much it matters: what matters more is moved away from trouble earlier.
+    pub fn importance(mut self, importance: Importance) -> Self {
+        self.importance = importance;
         self
     }
 

@@ -2,12 +2,15 @@
 
 use super::{FleetError, JobError, Output, model::ModelRecord};
 use crate::{
-    browser::{BrowserError, RunningBrowser},
+    browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
     schedule::JobSpec,
-    types::{BrowserId, JobId, TabId, TargetInfo},
+    types::{BrowserId, FleetHealth, JobId, ModelId, TabId, TargetInfo},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
 /// From a handle.
@@ -15,11 +18,12 @@ pub(super) enum Request {
     Submit(Box<Submission>),
     Cancel(JobId),
     /// The last handle of a model is gone.
-    Forget(Arc<str>),
+    Forget(ModelId, Arc<str>),
     Targets(oneshot::Sender<Vec<Arc<TargetInfo>>>),
     /// Answered once every target works or is known not to.
     Settled(oneshot::Sender<()>),
     Processes(oneshot::Sender<Vec<(BrowserId, u32)>>),
+    Health(oneshot::Sender<FleetHealth>),
     Close(oneshot::Sender<Result<(), FleetError>>),
 }
 
@@ -39,4 +43,6 @@ pub(super) enum Report {
     TabOpened { tab: TabId, result: Result<(), BrowserError> },
     WorkerRestarted { tab: TabId, result: Result<(), BrowserError> },
     BrowserClosed { id: BrowserId },
+    Heartbeat { id: BrowserId, result: Result<Heartbeat, BrowserError>, took: Duration },
+    Memory { id: BrowserId, bytes: u64 },
 }

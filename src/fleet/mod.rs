@@ -6,6 +6,7 @@
 //! own and reports back, so that the loop never waits for a browser.
 
 mod builder;
+mod canary;
 mod coordinator;
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod tab;
 mod targets;
 
 pub use builder::{FleetBuilder, FleetConfig};
+pub use canary::Canary;
 pub use error::{FleetError, JobError, ModelSpecError};
 pub use handle::Fleet;
 pub use job::{Inputs, JobOptions, Output};

@@ -152,7 +152,7 @@ impl Drop for ModelRecord {
     fn drop(&mut self) {
         self.served.files.iter().for_each(|file| self.store.withdraw(&file.sha256));
         // A fleet that no longer listens has no session left to drop.
-        let _ = self.requests.send(Request::Forget(self.key.clone()));
+        let _ = self.requests.send(Request::Forget(self.id, self.key.clone()));
     }
 }
 

@@ -11,6 +11,8 @@ use std::{collections::HashMap, sync::Arc};
 pub(super) enum Pending {
     Start,
     Run(JobId),
+    Canary,
+    Ping,
 }
 
 /// One tab's connection and what goes over it.

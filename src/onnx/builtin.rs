@@ -1,6 +1,7 @@
 //! The suite inside the program, and where it is put so that its models have paths like any other.
 
-use super::suite::SuiteError;
+use super::{case::NamedTensor, suite::SuiteError, tensor_proto::tensor_from_proto};
+use bytes::Bytes;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 use std::{
@@ -19,6 +20,14 @@ struct Files;
 /// Writes to the user's cache what is not yet there, or is not as it should be, and returns the folder.
 pub(super) fn unpack() -> Result<PathBuf, SuiteError> {
     unpack_into(&cache_folder().join("tabfleet"))
+}
+
+/// The case that every tab is checked by: its model, its inputs, and the outputs expected.
+pub fn canary_case() -> Option<(Bytes, Vec<NamedTensor>, Vec<NamedTensor>)> {
+    let file = |name: &str| Files::get(&format!("mlp/{name}"));
+    let tensor = |name: &str| tensor_from_proto(&file(&format!("test_data_set_0/{name}"))?.data).ok();
+    let model = Bytes::from(file("model.onnx")?.data.into_owned());
+    Some((model, vec![tensor("input_0.pb")?], vec![tensor("output_0.pb")?]))
 }
 
 fn unpack_into(cache: &Path) -> Result<PathBuf, SuiteError> {
@@ -71,6 +80,13 @@ mod tests {
             let loaded = case.load().unwrap_or_else(|error| panic!("{}: {error}", case.name));
             assert!(loaded.model.family.is_some(), "{} does not say its family", case.name);
         }
+    }
+
+    #[test]
+    fn the_canary_is_whole() {
+        let (model, inputs, expected) = canary_case().expect("it is built in");
+        assert!(!model.is_empty());
+        assert!(inputs.iter().chain(&expected).all(|(name, tensor)| !name.is_empty() && !tensor.shape().is_empty()));
     }
 
     #[test]

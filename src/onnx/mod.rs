@@ -15,6 +15,7 @@ mod tensor_file;
 mod tensor_proto;
 mod value;
 
+pub use builtin::canary_case;
 pub use case::{BrokenCase, Case, CaseError, DataSet, LoadedCase, NamedTensor};
 pub use compare::{Comparison, Mismatch, Tolerance, compare};
 pub use external::ExternalFile;

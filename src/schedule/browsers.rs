@@ -1,6 +1,6 @@
 //! Browsers: launched, running, or given up.
 
-use super::backoff::Doubling;
+use super::{backoff::Doubling, vitals::Vitals};
 use crate::types::{BrowserId, Failure};
 use backoff::backoff::Backoff;
 use std::time::{Duration, Instant};
@@ -23,11 +23,44 @@ pub(super) struct Slot {
     pub stage: Stage,
     failures_in_a_row: u32,
     pauses: Doubling,
+    /// When its tabs died, since one that came after them worked.
+    tab_deaths: Vec<Instant>,
+    pub vitals: Vitals,
+    pub missed_heartbeats: u32,
 }
 
 impl Slot {
-    pub const fn new(id: BrowserId, first_pause: Duration, pause_cap: Duration) -> Self {
-        Self { stage: Stage::Launching(id), failures_in_a_row: 0, pauses: Doubling::new(first_pause, pause_cap) }
+    pub fn new(id: BrowserId, first_pause: Duration, pause_cap: Duration) -> Self {
+        Self {
+            stage: Stage::Launching(id),
+            failures_in_a_row: 0,
+            pauses: Doubling::new(first_pause, pause_cap),
+            tab_deaths: Vec::new(),
+            vitals: Vitals::default(),
+            missed_heartbeats: 0,
+        }
+    }
+
+    /// A new launch starts with a clean slate, but for how often it failed.
+    pub fn launched_again(&mut self, id: BrowserId) {
+        self.stage = Stage::Launching(id);
+        self.tab_deaths.clear();
+        self.vitals = Vitals::default();
+        self.missed_heartbeats = 0;
+    }
+
+    /// One of its tabs died: tells how many did in a row within `within`.
+    pub fn tab_died(&mut self, within: Duration, now: Instant) -> u32 {
+        self.tab_deaths.retain(|at| now.saturating_duration_since(*at) < within);
+        self.tab_deaths.push(now);
+        self.tab_deaths.len() as u32
+    }
+
+    /// A tab that is ready since then answered: deaths before it are no longer in a row.
+    pub fn tab_answered(&mut self, ready_since: Instant) {
+        if self.tab_deaths.last().is_some_and(|death| *death <= ready_since) {
+            self.tab_deaths.clear();
+        }
     }
 
     /// The running browser.

@@ -1,7 +1,7 @@
 //! Jobs: what is asked for, and what was tried.
 
 use super::TargetSet;
-use crate::types::{Cause, Failure, Family, ModelId, TabId, Target};
+use crate::types::{Cause, Failure, Family, Importance, ModelId, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct JobSpec {
     pub expires: Instant,
     /// Most attempts, at least 1. A job displaced by another's failure does not spend one.
     pub attempts: u32,
+    /// How much it matters.
+    pub importance: Importance,
 }
 
 /// One try of a job on one tab that failed.
@@ -37,6 +39,19 @@ pub struct Attempt {
     pub elapsed_ms: f64,
 }
 
+impl JobRecovery {
+    /// What is really done for it when it goes to `tab`.
+    pub fn realised(&self, target: Target, tab: TabId) -> Strategy {
+        let (failed_target, failed_tab) = self.failed_on;
+        match self.strategy {
+            _ if target != failed_target => Strategy::Failover,
+            Strategy::RetryWithBackoff => Strategy::RetryWithBackoff,
+            _ if tab != failed_tab => Strategy::OtherTab,
+            _ => Strategy::ImmediateRetry,
+        }
+    }
+}
+
 /// A job that has not ended.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -46,7 +61,33 @@ pub(super) struct Job {
     pub attempts: Vec<Attempt>,
     /// Where it may still run: allowed, less where the model itself failed.
     pub open_to: TargetSet,
+    /// The group it waits in: `open_to`, less where a breaker turns its model away while there is another target.
+    pub route: TargetSet,
     pub place: Place,
+    /// What it should keep away from, if there is anything else.
+    pub avoid: Avoid,
+    /// How often it ended what ran it.
+    pub kills: u32,
+    /// What is being done about its last failure.
+    pub recovery: Option<JobRecovery>,
+}
+
+/// What a job that failed keeps away from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Avoid {
+    #[default]
+    Nothing,
+    Tab(TabId),
+    Target(Target),
+}
+
+/// How a job is being helped over a failure.
+#[derive(Clone, Debug)]
+pub(super) struct JobRecovery {
+    pub failure: Failure,
+    pub failed_on: (Target, TabId),
+    pub strategy: Strategy,
+    pub since: Instant,
 }
 
 /// Where a job is.
@@ -54,17 +95,30 @@ pub(super) struct Job {
 pub(super) enum Place {
     Waiting,
     InFlight(TabId),
+    /// It waits until the instant before it waits for a tab.
+    Paused(Instant),
 }
 
 impl Job {
     pub fn new(spec: JobSpec, order: u64) -> Self {
-        Self { open_to: spec.allowed, spec, order, attempts: Vec::new(), place: Place::Waiting }
+        Self {
+            open_to: spec.allowed,
+            route: spec.allowed,
+            spec,
+            order,
+            attempts: Vec::new(),
+            place: Place::Waiting,
+            avoid: Avoid::Nothing,
+            kills: 0,
+            recovery: None,
+        }
     }
 
     /// Takes a failed attempt into account and tells whether another one is worth making.
     pub fn fail(&mut self, attempt: Attempt) -> Verdict {
         let (cause, target) = (attempt.failure.cause, attempt.target);
         self.attempts.push(attempt);
+        self.kills += u32::from(is_killing(cause));
         match Remedy::of(cause) {
             Remedy::None => return Verdict::End,
             Remedy::OtherTarget => self.open_to.remove(target),
@@ -96,10 +150,24 @@ impl Remedy {
     const fn of(cause: Cause) -> Self {
         match cause {
             Cause::ModelLoad | Cause::ModelRun | Cause::BackendUnavailable => Remedy::OtherTarget,
-            Cause::BadInput | Cause::Cancelled | Cause::FleetClosed | Cause::QueueFull | Cause::NoTarget => {
-                Remedy::None
-            }
+            Cause::BadInput
+            | Cause::Cancelled
+            | Cause::FleetClosed
+            | Cause::QueueFull
+            | Cause::NoTarget
+            | Cause::CircuitOpen
+            | Cause::Quarantined => Remedy::None,
             _ => Remedy::Again,
         }
     }
+}
+
+/// Whether what ran the job ended of it, as far as can be told.
+pub(super) const fn is_killing(cause: Cause) -> bool {
+    matches!(cause, Cause::TabCrashed | Cause::WorkerCrashed | Cause::BrowserExited | Cause::OutOfMemory)
+}
+
+/// Whether a worker that reports it is of no more use.
+pub(super) const fn spends_worker(cause: Cause) -> bool {
+    matches!(cause, Cause::DeviceLost | Cause::WorkerCrashed | Cause::OutOfMemory)
 }

@@ -5,20 +5,24 @@
 //! very code that drives the real ones.
 
 mod backoff;
+mod breaker;
+mod breakers;
 mod browsers;
 mod jobs;
 mod placement;
 mod policy;
 mod queue;
+mod recovery;
 mod scheduler;
 mod tabs;
 mod target_set;
+mod vitals;
 
 #[cfg(test)]
 mod tests;
 
 pub use jobs::{Attempt, JobSpec};
 pub use placement::preferred_browser;
-pub use policy::Policy;
-pub use scheduler::{Action, Input, Scheduler};
+pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, SlidingWindowType};
+pub use scheduler::{Action, Input, Recovery, Scheduler};
 pub use target_set::TargetSet;

@@ -1,9 +1,10 @@
-//! The scheduler's numbers, each with its default and reason.
+//! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
-use std::time::Duration;
+use crate::types::Browser;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What the scheduler decides by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Tabs kept open for each target.
     pub tabs_per_target: usize,
@@ -31,6 +32,67 @@ pub struct Policy {
     pub relaunch_pause: Duration,
     /// The longest such pause.
     pub relaunch_pause_cap: Duration,
+    /// Failures in a row after which a tab is no longer given a fresh worker but replaced.
+    pub replace_tab_after: u32,
+    /// Tabs of a browser that die in a row within [`tab_deaths_within`](Self::tab_deaths_within) until it is restarted.
+    pub restart_browser_after: u32,
+    /// See [`restart_browser_after`](Self::restart_browser_after).
+    pub tab_deaths_within: Duration,
+    /// Times a job may end what runs it before it is quarantined: it ends then, and the fleet goes on.
+    pub quarantine_after: u32,
+    /// The first pause of a job that is tried again after a pause.
+    pub retry_pause: Duration,
+    /// The longest such pause; the job's own deadline bounds it, too.
+    pub retry_pause_cap: Duration,
+    /// The breakers' numbers where they differ from [`BreakerPolicy::of`].
+    pub breakers: BTreeMap<Browser, BreakerPolicy>,
+    /// Targets that can run a job and are never taken from it, whatever their breakers say. With 0, a job for which
+    /// every breaker is open fails at once with `circuit-open`.
+    pub keep_targets: usize,
+    /// A call is slow when it takes this many times its own baseline, besides more than the slow-call duration: a model
+    /// that always takes long is not a target that became slow.
+    pub slow_call_factor: f64,
+    /// How often tabs and browsers are asked whether they are there.
+    pub heartbeat_interval: Duration,
+    /// How long they may take to answer.
+    pub heartbeat_timeout: Duration,
+    /// Unanswered heartbeats in a row after which a tab is replaced or a browser restarted.
+    pub missed_heartbeats: u32,
+    /// How often each tab runs the canary and memory is read.
+    pub health_check_interval: Duration,
+    /// Whether the fleet has a canary; without one, jobs are the first probes of a half-open breaker.
+    pub canary: bool,
+    /// How long the canary may take, from when the tab turns to it.
+    pub canary_timeout: Duration,
+    /// The WASM memory of a tab's worker: above the first it is replaced when idle, above the second now. WASM memory
+    /// never shrinks and ends at 4 GiB.
+    pub tab_memory: MemoryLimits,
+    /// The memory of a browser's processes: above the first it is restarted when idle, above the second now.
+    pub browser_memory: MemoryLimits,
+    /// The seed of jitter.
+    pub seed: u64,
+}
+
+/// Two limits of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimits {
+    /// Above it, what holds the memory is recycled as soon as it is idle, in bytes.
+    pub soft: u64,
+    /// Above it, it is replaced now, in bytes.
+    pub hard: u64,
+}
+
+impl MemoryLimits {
+    /// The limit that something which holds `bytes` must be replaced for, and its name.
+    pub(super) const fn exceeded(self, bytes: u64, idle: bool) -> Option<(&'static str, u64)> {
+        if bytes > self.hard {
+            Some(("hard", self.hard))
+        } else if bytes > self.soft && idle {
+            Some(("soft", self.soft))
+        } else {
+            None
+        }
+    }
 }
 
 impl Default for Policy {
@@ -47,6 +109,236 @@ impl Default for Policy {
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),
             relaunch_pause_cap: Duration::from_secs(10),
+            replace_tab_after: 3,
+            restart_browser_after: 3,
+            tab_deaths_within: Duration::from_secs(60),
+            quarantine_after: 2,
+            retry_pause: Duration::from_millis(50),
+            retry_pause_cap: Duration::from_secs(2),
+            breakers: BTreeMap::new(),
+            keep_targets: 1,
+            slow_call_factor: 4.0,
+            heartbeat_interval: Duration::from_secs(2),
+            heartbeat_timeout: Duration::from_secs(3),
+            missed_heartbeats: 2,
+            health_check_interval: Duration::from_secs(30),
+            canary: true,
+            canary_timeout: Duration::from_secs(10),
+            tab_memory: MemoryLimits { soft: 2 << 30, hard: 3 << 30 },
+            browser_memory: MemoryLimits { soft: 8 << 30, hard: 16 << 30 },
+            seed: 0,
         }
+    }
+}
+
+/// How a breaker decides; names and meaning as in resilience4j.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerPolicy {
+    /// It opens when this many of the calls in the window failed, in percent.
+    pub failure_rate_threshold: f64,
+    /// It opens when this many of the calls in the window were slow, in percent.
+    pub slow_call_rate_threshold: f64,
+    /// A call that takes longer may be slow (see [`Policy::slow_call_factor`]).
+    pub slow_call_duration_threshold: Duration,
+    /// What the window's size counts.
+    pub sliding_window_type: SlidingWindowType,
+    /// The window: calls, or seconds.
+    pub sliding_window_size: u32,
+    /// Calls in the window before it decides anything.
+    pub minimum_number_of_calls: u32,
+    /// How long it stays open the first time; each further time doubles it.
+    pub wait_duration_in_open_state: Duration,
+    /// The longest it stays open.
+    pub wait_duration_cap: Duration,
+    /// Probes let through when it is half-open; all of them must succeed.
+    pub permitted_number_of_calls_in_half_open_state: u32,
+}
+
+/// What the size of a breaker's window counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlidingWindowType {
+    /// Calls.
+    CountBased,
+    /// Seconds.
+    TimeBased,
+}
+
+impl BreakerPolicy {
+    /// A browser's defaults: so many failures in a window of twice as many calls, how long it then stays open, and what
+    /// is slow.
+    pub const fn of(browser: Browser) -> Self {
+        let (failures, wait_seconds, slow_ms) = match browser {
+            Browser::Chrome => (5, 30, 2000),
+            Browser::Firefox => (4, 20, 1800),
+            Browser::Edge => (5, 25, 2000),
+            Browser::Webkit => (3, 45, 2500),
+        };
+        Self {
+            failure_rate_threshold: 50.0,
+            slow_call_rate_threshold: 100.0,
+            slow_call_duration_threshold: Duration::from_millis(slow_ms),
+            sliding_window_type: SlidingWindowType::CountBased,
+            sliding_window_size: 2 * failures,
+            minimum_number_of_calls: failures,
+            wait_duration_in_open_state: Duration::from_secs(wait_seconds),
+            wait_duration_cap: Duration::from_secs(300),
+            permitted_number_of_calls_in_half_open_state: 3,
+        }
+    }
+
+    /// The breaker of one model: it opens after half as many calls as the target's, so that one bad model is turned away
+    /// before it has opened the target's for all.
+    pub fn for_one_model(self) -> Self {
+        let minimum_number_of_calls = self.minimum_number_of_calls.div_ceil(2).max(2);
+        Self { minimum_number_of_calls, sliding_window_size: self.sliding_window_size.max(2), ..self }
+    }
+}
+
+/// A number that cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field} is {value}, but must be {range}")]
+pub struct PolicyError {
+    /// Which one; of a breaker with its browser, as in `breakers.chrome.sliding_window_size`.
+    pub field: String,
+    /// What it is.
+    pub value: String,
+    /// What it may be.
+    pub range: String,
+}
+
+impl Policy {
+    /// The numbers of a browser's breakers.
+    pub fn breaker(&self, browser: Browser) -> BreakerPolicy {
+        self.breakers.get(&browser).cloned().unwrap_or_else(|| BreakerPolicy::of(browser))
+    }
+
+    /// How long a job pauses before it is tried again after a failed attempt, counted from 1: twice as long each time.
+    pub(super) fn retry_pause(&self, attempt: u32) -> Duration {
+        self.retry_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.retry_pause_cap)
+    }
+
+    /// Whether every number can be used.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with the first field that is out of range, or contradicts another.
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        at_least("tabs_per_target", self.tabs_per_target, 1)?;
+        at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
+        at_least("give_up_after", self.give_up_after, 1)?;
+        at_least("replace_tab_after", self.replace_tab_after, 1)?;
+        at_least("restart_browser_after", self.restart_browser_after, 1)?;
+        at_least("quarantine_after", self.quarantine_after, 1)?;
+        at_least("missed_heartbeats", self.missed_heartbeats, 1)?;
+        in_order("relaunch_pause", self.relaunch_pause, "relaunch_pause_cap", self.relaunch_pause_cap)?;
+        in_order("retry_pause", self.retry_pause, "retry_pause_cap", self.retry_pause_cap)?;
+        let least = Duration::from_millis(1);
+        in_order("1 ms", least, "retry_pause", self.retry_pause)?;
+        in_order("1 ms", least, "heartbeat_interval", self.heartbeat_interval)?;
+        in_order("1 ms", least, "heartbeat_timeout", self.heartbeat_timeout)?;
+        in_order("heartbeat_interval", self.heartbeat_interval, "health_check_interval", self.health_check_interval)?;
+        in_order("1 ms", least, "canary_timeout", self.canary_timeout)?;
+        within("slow_call_factor", self.slow_call_factor, 1.0, 1e6)?;
+        for (name, limits) in [("tab_memory", self.tab_memory), ("browser_memory", self.browser_memory)] {
+            check(limits.soft <= limits.hard, format!("{name}.soft"), limits.soft, || {
+                format!("at most {name}.hard, {} bytes", limits.hard)
+            })?;
+        }
+        self.breakers.iter().try_for_each(|(browser, breaker)| breaker.validate(&format!("breakers.{browser}")))
+    }
+}
+
+impl BreakerPolicy {
+    fn validate(&self, of: &str) -> Result<(), PolicyError> {
+        let field = |name: &str| format!("{of}.{name}");
+        within(&field("failure_rate_threshold"), self.failure_rate_threshold, f64::MIN_POSITIVE, 100.0)?;
+        within(&field("slow_call_rate_threshold"), self.slow_call_rate_threshold, f64::MIN_POSITIVE, 100.0)?;
+        at_least(&field("minimum_number_of_calls"), self.minimum_number_of_calls, 1)?;
+        at_least(&field("sliding_window_size"), self.sliding_window_size, 1)?;
+        let too_small = self.sliding_window_type == SlidingWindowType::CountBased
+            && self.sliding_window_size < self.minimum_number_of_calls;
+        check(!too_small, field("sliding_window_size"), self.sliding_window_size, || {
+            format!("at least minimum_number_of_calls, {}", self.minimum_number_of_calls)
+        })?;
+        let probes = self.permitted_number_of_calls_in_half_open_state;
+        at_least(&field("permitted_number_of_calls_in_half_open_state"), probes, 1)?;
+        let (wait, cap) = (self.wait_duration_in_open_state, self.wait_duration_cap);
+        in_order("1 ms", Duration::from_millis(1), &field("wait_duration_in_open_state"), wait)?;
+        in_order(&field("wait_duration_in_open_state"), wait, &field("wait_duration_cap"), cap)
+    }
+}
+
+fn check(
+    good: bool,
+    field: impl Into<String>,
+    value: impl ToString,
+    range: impl FnOnce() -> String,
+) -> Result<(), PolicyError> {
+    if good { Ok(()) } else { Err(PolicyError { field: field.into(), value: value.to_string(), range: range() }) }
+}
+
+fn at_least<T: PartialOrd + ToString>(field: &str, value: T, least: T) -> Result<(), PolicyError> {
+    check(value >= least, field, value.to_string(), || format!("at least {}", least.to_string()))
+}
+
+fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), PolicyError> {
+    let low = if least == f64::MIN_POSITIVE { "above 0".to_owned() } else { format!("at least {least}") };
+    check((least..=most).contains(&value), field, value, || format!("{low} and at most {most}"))
+}
+
+fn in_order(less: &str, low: Duration, field: &str, value: Duration) -> Result<(), PolicyError> {
+    check(low <= value, field, format!("{value:?}"), || format!("at least {less}, {low:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Policy)) -> PolicyError {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        policy.validate().expect_err("it is out of range")
+    }
+
+    fn refused_breaker(change: impl FnOnce(&mut BreakerPolicy)) -> String {
+        let mut breaker = BreakerPolicy::of(Browser::Chrome);
+        change(&mut breaker);
+        refused(|policy| drop(policy.breakers.insert(Browser::Chrome, breaker))).to_string()
+    }
+
+    #[test]
+    fn the_defaults_can_be_used() {
+        assert_eq!(Policy::default().validate(), Ok(()));
+        for browser in Browser::ALL {
+            assert_eq!(BreakerPolicy::of(*browser).validate(""), Ok(()));
+            assert_eq!(BreakerPolicy::of(*browser).for_one_model().validate(""), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_the_field_the_value_and_the_range() {
+        let messages = [
+            refused_breaker(|breaker| breaker.failure_rate_threshold = 0.0),
+            refused_breaker(|breaker| breaker.slow_call_rate_threshold = f64::NAN),
+            refused_breaker(|breaker| breaker.sliding_window_size = 4),
+            refused_breaker(|breaker| breaker.permitted_number_of_calls_in_half_open_state = 0),
+            refused_breaker(|breaker| breaker.wait_duration_cap = Duration::from_secs(1)),
+            refused(|policy| policy.tab_memory.hard = 1 << 20).to_string(),
+            refused(|policy| policy.missed_heartbeats = 0).to_string(),
+            refused(|policy| policy.health_check_interval = Duration::from_secs(1)).to_string(),
+        ];
+        assert_eq!(
+            messages,
+            [
+                "breakers.chrome.failure_rate_threshold is 0, but must be above 0 and at most 100",
+                "breakers.chrome.slow_call_rate_threshold is NaN, but must be above 0 and at most 100",
+                "breakers.chrome.sliding_window_size is 4, but must be at least minimum_number_of_calls, 5",
+                "breakers.chrome.permitted_number_of_calls_in_half_open_state is 0, but must be at least 1",
+                "breakers.chrome.wait_duration_cap is 1s, but must be at least \
+                 breakers.chrome.wait_duration_in_open_state, 30s",
+                "tab_memory.soft is 2147483648, but must be at most tab_memory.hard, 1048576 bytes",
+                "missed_heartbeats is 0, but must be at least 1",
+                "health_check_interval is 1s, but must be at least heartbeat_interval, 2s",
+            ]
+        );
     }
 }

@@ -13,40 +13,37 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub fn insert(&mut self, open_to: TargetSet, order: u64, job: JobId) {
-        if self.groups.entry(open_to).or_default().insert(order, job).is_none() {
+    pub fn insert(&mut self, route: TargetSet, order: u64, job: JobId) {
+        if self.groups.entry(route).or_default().insert(order, job).is_none() {
             self.len += 1;
         }
     }
 
-    pub fn remove(&mut self, open_to: TargetSet, order: u64) {
-        if let Some(group) = self.groups.get_mut(&open_to) {
+    pub fn remove(&mut self, route: TargetSet, order: u64) {
+        if let Some(group) = self.groups.get_mut(&route) {
             if group.remove(&order).is_some() {
                 self.len -= 1;
             }
             if group.is_empty() {
-                self.groups.remove(&open_to);
+                self.groups.remove(&route);
             }
         }
     }
 
-    /// The first-come job that may run on one of `free`.
-    pub fn first_for(&self, free: TargetSet) -> Option<JobId> {
+    /// The first-come job of the groups that `suits` is true of.
+    pub fn first(&self, suits: impl Fn(TargetSet) -> bool) -> Option<JobId> {
         self.groups
             .iter()
-            .filter(|(open_to, _)| !open_to.intersection(free).is_empty())
+            .filter(|(route, _)| suits(**route))
             .filter_map(|(_, group)| group.first_key_value())
             .min_by_key(|(order, _)| **order)
             .map(|(_, job)| *job)
     }
 
-    /// Every waiting job that may run on none of `hopeful`.
-    pub fn stranded(&self, hopeful: TargetSet) -> Vec<JobId> {
-        self.groups
-            .iter()
-            .filter(|(open_to, _)| open_to.intersection(hopeful).is_empty())
-            .flat_map(|(_, group)| group.values().copied())
-            .collect()
+    /// Every job of the groups that `suits` is true of.
+    pub fn all(&self, suits: impl Fn(TargetSet) -> bool) -> Vec<JobId> {
+        let groups = self.groups.iter().filter(|(route, _)| suits(**route));
+        groups.flat_map(|(_, group)| group.values().copied()).collect()
     }
 
     pub const fn len(&self) -> usize {

@@ -1,22 +1,33 @@
 //! The state machine: inputs and the time in, actions out.
 
+mod breaker_rules;
 mod browser_rules;
+mod check_rules;
+mod health;
 mod job_rules;
+mod repairs;
 mod tab_rules;
 mod time_rules;
 
 use super::{
     Policy, TargetSet,
+    breakers::Breakers,
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
     queue::Queue,
+    recovery::Recoveries,
     tabs::Tabs,
+    vitals::{Baseline, Vitals},
 };
-use crate::types::{Browser, BrowserId, Cause, Failure, JobId, TabId, Target};
+use crate::types::{
+    BreakerState, Browser, BrowserId, Cause, Failure, JobId, ModelId, Severity, Strategy, TabId, Target,
+};
+use repairs::Repairs;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
+use time_rules::Timer;
 
 /// Something that happened outside.
 #[derive(Clone, Debug)]
@@ -46,10 +57,20 @@ pub enum Input {
     Submit { job: JobId, spec: JobSpec },
     /// A job is no longer wanted.
     Cancel { job: JobId },
-    /// A tab answered with a result.
-    AttemptSucceeded { tab: TabId, job: JobId },
+    /// A tab answered with a result, for which the model ran so long.
+    AttemptSucceeded { tab: TabId, job: JobId, run: Duration },
     /// A tab answered with a failure.
     AttemptFailed { tab: TabId, job: JobId, failure: Failure },
+    /// A tab answered the canary: rightly, or with what was wrong.
+    CanaryAnswered { tab: TabId, failure: Option<Failure> },
+    /// A tab's worker is there, and its WASM memory is so large.
+    TabAlive { tab: TabId, heap_bytes: Option<u64> },
+    /// A browser answered a heartbeat after so long, or could not be asked just now, or failed to answer.
+    BrowserHeartbeat { id: BrowserId, answer: Result<Option<Duration>, Failure> },
+    /// A browser's processes hold so much memory.
+    BrowserMemory { id: BrowserId, bytes: u64 },
+    /// Nobody can ask for a model any more.
+    ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
     Timeout,
     /// The fleet closes: every job ends.
@@ -74,14 +95,57 @@ pub enum Action {
     CloseTab { tab: TabId, failure: Failure },
     /// Hand the job to the tab.
     StartAttempt { tab: TabId, job: JobId, attempt: u32 },
-    /// An attempt failed; for those who watch.
-    AttemptFailed { job: JobId, number: u32, attempt: Attempt },
+    /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
+    RunCanary { tab: TabId },
+    /// Ask the tab's worker whether it is there; answered by `TabAlive`, if it is.
+    PingTab { tab: TabId },
+    /// Ask the browser whether it is there; answered by `BrowserHeartbeat` in every case.
+    PingBrowser { id: BrowserId },
+    /// Read the memory of the browser's processes; answered by `BrowserMemory`, if it can be read.
+    MeasureMemory { id: BrowserId },
+    /// An attempt failed; for those who watch. It may be told after the job has ended, when it took a moment to learn
+    /// what a closed socket meant.
+    AttemptFailed { job: JobId, model: ModelId, number: u32, severity: Severity, attempt: Attempt },
+    /// A breaker changed its state; for those who watch. Without a model it is the target's.
+    BreakerChanged {
+        target: Target,
+        model: Option<ModelId>,
+        from: BreakerState,
+        to: BreakerState,
+        reason: String,
+        wait: Option<Duration>,
+    },
+    /// A tab was checked; for those who watch.
+    HealthChecked { tab: TabId, target: Target, failure: Option<Failure> },
+    /// Something was done about a failure, and this became of it; for those who watch.
+    Recovered(Recovery),
     /// The job ended with the result that its last attempt brought.
     EndWithResult { job: JobId, attempts: Vec<Attempt> },
     /// The job ended without a result.
     EndWithFailure { job: JobId, failure: Failure, attempts: Vec<Attempt> },
     /// The target does not work here and is no longer tried.
     GiveUpTarget { target: Target, failure: Failure },
+}
+
+/// What was done about a failure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovery {
+    /// In which kind of browser it failed.
+    pub browser: Browser,
+    /// Where, unless the whole browser failed.
+    pub target: Option<Target>,
+    /// The tab that failed, if one did.
+    pub tab: Option<TabId>,
+    /// The job that was helped, if it was one.
+    pub job: Option<JobId>,
+    /// What failed.
+    pub failure: Failure,
+    /// What was done.
+    pub strategy: Strategy,
+    /// Whether it helped.
+    pub succeeded: bool,
+    /// From the failure until it had helped, or was seen not to.
+    pub took: Duration,
 }
 
 /// The fleet's decisions. See the module's documentation.
@@ -97,6 +161,12 @@ pub struct Scheduler {
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     expiries: BTreeSet<(Instant, JobId)>,
+    timers: BTreeSet<(Instant, Timer)>,
+    breakers: Breakers,
+    recoveries: Recoveries,
+    repairs: Repairs,
+    vitals: BTreeMap<Target, Vitals>,
+    baselines: BTreeMap<(ModelId, Target), Baseline>,
     actions: VecDeque<Action>,
     next_browser: u64,
     next_tab: u64,
@@ -104,9 +174,16 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler for `targets`; its first actions launch their browsers.
-    pub fn new(policy: Policy, targets: TargetSet) -> Self {
+    /// A scheduler for `targets`; its first actions launch their browsers. The policy is one that
+    /// [`validate`](Policy::validate) accepts.
+    pub fn new(policy: Policy, targets: TargetSet, now: Instant) -> Self {
         let mut scheduler = Self {
+            timers: BTreeSet::new(),
+            breakers: Breakers::new(&policy, targets, now),
+            recoveries: Recoveries::default(),
+            repairs: Repairs::default(),
+            vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
+            baselines: BTreeMap::new(),
             policy,
             wanted: targets,
             given_up: BTreeMap::new(),
@@ -140,7 +217,8 @@ impl Scheduler {
             browsers::Stage::Paused(at) => Some(at),
             _ => None,
         });
-        tab.into_iter().chain(job).chain(browser).min()
+        let timer = self.timers.first().map(|(at, _)| *at);
+        tab.into_iter().chain(job).chain(timer).chain(self.breakers.next_deadline()).chain(browser).min()
     }
 
     /// Jobs that wait for a tab.
@@ -163,14 +241,20 @@ impl Scheduler {
         self.hopeful().iter().all(|target| self.tabs.least_loaded(target).is_some())
     }
 
+    /// Permits that tabs hold for jobs.
+    #[cfg(test)]
+    pub(super) fn permits_out(&self) -> u32 {
+        self.breakers.outstanding()
+    }
+
     /// Takes in what happened at `now` and decides what is to be done about it.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Submit { job, spec } => self.submit(job, spec),
-            Input::AttemptSucceeded { tab, job } => self.succeeded(tab, job, now),
+            Input::AttemptSucceeded { tab, job, run } => self.succeeded(tab, job, run, now),
             Input::AttemptFailed { tab, job, failure } => self.failed(tab, job, failure, now),
             Input::Cancel { job } => self.end(job, Failure::new(Cause::Cancelled, "the job was cancelled")),
-            Input::BrowserStarted { id } => self.with_slot(id, |slot| slot.stage = browsers::Stage::Running(id)),
+            Input::BrowserStarted { id } => self.browser_started(id, now),
             Input::BrowserFailed { id, failure } | Input::BrowserExited { id, failure } => {
                 self.browser_gone(id, failure, self.policy.give_up_after, now);
             }
@@ -181,10 +265,16 @@ impl Scheduler {
             Input::WorkerLost { tab, failure } => self.worker_lost(tab, failure, now),
             Input::TabLost { tab, failure } => self.tab_lost(tab, failure, now),
             Input::TargetIsSoftware { target } => self.software.insert(target),
+            Input::CanaryAnswered { tab, failure } => self.canary_answered(tab, failure, now),
+            Input::TabAlive { tab, heap_bytes } => self.tab_alive(tab, heap_bytes, now),
+            Input::BrowserHeartbeat { id, answer } => self.browser_heartbeat(id, answer, now),
+            Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
+            Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),
         }
         self.open_missing_tabs(now);
         self.place_waiting(now);
+        self.probe_half_open(now);
     }
 }

@@ -1,10 +1,14 @@
 //! Tabs: their life, and what each has been handed.
 
-use crate::types::{BrowserId, JobId, TabId, Target};
+use super::{breakers::Permits, vitals::Vitals};
+use crate::types::{BrowserId, JobId, ModelId, TabId, TabStage, Target};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// What stands in a tab's line for its health check: no job ever has this number.
+pub(super) const CANARY: JobId = JobId(0);
 
 /// Where a tab is in its life. The instants are when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +25,37 @@ pub(super) enum Stage {
     Restarting(Instant),
 }
 
-/// A job that was handed to a tab and is not yet answered.
-#[derive(Clone, Copy, Debug)]
+impl From<Stage> for TabStage {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Opening(_) => Self::Opening,
+            Stage::Starting(_) => Self::Starting,
+            Stage::Ready => Self::Ready,
+            Stage::Cut(_) => Self::Cut,
+            Stage::Restarting(_) => Self::Restarting,
+        }
+    }
+}
+
+/// A job that was handed to a tab and is not yet answered, or the canary.
+#[derive(Debug)]
 pub(super) struct InFlight {
     pub job: JobId,
     pub bytes: usize,
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
+    /// The breakers' leave to run it, given back when this is dropped.
+    pub permits: Option<Permits>,
+}
+
+/// The job that a tab worked on when its socket closed. It has moved on; what it is to be blamed for is not yet known.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    pub job: JobId,
+    pub model: ModelId,
+    /// The number of the attempt; `None` while the job itself still waits for the verdict, since this was its last one.
+    pub number: Option<u32>,
+    pub elapsed_ms: f64,
+    pub permits: Option<Permits>,
 }
 
 #[derive(Debug)]
@@ -39,11 +68,49 @@ pub(super) struct Tab {
     pub bytes: usize,
     /// When the worker turned to the first of `in_flight`.
     pub head_since: Instant,
+    pub suspect: Option<Suspect>,
+    pub vitals: Vitals,
+    /// When it was asked whether it is there, and has not yet said so.
+    pub pinged: Option<Instant>,
+    pub missed_heartbeats: u32,
+    /// When it was last told to be ready; `None` before the first time.
+    pub ready_since: Option<Instant>,
 }
 
 impl Tab {
-    pub const fn new(target: Target, browser: BrowserId, give_up: Instant, now: Instant) -> Self {
-        Self { target, browser, stage: Stage::Opening(give_up), in_flight: VecDeque::new(), bytes: 0, head_since: now }
+    pub fn new(target: Target, browser: BrowserId, give_up: Instant, now: Instant) -> Self {
+        Self {
+            target,
+            browser,
+            stage: Stage::Opening(give_up),
+            in_flight: VecDeque::new(),
+            bytes: 0,
+            head_since: now,
+            suspect: None,
+            vitals: Vitals::default(),
+            pinged: None,
+            missed_heartbeats: 0,
+            ready_since: None,
+        }
+    }
+
+    /// Hands it a job, or the canary.
+    pub fn hand(&mut self, in_flight: InFlight, now: Instant) {
+        if self.in_flight.is_empty() {
+            self.head_since = now;
+        }
+        self.bytes += in_flight.bytes;
+        self.in_flight.push_back(in_flight);
+    }
+
+    /// Whether the canary stands in its line.
+    pub fn runs_canary(&self) -> bool {
+        self.in_flight.iter().any(|in_flight| in_flight.job == CANARY)
+    }
+
+    /// Whether it failed and has not succeeded since.
+    pub const fn is_degraded(&self) -> bool {
+        self.vitals.failures_in_a_row() > 0
     }
 
     /// When the tab's present stage, or the job it works on, has taken too long.
@@ -59,6 +126,12 @@ impl Tab {
 #[derive(Debug, Default)]
 pub(super) struct Tabs {
     all: BTreeMap<TabId, Tab>,
+    orders: Orders,
+    counts: BTreeMap<Target, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
     by_load: BTreeMap<Target, BTreeSet<(usize, TabId)>>,
     deadlines: BTreeSet<(Instant, TabId)>,
 }
@@ -69,23 +142,32 @@ impl Tabs {
     }
 
     pub fn insert(&mut self, id: TabId, tab: Tab) {
-        self.index(id, &tab);
+        self.orders.index(id, &tab);
+        *self.counts.entry(tab.target).or_default() += 1;
         self.all.insert(id, tab);
     }
 
     pub fn remove(&mut self, id: TabId) -> Option<Tab> {
         let tab = self.all.remove(&id)?;
-        self.unindex(id, &tab);
+        self.orders.unindex(id, &tab);
+        if let Some(count) = self.counts.get_mut(&tab.target) {
+            *count -= 1;
+        }
         Some(tab)
     }
 
     /// Changes a tab and keeps the orders by load and by deadline true.
     pub fn update<T>(&mut self, id: TabId, change: impl FnOnce(&mut Tab) -> T) -> Option<T> {
-        let mut tab = self.all.remove(&id)?;
-        self.unindex(id, &tab);
-        let result = change(&mut tab);
-        self.insert(id, tab);
+        let tab = self.all.get_mut(&id)?;
+        self.orders.unindex(id, tab);
+        let result = change(tab);
+        self.orders.index(id, tab);
         Some(result)
+    }
+
+    /// Changes what no order depends on: anything but stage, line and head.
+    pub fn get_mut(&mut self, id: TabId) -> Option<&mut Tab> {
+        self.all.get_mut(&id)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TabId, &Tab)> {
@@ -93,23 +175,25 @@ impl Tabs {
     }
 
     pub fn count(&self, target: Target) -> usize {
-        self.all.values().filter(|tab| tab.target == target).count()
+        self.counts.get(&target).copied().unwrap_or_default()
     }
 
     /// The ready tab of `target` with the fewest jobs, and how many those are.
     pub fn least_loaded(&self, target: Target) -> Option<(usize, TabId)> {
-        self.by_load.get(&target)?.first().copied()
+        self.orders.by_load.get(&target)?.first().copied()
     }
 
     /// Ready tabs of `target`, the least loaded first.
     pub fn ready(&self, target: Target) -> impl Iterator<Item = (usize, TabId)> {
-        self.by_load.get(&target).into_iter().flatten().copied()
+        self.orders.by_load.get(&target).into_iter().flatten().copied()
     }
 
     pub fn next_deadline(&self) -> Option<(Instant, TabId)> {
-        self.deadlines.first().copied()
+        self.orders.deadlines.first().copied()
     }
+}
 
+impl Orders {
     fn index(&mut self, id: TabId, tab: &Tab) {
         if tab.stage == Stage::Ready {
             self.by_load.entry(tab.target).or_default().insert((tab.in_flight.len(), id));

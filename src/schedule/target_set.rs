@@ -40,6 +40,16 @@ impl TargetSet {
         Self(self.0 & !other.0)
     }
 
+    /// What at least one of them holds.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// How many it holds.
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     /// Whether it holds none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -1,7 +1,9 @@
 //! The scheduler in a simulated world: it hands out actions, the world answers them as the test says.
 
 use super::*;
-use crate::types::{Backend, Browser, BrowserId, Cause, Failure, Family, JobId, ModelId, TabId, Target};
+use crate::types::{
+    Backend, BreakerState, Browser, BrowserId, Cause, Failure, Family, Importance, JobId, ModelId, TabId, Target,
+};
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,20 +26,35 @@ struct World {
     ended: BTreeMap<JobId, (Result<(), Cause>, Vec<Attempt>)>,
     restarted: Vec<TabId>,
     given_up: Vec<Target>,
+    /// What a tab answers to the canary.
+    canary: Option<Cause>,
+    canaries: Vec<TabId>,
+    /// Whether tabs and browsers answer heartbeats.
+    alive: bool,
+    breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
+    recoveries: Vec<(crate::types::Strategy, bool)>,
+    blamed: Vec<(JobId, Cause)>,
     next_job: u64,
 }
 
 impl World {
     fn new(targets: &[Target], policy: Policy) -> Self {
+        let now = Instant::now();
         let mut world = Self {
-            scheduler: Scheduler::new(policy, targets.iter().copied().collect()),
-            now: Instant::now(),
+            scheduler: Scheduler::new(policy, targets.iter().copied().collect(), now),
+            now,
             browsers: BTreeMap::new(),
             tabs: BTreeMap::new(),
             handed: BTreeMap::new(),
             ended: BTreeMap::new(),
             restarted: Vec::new(),
             given_up: Vec::new(),
+            canary: None,
+            canaries: Vec::new(),
+            alive: true,
+            breakers: Vec::new(),
+            recoveries: Vec::new(),
+            blamed: Vec::new(),
             next_job: 1,
         };
         world.carry_out();
@@ -77,7 +94,31 @@ impl World {
                     self.handed.get_mut(&tab).expect("an attempt starts in an open tab").push(job);
                     None
                 }
-                Action::AttemptFailed { .. } => None,
+                Action::RunCanary { tab } => {
+                    self.canaries.push(tab);
+                    let failure = self.canary.map(|cause| Failure::new(cause, "the canary"));
+                    Some(Input::CanaryAnswered { tab, failure })
+                }
+                Action::PingTab { tab } => self.alive.then_some(Input::TabAlive { tab, heap_bytes: None }),
+                Action::PingBrowser { id } => {
+                    let hung = Failure::new(Cause::DriverHung, "no answer");
+                    let answer = if self.alive { Ok(Some(Duration::from_millis(1))) } else { Err(hung) };
+                    Some(Input::BrowserHeartbeat { id, answer })
+                }
+                Action::MeasureMemory { id } => Some(Input::BrowserMemory { id, bytes: 1 << 30 }),
+                Action::BreakerChanged { target, model, to, .. } => {
+                    self.breakers.push((target, model, to));
+                    None
+                }
+                Action::Recovered(Recovery { strategy, succeeded, .. }) => {
+                    self.recoveries.push((strategy, succeeded));
+                    None
+                }
+                Action::AttemptFailed { job, attempt, .. } => {
+                    self.blamed.push((job, attempt.failure.cause));
+                    None
+                }
+                Action::HealthChecked { .. } => None,
                 Action::EndWithResult { job, attempts } => self.end(job, Ok(()), attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end(job, Err(failure.cause), attempts),
                 Action::GiveUpTarget { target, .. } => {
@@ -117,6 +158,7 @@ impl World {
             attempt_timeout: Duration::from_secs(1),
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
+            importance: Importance::Normal,
         };
         change(&mut spec);
         self.tell(Input::Submit { job, spec });
@@ -135,9 +177,15 @@ impl World {
         let tab = self.tab_of(job).expect("the job is in a tab");
         self.handed.get_mut(&tab).expect("an open tab").retain(|handed| *handed != job);
         self.tell(match failure {
-            None => Input::AttemptSucceeded { tab, job },
+            None => Input::AttemptSucceeded { tab, job, run: Duration::from_millis(10) },
             Some(failure) => Input::AttemptFailed { tab, job, failure },
         });
+    }
+
+    /// The tab's socket closes: nothing that it was handed is answered.
+    fn cut(&mut self, tab: TabId) {
+        self.handed.get_mut(&tab).expect("an open tab").clear();
+        self.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::SocketClosed, "cut") });
     }
 
     fn wait(&mut self, time: Duration) {
@@ -178,15 +226,19 @@ fn only_the_first_job_of_a_crashed_tab_is_blamed() {
 }
 
 #[test]
-fn a_job_that_always_kills_its_tab_ends_after_its_attempts_and_the_fleet_goes_on() {
-    let mut world = World::new(&[CHROME_WASM], one_tab());
-    let job = world.submit(&[CHROME_WASM]);
-    for _ in 0..3 {
-        let tab = world.tab_of(job).expect("tried again");
-        world.tell(Input::TabLost { tab, failure: crash() });
-    }
-    assert_eq!(world.ended[&job].0, Err(Cause::TabCrashed));
-    assert_eq!(world.ended[&job].1.len(), 3);
+fn a_job_that_kills_what_runs_it_is_quarantined_after_two_and_the_fleet_goes_on() {
+    let mut world = World::new(&[CHROME_WASM, FIREFOX_WASM], one_tab());
+    let job = world.submit_spec(&[CHROME_WASM, FIREFOX_WASM], |spec| spec.attempts = 10);
+    let targets: BTreeSet<Target> = (0..2)
+        .map(|_| {
+            let (tab, target) = (world.tab_of(job).expect("tried again"), world.target_of(job).expect("somewhere"));
+            world.tell(Input::TabLost { tab, failure: crash() });
+            target
+        })
+        .collect();
+    assert_eq!(targets.len(), 2, "on different targets");
+    assert_eq!(world.ended[&job].0, Err(Cause::Quarantined));
+    assert_eq!(world.ended[&job].1.len(), 2);
     let next = world.submit(&[CHROME_WASM]);
     world.answer(next, None);
     assert_eq!(world.ended[&next].0, Ok(()));
@@ -204,22 +256,280 @@ fn a_lost_worker_is_restarted_but_a_tab_that_sends_rubbish_is_replaced() {
 }
 
 #[test]
-fn a_closed_socket_is_blamed_only_when_nothing_explains_it() {
-    let mut world = World::new(&[CHROME_WASM], one_tab());
-    let cut = || Failure::new(Cause::SocketClosed, "cut");
-    let job = world.submit(&[CHROME_WASM]);
+fn a_closed_socket_moves_its_jobs_at_once_and_is_blamed_when_it_is_explained() {
+    let mut world = World::new(&[CHROME_WASM, FIREFOX_WASM], one_tab());
+    let job = world.submit(&[CHROME_WASM, FIREFOX_WASM]);
     let tab = world.tab_of(job).expect("handed out");
-    world.tell(Input::WorkerLost { tab, failure: cut() });
-    world.tell(Input::TabLost { tab, failure: crash() });
-    let next = world.tab_of(job).expect("tried again");
+    world.cut(tab);
+    let next = world.tab_of(job).expect("moved at once");
     assert_ne!(next, tab);
-    world.tell(Input::WorkerLost { tab: next, failure: cut() });
+    assert_eq!(world.blamed, [], "it is not yet known for what");
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!(world.blamed, [(job, Cause::TabCrashed)]);
+    world.cut(next);
     assert_eq!(world.restarted, [], "it is not yet known to live");
     world.wait(Policy::default().cut_grace);
     assert_eq!(world.restarted, [next]);
     world.answer(job, None);
     let causes: Vec<Cause> = world.ended[&job].1.iter().map(|attempt| attempt.failure.cause).collect();
     assert_eq!(causes, [Cause::TabCrashed, Cause::SocketClosed]);
+}
+
+#[test]
+fn a_job_that_was_answered_before_its_crash_was_explained_is_told_of_all_the_same() {
+    let mut world = World::new(&[CHROME_WASM, FIREFOX_WASM], one_tab());
+    let job = world.submit(&[CHROME_WASM, FIREFOX_WASM]);
+    let tab = world.tab_of(job).expect("handed out");
+    world.cut(tab);
+    world.answer(job, None);
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!(world.blamed, [(job, Cause::TabCrashed)]);
+    assert_eq!(world.ended[&job].1.len(), 1);
+}
+
+#[test]
+fn a_last_attempt_waits_for_what_the_socket_meant() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let job = world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 1);
+    let tab = world.tab_of(job).expect("handed out");
+    world.cut(tab);
+    assert!(!world.ended.contains_key(&job));
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!(world.ended[&job].0, Err(Cause::TabCrashed));
+}
+
+/// Fails `count` jobs on the target with a cause that is the target's own.
+fn fail_on(world: &mut World, target: Target, count: usize, model: impl Fn(usize) -> u64) {
+    for n in 0..count {
+        let job = world.submit_spec(&[target], |spec| {
+            spec.attempts = 1;
+            spec.model = ModelId(model(n));
+        });
+        world.answer(job, Some(Failure::new(Cause::ModelDownload, "no network")));
+    }
+}
+
+#[test]
+fn a_target_that_fails_is_passed_over_until_canary_and_probes_have_succeeded() {
+    let both = [CHROME_WASM, FIREFOX_WASM];
+    let mut world = World::new(&both, one_tab());
+    fail_on(&mut world, CHROME_WASM, 5, |n| n as u64 + 1);
+    assert_eq!(world.breakers, [(CHROME_WASM, None, BreakerState::Open)]);
+    let jobs: Vec<JobId> = (0..3).map(|_| world.submit(&both)).collect();
+    assert!(jobs.iter().all(|job| world.target_of(*job) == Some(FIREFOX_WASM)), "though chrome is idle");
+    world.canaries.clear();
+    world.wait(Duration::from_secs(34));
+    let chrome = *world.tabs.iter().find(|(_, (_, target))| *target == CHROME_WASM).expect("it lives").0;
+    assert!(world.canaries.contains(&chrome), "the canary first");
+    let states: Vec<BreakerState> = world.breakers.iter().map(|(_, _, to)| *to).collect();
+    assert_eq!(
+        states,
+        [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed],
+        "nobody waits: canaries only"
+    );
+    let job = world.submit_spec(&both, |spec| spec.family = Family::Vision);
+    assert_eq!(world.target_of(job), Some(CHROME_WASM));
+}
+
+#[test]
+fn the_last_target_stays_whatever_its_breaker_says_unless_none_has_to() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    fail_on(&mut world, CHROME_WASM, 5, |n| n as u64 + 1);
+    let job = world.submit(&[CHROME_WASM]);
+    assert!(world.tab_of(job).is_some(), "there is nowhere else");
+
+    let mut world = World::new(&[CHROME_WASM], Policy { keep_targets: 0, ..one_tab() });
+    fail_on(&mut world, CHROME_WASM, 5, |n| n as u64 + 1);
+    let job = world.submit(&[CHROME_WASM]);
+    assert_eq!(world.ended[&job].0, Err(Cause::CircuitOpen));
+}
+
+#[test]
+fn a_model_that_fails_on_one_target_does_not_close_it_for_the_others() {
+    let both = [CHROME_WEBGPU, CHROME_WASM];
+    let mut world = World::new(&both, one_tab());
+    for _ in 0..10 {
+        let job = world.submit_spec(&[CHROME_WEBGPU], |spec| spec.attempts = 1);
+        world.answer(job, Some(Failure::new(Cause::ModelRun, "NaN")));
+    }
+    assert_eq!(world.breakers, [(CHROME_WEBGPU, Some(ModelId(1)), BreakerState::Open)]);
+    let same = world.submit(&both);
+    assert_eq!(world.target_of(same), Some(CHROME_WASM));
+    let other = world.submit_spec(&both, |spec| spec.model = ModelId(2));
+    assert_eq!(world.target_of(other), Some(CHROME_WEBGPU));
+}
+
+#[test]
+fn jobs_that_wait_find_another_way_when_a_breaker_opens() {
+    let both = [CHROME_WEBGPU, CHROME_WASM];
+    let mut world = World::new(&both, Policy { in_flight_per_tab: 3, ..one_tab() });
+    let jobs: Vec<JobId> = (0..8).map(|_| world.submit_spec(&both, |spec| spec.attempts = 9)).collect();
+    for _ in 0..3 {
+        let on_webgpu = |job: &&JobId| world.target_of(**job) == Some(CHROME_WEBGPU);
+        let job = *jobs.iter().find(on_webgpu).expect("one is there");
+        world.answer(job, Some(Failure::new(Cause::ModelRun, "NaN")));
+    }
+    assert_eq!(world.breakers, [(CHROME_WEBGPU, Some(ModelId(1)), BreakerState::Open)]);
+    let mut still_there = 0;
+    for _ in 0..jobs.len() {
+        let job = *jobs.iter().find(|job| world.tab_of(**job).is_some()).expect("one is always at work");
+        still_there += usize::from(world.target_of(job) == Some(CHROME_WEBGPU));
+        world.answer(job, None);
+    }
+    assert_eq!(still_there, 2, "those that it had been handed before");
+    assert!(jobs.iter().all(|job| world.ended[job].0 == Ok(())));
+}
+
+#[test]
+fn the_callers_mistakes_open_nothing() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    for _ in 0..20 {
+        let job = world.submit(&[CHROME_WASM]);
+        world.answer(job, Some(Failure::new(Cause::BadInput, "wrong shape")));
+    }
+    assert_eq!(world.breakers, []);
+}
+
+#[test]
+fn a_wrong_answer_to_the_canary_opens_the_breaker_at_once_and_replaces_the_tab() {
+    let mut world = World::new(&[CHROME_WASM, FIREFOX_WASM], one_tab());
+    let before: BTreeSet<TabId> = world.tabs.keys().copied().collect();
+    world.canary = Some(Cause::WrongOutput);
+    world.wait(Policy::default().health_check_interval);
+    let open: BTreeSet<Target> = world.breakers.iter().map(|(target, ..)| *target).collect();
+    assert_eq!(open, BTreeSet::from([CHROME_WASM, FIREFOX_WASM]));
+    assert!(world.tabs.keys().all(|tab| !before.contains(tab)));
+    assert_eq!(world.tabs.len(), 2);
+}
+
+#[test]
+fn a_browser_that_answers_no_heartbeat_is_restarted_and_its_jobs_move() {
+    let both = [CHROME_WASM, FIREFOX_WASM];
+    let mut world = World::new(&both, one_tab());
+    let job = world.submit_spec(&both, |spec| spec.attempt_timeout = Duration::from_secs(30));
+    let dead = world.target_of(job).expect("handed out").browser;
+    let before: BTreeSet<BrowserId> = world.browsers.keys().copied().collect();
+    world.alive = false;
+    world.wait(Policy::default().heartbeat_interval);
+    world.wait(Duration::ZERO);
+    world.alive = true;
+    assert!(!world.blamed.is_empty());
+    assert_eq!(world.blamed[0], (job, Cause::HeartbeatMissed));
+    world.wait(Duration::from_secs(1));
+    assert!(world.browsers.keys().all(|id| !before.contains(id)), "{dead} and the other were launched again");
+    assert!(world.tab_of(job).is_some());
+}
+
+#[test]
+fn an_idle_tab_that_answers_no_heartbeat_is_replaced() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = *world.tabs.keys().next().expect("open");
+    world.alive = false;
+    // The browser itself is asked, too: let it answer.
+    for _ in 0..6 {
+        world.now += Duration::from_secs(2);
+        let now = world.now;
+        world.scheduler.handle(Input::Timeout, now);
+        while let Some(action) = world.scheduler.next_action() {
+            match action {
+                Action::PingBrowser { id } => {
+                    let answer = Ok(Some(Duration::ZERO));
+                    world.scheduler.handle(Input::BrowserHeartbeat { id, answer }, now);
+                }
+                Action::CloseTab { tab: closed, failure } => {
+                    assert_eq!((closed, failure.cause), (tab, Cause::HeartbeatMissed));
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+    panic!("it was never replaced");
+}
+
+#[test]
+fn a_tab_that_fails_three_times_in_a_row_is_replaced_instead_of_restarted() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = *world.tabs.keys().next().expect("open");
+    for failures in 1..=3 {
+        let job = world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 1);
+        world.answer(job, Some(Failure::new(Cause::OutOfMemory, "no more")));
+        assert_eq!(world.tabs.contains_key(&tab), failures < 3);
+    }
+    assert_eq!(world.restarted, [tab, tab]);
+    assert_eq!(world.tabs.len(), 1);
+}
+
+#[test]
+fn three_tabs_that_die_in_a_row_cost_the_browser_once() {
+    let mut world = World::new(&[CHROME_WASM], Policy { tabs_per_target: 2, ..Policy::default() });
+    let browser = *world.browsers.keys().next().expect("running");
+    for deaths in 1..=3 {
+        let tab = *world.tabs.keys().next().expect("open");
+        world.tell(Input::TabLost { tab, failure: crash() });
+        assert_eq!(world.browsers.contains_key(&browser), deaths < 3);
+    }
+    world.wait(Duration::from_secs(1));
+    assert_eq!((world.browsers.len(), world.tabs.len()), (1, 2));
+    assert_eq!(world.recoveries.iter().filter(|(strategy, _)| *strategy == RESTART_BROWSER).count(), 1);
+}
+
+const RESTART_BROWSER: crate::types::Strategy = crate::types::Strategy::RestartBrowser;
+
+#[test]
+fn tabs_that_die_far_apart_or_between_answers_cost_only_themselves() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let browser = *world.browsers.keys().next().expect("running");
+    for _ in 0..6 {
+        let tab = *world.tabs.keys().next().expect("open");
+        world.tell(Input::TabLost { tab, failure: crash() });
+        world.wait(Duration::from_millis(10));
+        let job = world.submit(&[CHROME_WASM]);
+        world.answer(job, None);
+    }
+    assert!(world.browsers.contains_key(&browser));
+}
+
+#[test]
+fn too_much_memory_costs_a_worker_or_a_browser() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = *world.tabs.keys().next().expect("open");
+    world.tell(Input::TabAlive { tab, heap_bytes: Some(5 << 30) });
+    assert_eq!(world.restarted, [tab]);
+    let id = *world.browsers.keys().next().expect("running");
+    world.tell(Input::BrowserMemory { id, bytes: 20 << 30 });
+    assert!(!world.browsers.contains_key(&id));
+}
+
+#[test]
+fn a_call_that_is_slow_by_its_own_past_counts_as_slow_and_one_that_always_was_does_not() {
+    let seconds = Duration::from_secs;
+    let run = |world: &mut World, model: u64, run: Duration| {
+        let job = world.submit_spec(&[CHROME_WASM], |spec| spec.model = ModelId(model));
+        let tab = world.tab_of(job).expect("handed out");
+        world.handed.get_mut(&tab).expect("open").clear();
+        world.tell(Input::AttemptSucceeded { tab, job, run });
+    };
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    (0..30).for_each(|_| run(&mut world, 1, seconds(3)));
+    assert_eq!(world.breakers, []);
+    (0..10).for_each(|_| run(&mut world, 2, Duration::from_millis(100)));
+    (0..10).for_each(|_| run(&mut world, 2, seconds(3)));
+    assert_eq!(world.breakers, [(CHROME_WASM, None, BreakerState::Open)]);
+}
+
+#[test]
+fn a_job_that_has_nowhere_else_to_go_pauses_before_its_third_attempt() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let job = world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 5);
+    let fail = |world: &mut World| world.answer(job, Some(Failure::new(Cause::ModelDownload, "no network")));
+    fail(&mut world);
+    assert!(world.tab_of(job).is_some(), "at once the first time");
+    fail(&mut world);
+    assert_eq!(world.tab_of(job), None);
+    world.wait(Duration::from_millis(200));
+    world.answer(job, None);
+    assert_eq!(world.ended[&job].0, Ok(()));
 }
 
 #[test]
@@ -249,7 +559,7 @@ fn a_job_expires_wherever_it_is_and_its_late_answer_is_ignored() {
     world.wait(Duration::from_secs(2));
     assert_eq!(world.ended[&job].0, Err(Cause::DeadlineExceeded));
     assert_eq!(world.ended[&job].1.len(), 1, "the tab was at it: that was an attempt");
-    world.tell(Input::AttemptSucceeded { tab, job });
+    world.tell(Input::AttemptSucceeded { tab, job, run: Duration::ZERO });
     let next = world.submit(&[CHROME_WASM]);
     world.answer(next, None);
     assert_eq!(world.ended.len(), 2);
@@ -312,8 +622,8 @@ fn a_browser_that_dies_is_launched_again_and_its_jobs_go_elsewhere_at_once() {
 
 #[test]
 fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
-    let mut scheduler = Scheduler::new(one_tab(), [CHROME_WASM].into_iter().collect());
     let now = Instant::now();
+    let mut scheduler = Scheduler::new(one_tab(), [CHROME_WASM].into_iter().collect(), now);
     let Some(Action::LaunchBrowser { id, .. }) = scheduler.next_action() else { panic!("a browser is launched first") };
     let spec = JobSpec {
         model: ModelId(1),
@@ -323,6 +633,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         attempt_timeout: Duration::from_secs(1),
         expires: now + Duration::from_secs(60),
         attempts: 1,
+        importance: Importance::Normal,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);
@@ -368,12 +679,16 @@ enum Step {
     Answer { which: usize, ok: bool, cause: Cause },
     LoseTab { which: usize },
     LoseWorker { which: usize },
+    CutSocket { which: usize },
+    ForgetModel,
+    Canary { fails: Option<Cause> },
+    Hang { hangs: bool },
     LoseBrowser { which: usize },
     Cancel { which: u64 },
     Wait { ms: u64 },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     let cause = prop::sample::select(vec![
         Cause::ModelLoad,
         Cause::ModelRun,
@@ -388,6 +703,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<usize>().prop_map(|which| Step::LoseTab { which }),
         1 => any::<usize>().prop_map(|which| Step::LoseWorker { which }),
         1 => any::<usize>().prop_map(|which| Step::LoseBrowser { which }),
+        1 => any::<usize>().prop_map(|which| Step::CutSocket { which }),
+        1 => Just(Step::ForgetModel),
+        1 => prop::option::of(Just(Cause::WrongOutput)).prop_map(|fails| Step::Canary { fails }),
+        1 => any::<bool>().prop_map(|hangs| Step::Hang { hangs }),
         1 => (0..60_u64).prop_map(|which| Step::Cancel { which }),
         1 => (1..2_000_u64).prop_map(|ms| Step::Wait { ms }),
     ];
@@ -422,6 +741,14 @@ proptest! {
                     let tab = *world.tabs.keys().nth(which % world.tabs.len()).expect("in range");
                     world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::WorkerCrashed, "aborted") });
                 }
+                Step::CutSocket { which } if !world.tabs.is_empty() => {
+                    let tab = *world.tabs.keys().nth(which % world.tabs.len()).expect("in range");
+                    world.handed.get_mut(&tab).expect("open").clear();
+                    world.cut(tab);
+                }
+                Step::ForgetModel => world.tell(Input::ForgetModel { model: ModelId(1) }),
+                Step::Canary { fails } => world.canary = fails,
+                Step::Hang { hangs } => world.alive = !hangs,
                 Step::LoseBrowser { which } if !world.browsers.is_empty() => {
                     let id = *world.browsers.keys().nth(which % world.browsers.len()).expect("in range");
                     let exit = world.browser_ends(id);
@@ -434,6 +761,7 @@ proptest! {
             prop_assert_eq!(world.scheduler.unfinished() + world.ended.len(), submitted.len());
         }
         // However it went, the rest can still be answered; nothing is stuck anywhere.
+        (world.canary, world.alive) = (None, true);
         for _ in 0..submitted.len() * 5 {
             world.wait(Duration::from_millis(100));
             let heads: Vec<JobId> = world.handed.values().filter_map(|jobs| jobs.first().copied()).collect();
@@ -441,6 +769,7 @@ proptest! {
         }
         prop_assert_eq!(world.ended.len(), submitted.len());
         prop_assert_eq!(world.scheduler.queued(), 0);
+        prop_assert_eq!(world.scheduler.permits_out(), 0, "a permit was not given back");
         prop_assert!(world.handed.values().all(Vec::is_empty), "no tab holds a job that nobody waits for");
     }
 

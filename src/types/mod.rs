@@ -4,6 +4,7 @@ mod event;
 mod failure;
 mod health;
 mod id;
+mod importance;
 mod provenance;
 mod target;
 mod tensor;
@@ -17,6 +18,7 @@ pub use health::{
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
 pub use id::{BrowserId, JobId, ModelId, TabId};
+pub use importance::Importance;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};

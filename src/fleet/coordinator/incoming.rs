@@ -2,7 +2,7 @@
 
 use super::{Coordinator, Job};
 use crate::{
-    browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, RunningBrowser},
+    browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser},
     fleet::{
         message::{Report, Request},
         tab::Pending,
@@ -10,9 +10,12 @@ use crate::{
     },
     harness::{LostWhat, TabMessage, TabSignal, TabSignalKind},
     schedule::Input,
-    types::{Backend, BrowserId, Cause, EventKind, Failure, TabId},
+    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, TabId},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 impl Coordinator {
     pub(super) fn request(&mut self, request: Request) {
@@ -21,11 +24,14 @@ impl Coordinator {
                 let (job, spec) = (submission.job, submission.spec.clone());
                 self.events.emit(|| EventKind::JobQueued { job, model: submission.model.tag.name.clone() });
                 let started = submission.submitted;
+                self.models.entry(spec.model).or_insert_with(|| submission.model.tag.clone());
                 self.jobs.insert(job, Job { submission: *submission, started, attempt: 0 });
                 self.tell(Input::Submit { job, spec });
             }
             Request::Cancel(job) => self.tell(Input::Cancel { job }),
-            Request::Forget(key) => {
+            Request::Forget(model, key) => {
+                self.models.remove(&model);
+                self.tell(Input::ForgetModel { model });
                 for tab in self.tabs.values_mut() {
                     if tab.loaded.remove(&key).is_none() {
                         continue;
@@ -46,6 +52,9 @@ impl Coordinator {
                 let ids = self.browsers.iter().filter_map(|(id, (_, browser))| Some((*id, browser.process_id()?)));
                 let _ = reply.send(ids.collect());
             }
+            Request::Health(reply) => {
+                let _ = reply.send(self.health());
+            }
             Request::Close(_) => {}
         }
     }
@@ -60,11 +69,29 @@ impl Coordinator {
             Report::WorkerRestarted { tab, result: Err(error) } => {
                 self.tell(Input::TabLost { tab, failure: error.failure() });
             }
+            Report::Heartbeat { id, result, took } => {
+                let answer = match result {
+                    Ok(Heartbeat::Answered) => Ok(Some(took)),
+                    Ok(Heartbeat::NotAsked) => Ok(None),
+                    Err(error) => Err(error.failure()),
+                };
+                self.tell(Input::BrowserHeartbeat { id, answer });
+            }
+            Report::Memory { id, bytes } => self.tell(Input::BrowserMemory { id, bytes }),
             Report::BrowserClosed { id } => {
                 let failure = Failure::new(Cause::BrowserExited, "the browser was restarted");
                 self.tell(Input::BrowserExited { id, failure });
             }
         }
+    }
+
+    fn health(&self) -> FleetHealth {
+        let name = |id| self.models.get(&id).map_or_else(|| id.to_string(), |tag| tag.name.clone());
+        let mut health = self.scheduler.health(Instant::now(), SystemTime::now(), name);
+        health.browsers.iter_mut().for_each(|browser| {
+            browser.pid = self.browsers.get(&browser.id).and_then(|(_, running)| running.process_id());
+        });
+        health
     }
 
     pub(super) fn launched(&mut self, id: BrowserId, result: Result<Arc<dyn RunningBrowser>, BrowserError>) {
@@ -159,19 +186,28 @@ impl Coordinator {
                 self.events.emit(|| EventKind::TabReady { tab: id, browser, info });
                 self.tell(Input::TabReady { tab: id });
             }
-            TabMessage::Result { id: request, result } => {
-                if let Some(Pending::Run(job)) = tab.answered(request) {
+            TabMessage::Result { id: request, result } => match tab.answered(request) {
+                Some(Pending::Run(job)) => {
+                    let run = Duration::try_from_secs_f64(result.run_ms / 1e3).unwrap_or_default();
                     self.result = Some((id, result));
-                    self.tell(Input::AttemptSucceeded { tab: id, job });
+                    self.tell(Input::AttemptSucceeded { tab: id, job, run });
                     self.result = None;
                 }
-            }
+                Some(Pending::Canary) => {
+                    let failure = self.canary.as_ref().and_then(|canary| canary.check(&result));
+                    self.tell(Input::CanaryAnswered { tab: id, failure });
+                }
+                _ => {}
+            },
             TabMessage::Failed { id: request, failed } => match tab.answered(request) {
                 Some(Pending::Run(job)) => {
                     self.tell(Input::AttemptFailed { tab: id, job, failure: failed.failure() });
                 }
                 Some(Pending::Start) => self.start_failed(id, failed.failure()),
-                None => {}
+                Some(Pending::Canary) => {
+                    self.tell(Input::CanaryAnswered { tab: id, failure: Some(failed.failure()) });
+                }
+                Some(Pending::Ping) | None => {}
             },
             TabMessage::Lost { what, message } => {
                 let cause = match what {
@@ -179,6 +215,9 @@ impl Coordinator {
                     LostWhat::Worker => Cause::WorkerCrashed,
                 };
                 self.tell(Input::WorkerLost { tab: id, failure: Failure::new(cause, message) });
+            }
+            TabMessage::Pong { id: request, heap_bytes } if tab.answered(request) == Some(Pending::Ping) => {
+                self.tell(Input::TabAlive { tab: id, heap_bytes });
             }
             TabMessage::Ready { .. }
             | TabMessage::Probed { .. }

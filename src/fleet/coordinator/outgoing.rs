@@ -2,15 +2,17 @@
 
 use super::{Coordinator, Job};
 use crate::{
-    browser::{self, GpuMode, LaunchOptions},
+    browser::{self, BrowserError, GpuMode, LaunchOptions},
     fleet::{
         JobError, Output,
         message::{Report, Submission},
         tab::{Pending, Tab},
     },
     harness::{RunReport, StartOptions},
-    schedule::{Action, Attempt, Input},
-    types::{Browser, BrowserId, Cause, EventKind, Failure, JobId, Provenance, TabId, Target, Timings},
+    schedule::{Action, Attempt, Input, Recovery},
+    types::{
+        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Provenance, Severity, TabId, Target, Timings,
+    },
 };
 use std::time::{Duration, Instant};
 
@@ -35,7 +37,27 @@ impl Coordinator {
                 Action::StartAttempt { tab, job, attempt } => self.start_attempt(tab, job, attempt),
                 Action::EndWithResult { job, attempts } => self.end_with_result(job, attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end_with_failure(job, failure, attempts),
-                Action::AttemptFailed { job, number, attempt } => self.attempt_failed(job, number, attempt),
+                Action::AttemptFailed { job, model, number, severity, attempt } => {
+                    self.attempt_failed(job, model, number, severity, attempt);
+                }
+                Action::RunCanary { tab } => self.run_canary(tab),
+                Action::PingTab { tab } => self.ping_tab(tab),
+                Action::PingBrowser { id } => self.ping_browser(id),
+                Action::MeasureMemory { id } => self.measure_memory(id),
+                Action::BreakerChanged { target, model, from, to, reason, wait } => {
+                    let model = model.and_then(|id| self.models.get(&id).cloned());
+                    let of = model.as_ref().map(|tag| tag.name.as_str()).unwrap_or("every model");
+                    tracing::warn!(%target, model = of, %from, %to, reason, "circuit breaker");
+                    let wait_ms = wait.map(|wait| wait.as_secs_f64() * 1e3);
+                    self.events.emit(|| EventKind::BreakerChanged { target, model, from, to, reason, wait_ms });
+                }
+                Action::HealthChecked { tab, target, failure } => {
+                    if let Some(failure) = &failure {
+                        tracing::warn!(%tab, %target, %failure, "health check failed");
+                    }
+                    self.events.emit(|| EventKind::HealthChecked { tab, target, failure });
+                }
+                Action::Recovered(recovery) => self.recovered(recovery),
                 Action::LaunchBrowser { id, browser } => self.launch_browser(id, browser),
                 Action::EndBrowser { id } => self.end_browser(id),
                 Action::OpenTab { tab, browser, target } => self.open_tab(tab, browser, target),
@@ -147,18 +169,69 @@ impl Coordinator {
         self.events.emit(|| EventKind::AttemptStarted { job: id, attempt, tab: tab_id, target });
     }
 
-    pub(super) fn attempt_failed(&mut self, id: JobId, number: u32, attempt: Attempt) {
-        let Some(job) = self.jobs.get(&id) else { return };
+    fn run_canary(&mut self, id: TabId) {
+        let (Some(tab), Some(canary)) = (self.tabs.get_mut(&id), &self.canary) else { return };
+        let request = tab.expect(Pending::Canary);
+        // A closed socket is told by its own signal.
+        let _ = tab.link.as_ref().map(|link| link.run(request, &canary.served, &canary.run));
+    }
+
+    fn ping_tab(&mut self, id: TabId) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        let request = tab.expect(Pending::Ping);
+        // As above.
+        let _ = tab.link.as_ref().map(|link| link.ping(request));
+    }
+
+    fn ping_browser(&mut self, id: BrowserId) {
+        let Some((_, browser)) = self.browsers.get(&id) else { return };
+        let (browser, reports, timeout) = (browser.clone(), self.reports.clone(), self.config.policy.heartbeat_timeout);
+        tokio::spawn(async move {
+            let asked = Instant::now();
+            let kind = browser.identity().browser;
+            let hung = BrowserError::Hung { browser: kind, command: "answer a heartbeat", after: timeout };
+            let result = tokio::time::timeout(timeout, browser.heartbeat()).await.unwrap_or(Err(hung));
+            let _ = reports.send(Report::Heartbeat { id, result, took: asked.elapsed() });
+        });
+    }
+
+    fn measure_memory(&self, id: BrowserId) {
+        let Some(pid) = self.browsers.get(&id).and_then(|(_, browser)| browser.process_id()) else { return };
+        let reports = self.reports.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(bytes) = browser::tree_memory(pid) {
+                let _ = reports.send(Report::Memory { id, bytes });
+            }
+        });
+    }
+
+    fn recovered(&mut self, recovery: Recovery) {
+        let Recovery { browser, target, tab, job, failure, strategy, succeeded, took } = recovery;
+        tracing::info!(%browser, %strategy, succeeded, ?took, %failure, "recovery");
+        let elapsed_ms = took.as_secs_f64() * 1e3;
+        self.events.emit(|| EventKind::Recovery {
+            browser,
+            target,
+            tab,
+            job,
+            failure,
+            strategy,
+            succeeded,
+            elapsed_ms,
+        });
+    }
+
+    fn attempt_failed(&mut self, id: JobId, model: ModelId, number: u32, severity: Severity, attempt: Attempt) {
+        let Some(model) = self.models.get(&model).cloned() else { return };
         let Attempt { target, tab, failure, elapsed_ms } = attempt;
         tracing::debug!(job = %id, %target, %failure, "attempt failed");
-        let model = job.submission.model.tag.clone();
         self.events.emit(|| EventKind::AttemptFailed {
             job: id,
             attempt: number,
             tab,
             target,
             model,
-            severity: failure.severity(),
+            severity,
             failure,
             elapsed_ms,
         });

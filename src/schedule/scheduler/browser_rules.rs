@@ -3,7 +3,7 @@
 use super::{Action, Scheduler};
 use crate::{
     schedule::browsers::{self, Slot},
-    types::{Browser, BrowserId, Cause, Failure, TabId},
+    types::{Browser, BrowserId, Failure, TabId},
 };
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ impl Scheduler {
         let id = BrowserId(self.next_browser);
         self.next_browser += 1;
         match self.slots.get_mut(&browser) {
-            Some(slot) => slot.stage = browsers::Stage::Launching(id),
+            Some(slot) => slot.launched_again(id),
             None => {
                 let slot = Slot::new(id, self.policy.relaunch_pause, self.policy.relaunch_pause_cap);
                 self.slots.insert(browser, slot);
@@ -27,38 +27,47 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn end_browser(&mut self, id: BrowserId, now: Instant) {
-        if self.slots.values().any(|slot| slot.running() == Some(id)) {
-            self.with_slot(id, |slot| slot.stage = browsers::Stage::Ending(id));
-            let failure = Failure::new(Cause::BrowserExited, "the browser was restarted because its tabs did not open");
-            self.lose_tabs(id, now, |scheduler, tab, _| {
-                scheduler.displace(tab);
-                scheduler.remove_tab(tab, &failure);
-            });
-            self.actions.push_back(Action::EndBrowser { id });
+    pub(super) fn browser_started(&mut self, id: BrowserId, now: Instant) {
+        self.with_slot(id, |slot| slot.stage = browsers::Stage::Running(id));
+        self.look_after_browser(id, now);
+    }
+
+    /// Ends a running browser, which is then launched again. Its tabs' first jobs are blamed; all of them move at once.
+    pub(super) fn restart_browser(&mut self, id: BrowserId, browser: Browser, failure: &Failure, now: Instant) {
+        if !self.slots.values().any(|slot| slot.running() == Some(id)) {
+            return;
         }
+        self.with_slot(id, |slot| slot.stage = browsers::Stage::Ending(id));
+        self.repair_browser(browser, failure, now);
+        self.lose_tabs(id, failure, now);
+        self.actions.push_back(Action::EndBrowser { id });
     }
 
     pub(super) fn browser_gone(&mut self, id: BrowserId, failure: Failure, give_up_after: u32, now: Instant) {
-        let Some(browser) = self.slots.iter().find(|(_, slot)| slot.id() == Some(id)).map(|(browser, _)| *browser)
-        else {
-            return;
+        let Some((browser, slot)) = self.slots.iter_mut().find(|(_, slot)| slot.id() == Some(id)) else { return };
+        let (browser, ran) = (*browser, slot.running().is_some());
+        slot.failed(&failure, give_up_after, now);
+        let given_up = match &slot.stage {
+            browsers::Stage::GivenUp(why) => Some(why.clone()),
+            _ => None,
         };
-        self.with_slot(id, |slot| slot.failed(&failure, give_up_after, now));
-        self.lose_tabs(id, now, |scheduler, tab, now| {
-            scheduler.blame_first(tab, &failure, now);
-            scheduler.displace(tab);
-            scheduler.remove_tab(tab, &failure);
-        });
-        if let Some(browsers::Stage::GivenUp(why)) = self.slots.get(&browser).map(|slot| slot.stage.clone()) {
+        if ran {
+            self.repair_browser(browser, &failure, now);
+        }
+        self.lose_tabs(id, &failure, now);
+        if let Some(why) = given_up {
             for target in self.hopeful().iter().filter(|target| target.browser == browser) {
-                self.give_up(target, why.clone());
+                self.give_up(target, why.clone(), now);
             }
         }
     }
 
-    pub(super) fn lose_tabs(&mut self, id: BrowserId, now: Instant, mut lose: impl FnMut(&mut Self, TabId, Instant)) {
+    fn lose_tabs(&mut self, id: BrowserId, failure: &Failure, now: Instant) {
         let tabs: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.browser == id).map(|(tab, _)| tab).collect();
-        tabs.into_iter().for_each(|tab| lose(self, tab, now));
+        for tab in tabs {
+            self.blame_first(tab, failure, now);
+            self.displace(tab);
+            self.remove_tab(tab, failure, now);
+        }
     }
 }

@@ -1,16 +1,25 @@
-//! What happens to jobs: waiting, handed out, answered, ended.
+//! What happens to jobs: waiting, handed out, answered, failed, ended.
 
-use super::{Action, Scheduler};
+use super::{Action, Recovery, Scheduler, time_rules::Timer};
 use crate::{
     schedule::{
         TargetSet,
-        jobs::{Attempt, Job, JobSpec, Place, Verdict},
+        breakers::{Permits, blames_target},
+        jobs::{Attempt, Avoid, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         placement,
+        recovery::JobFailure,
         tabs::InFlight,
     },
-    types::{Cause, Failure, JobId, TabId},
+    types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// What a tab had been handed and is done with.
+pub(super) struct Answered {
+    pub target: Target,
+    pub elapsed_ms: f64,
+    pub permits: Option<Permits>,
+}
 
 impl Scheduler {
     pub(super) fn submit(&mut self, id: JobId, spec: JobSpec) {
@@ -22,94 +31,256 @@ impl Scheduler {
             return;
         }
         self.expiries.insert((spec.expires, id));
-        self.queue.insert(spec.allowed, order, id);
         self.jobs.insert(id, Job::new(spec, order));
+        self.wait(id);
     }
 
     pub(super) fn place_waiting(&mut self, now: Instant) {
-        let mut free: TargetSet = self
-            .hopeful()
-            .iter()
-            .filter(|target| self.tabs.least_loaded(*target).is_some_and(|(n, _)| n < self.policy.in_flight_per_tab))
-            .collect();
-        while let Some(id) = self.queue.first_for(free) {
-            let Some(job) = self.jobs.get_mut(&id) else { return };
-            let software = self.software;
-            let Some(tab) = placement::choose(job, &self.tabs, &self.policy, |target| software.contains(target)) else {
+        if self.queue.len() == 0 {
+            return;
+        }
+        let hopeful = self.hopeful();
+        let has_room = |target: &Target| {
+            self.tabs.least_loaded(*target).is_some_and(|(load, _)| load < self.policy.in_flight_per_tab)
+        };
+        let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
+        let mut ejected = self.breakers.ejected();
+        while !free.is_empty() {
+            let admitted = |route| self.admitted(route, hopeful, ejected);
+            let Some(id) = self.queue.first(|route| !admitted(route).intersection(free).is_empty()) else { return };
+            let Some(job) = self.jobs.get(&id) else { return };
+            let route = self.route(job);
+            if route != job.route {
+                // Its model's breaker let a last probe through meanwhile, or has room for one again.
+                self.queue.remove(job.route, job.order);
+                self.wait(id);
+                continue;
+            }
+            let (admitted, software) = (admitted(route), self.software);
+            let choice = placement::choose(job, admitted, &self.tabs, &self.policy, |target| software.contains(target));
+            let Some(tab) = choice else {
                 // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
-                free = free.difference(job.open_to);
+                free = free.difference(admitted);
                 continue;
             };
-            self.queue.remove(job.open_to, job.order);
-            job.place = Place::InFlight(tab);
-            let (bytes, timeout) = (job.spec.bytes, job.spec.attempt_timeout);
-            let attempt = job.attempts.len() as u32 + 1;
-            let per_tab = self.policy.in_flight_per_tab;
-            let target = self.tabs.update(tab, |tab| {
-                if tab.in_flight.is_empty() {
-                    tab.head_since = now;
-                }
-                tab.in_flight.push_back(InFlight { job: id, bytes, timeout });
-                tab.bytes += bytes;
-                tab.target
-            });
-            self.actions.push_back(Action::StartAttempt { tab, job: id, attempt });
-            if let Some(target) = target
-                && self.tabs.least_loaded(target).is_none_or(|(load, _)| load >= per_tab)
-            {
+            let Some(target) = self.hand_out(id, tab, now) else { return };
+            if self.tabs.least_loaded(target).is_none_or(|(load, _)| load >= self.policy.in_flight_per_tab) {
                 free.remove(target);
             }
+            ejected = self.breakers.ejected();
         }
     }
 
-    /// Takes an answered job off its tab. Tells how long the tab worked on it, if the job still waits for this answer.
-    pub(super) fn answered(&mut self, tab: TabId, id: JobId, now: Instant) -> Option<f64> {
-        let elapsed_ms = self.tabs.update(tab, |tab| {
+    fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
+        let target = self.tabs.get(tab)?.target;
+        let job = self.jobs.get_mut(&id)?;
+        self.queue.remove(job.route, job.order);
+        job.place = Place::InFlight(tab);
+        job.avoid = Avoid::Nothing;
+        if let Some(recovery) = &mut job.recovery {
+            recovery.strategy = recovery.realised(target, tab);
+        }
+        let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
+        let attempt = job.attempts.len() as u32 + 1;
+        let permits = self.take_permits(target, model);
+        self.tabs.update(tab, |tab| tab.hand(InFlight { job: id, bytes, timeout, permits }, now));
+        self.actions.push_back(Action::StartAttempt { tab, job: id, attempt });
+        Some(target)
+    }
+
+    /// Takes what was answered off its tab.
+    pub(super) fn take_answered(&mut self, tab: TabId, id: JobId, now: Instant) -> Option<Answered> {
+        self.tabs.update(tab, |tab| {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let in_flight = tab.in_flight.remove(position)?;
             tab.bytes -= in_flight.bytes;
             tab.head_since = now;
-            Some(elapsed_ms)
-        })??;
-        (self.jobs.get(&id)?.place == Place::InFlight(tab)).then_some(elapsed_ms)
+            Some(Answered { target: tab.target, elapsed_ms, permits: in_flight.permits })
+        })?
     }
 
-    pub(super) fn succeeded(&mut self, tab: TabId, id: JobId, now: Instant) {
-        if self.answered(tab, id, now).is_none() {
+    /// Whether the job still waits for what this tab says of it.
+    fn waits_for(&self, id: JobId, tab: TabId) -> bool {
+        self.jobs.get(&id).is_some_and(|job| job.place == Place::InFlight(tab))
+    }
+
+    pub(super) fn succeeded(&mut self, tab: TabId, id: JobId, run: Duration, now: Instant) {
+        let Some(answered) = self.take_answered(tab, id, now) else { return };
+        if !self.waits_for(id, tab) {
             return;
         }
-        if let Some(job) = self.forget(id) {
-            self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
+        let Some(job) = self.forget(id) else { return };
+        self.note_success(tab, answered, &job, run, now);
+        if let Some(recovery) = job.recovery {
+            self.conclude_job(id, recovery, true, now);
+        }
+        self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
+    }
+
+    /// Breakers, health and baselines take in a success.
+    fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
+        let Answered { target, permits, .. } = answered;
+        let model = job.spec.model;
+        let slowdown = self.baselines.entry((model, target)).or_default().take_in(run);
+        let limit = self.policy.breaker(target.browser).slow_call_duration_threshold;
+        let is_slow = run > limit && slowdown.is_some_and(|times| times >= self.policy.slow_call_factor);
+        let slow = is_slow.then(|| {
+            let times = slowdown.unwrap_or_default();
+            format!("a run took {run:?}, {times:.1} times what the model takes there")
+        });
+        if let Some(permits) = permits {
+            let changes = self.breakers.succeeded(permits, target, model, slow.as_deref(), now);
+            self.breakers_changed(changes);
+        }
+        if let Some(vitals) = self.vitals.get_mut(&target) {
+            vitals.succeeded(slowdown);
+        }
+        let mut ready_since = None;
+        if let Some(tab) = self.tabs.get_mut(tab) {
+            tab.vitals.succeeded(slowdown);
+            ready_since = tab.ready_since;
+        }
+        if let Some(slot) = self.slots.get_mut(&target.browser) {
+            slot.vitals.succeeded(slowdown);
+            ready_since.into_iter().for_each(|since| slot.tab_answered(since));
+        }
+    }
+
+    /// Health takes in that a tab failed.
+    pub(super) fn note_failure(&mut self, tab: TabId) {
+        let Some(tab) = self.tabs.get_mut(tab) else { return };
+        tab.vitals.failed();
+        let target = tab.target;
+        if let Some(vitals) = self.vitals.get_mut(&target) {
+            vitals.failed();
+        }
+        if let Some(slot) = self.slots.get_mut(&target.browser) {
+            slot.vitals.failed();
         }
     }
 
     pub(super) fn failed(&mut self, tab: TabId, id: JobId, failure: Failure, now: Instant) {
-        let worker_is_spent = matches!(failure.cause, Cause::DeviceLost | Cause::WorkerCrashed | Cause::OutOfMemory);
-        if let Some(elapsed_ms) = self.answered(tab, id, now) {
-            self.attempt_failed(id, tab, failure.clone(), elapsed_ms);
+        let spent = spends_worker(failure.cause);
+        let answered = self.take_answered(tab, id, now);
+        if let Some(answered) = answered.filter(|_| self.waits_for(id, tab)) {
+            self.attempt_failed(id, tab, failure.clone(), answered, now);
         }
-        if worker_is_spent {
+        if spent {
             self.displace(tab);
-            self.restart_worker(tab, failure, now);
+            self.repair_worker(tab, failure, now);
         }
     }
 
     /// Books a failed attempt: the job waits again, or ends.
-    pub(super) fn attempt_failed(&mut self, id: JobId, tab: TabId, failure: Failure, elapsed_ms: f64) {
-        let Some(target) = self.tabs.get(tab).map(|tab| tab.target) else { return };
+    pub(super) fn attempt_failed(&mut self, id: JobId, tab: TabId, failure: Failure, answered: Answered, now: Instant) {
+        let Answered { target, elapsed_ms, permits } = answered;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let number = job.attempts.len() as u32 + 1;
+        let (model, severity) = (job.spec.model, failure.severity_in(number));
+        let attempt = Attempt { target, tab, failure: failure.clone(), elapsed_ms };
+        self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt: attempt.clone() });
+        let verdict = job.fail(attempt);
+        let (kills, recovery) = (job.kills, job.recovery.take());
+        self.blame(tab, target, model, permits, &failure, now);
+        if let Some(recovery) = recovery {
+            self.conclude_job(id, recovery, false, now);
+        }
+        let Some(job) = self.jobs.get(&id) else { return };
+        if kills >= self.policy.quarantine_after && is_killing(failure.cause) {
+            self.quarantine(id);
+        } else if verdict == Verdict::End || job.open_to.intersection(self.hopeful()).is_empty() {
+            self.end(id, failure);
+        } else {
+            self.try_again(id, tab, target, number, &failure, now);
+        }
+    }
+
+    /// Breakers and health take in a failure that a job met.
+    pub(super) fn blame(
+        &mut self,
+        tab: TabId,
+        target: Target,
+        model: crate::types::ModelId,
+        permits: Option<Permits>,
+        failure: &Failure,
+        now: Instant,
+    ) {
+        if blames_target(failure.cause) {
+            self.note_failure(tab);
+        }
+        if let Some(permits) = permits {
+            let why = (failure.cause, failure.message.as_str());
+            let changes = self.breakers.failed(&self.policy, permits, target, model, why, now);
+            self.breakers_changed(changes);
+        }
+    }
+
+    pub(super) fn quarantine(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let ended: Vec<String> = job
+            .attempts
+            .iter()
+            .filter(|attempt| is_killing(attempt.failure.cause))
+            .map(|attempt| format!("{}: {}", attempt.target, attempt.failure))
+            .collect();
+        let message = format!("quarantined: it ended what ran it {} times ({})", ended.len(), ended.join("; "));
+        self.end(id, Failure::new(Cause::Quarantined, message));
+    }
+
+    /// Chooses how the job goes on after a failed attempt, and lets it.
+    pub(super) fn try_again(
+        &mut self,
+        id: JobId,
+        tab: TabId,
+        target: Target,
+        attempt: u32,
+        failure: &Failure,
+        now: Instant,
+    ) {
         let hopeful = self.hopeful();
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        let attempt = Attempt { target, tab, failure: failure.clone(), elapsed_ms };
-        let number = job.attempts.len() as u32 + 1;
-        self.actions.push_back(Action::AttemptFailed { job: id, number, attempt: attempt.clone() });
-        let verdict = job.fail(attempt);
-        if verdict == Verdict::Retry && !job.open_to.intersection(hopeful).is_empty() {
-            job.place = Place::Waiting;
-            self.queue.insert(job.open_to, job.order, id);
+        let mut others = job.open_to.intersection(hopeful);
+        others.remove(target);
+        let strategy = self.recoveries.for_job(JobFailure {
+            browser: target.browser,
+            category: failure.category(),
+            severity: failure.severity_in(attempt),
+            attempt,
+            importance: job.spec.importance,
+            other_target: !others.is_empty(),
+            other_tab: self.tabs.ready(target).any(|(_, other)| other != tab),
+        });
+        job.avoid = match strategy {
+            // What it ended once, it may end again: then at least not the same.
+            _ if is_killing(failure.cause) => Avoid::Target(target),
+            Strategy::OtherTab => Avoid::Tab(tab),
+            Strategy::Failover => Avoid::Target(target),
+            _ => Avoid::Nothing,
+        };
+        job.recovery = Some(JobRecovery { failure: failure.clone(), failed_on: (target, tab), strategy, since: now });
+        if strategy == Strategy::RetryWithBackoff {
+            let until = (now + self.policy.retry_pause(attempt)).min(job.spec.expires);
+            job.place = Place::Paused(until);
+            self.timers.insert((until, Timer::Retry(id)));
         } else {
-            self.end(id, failure);
+            self.wait(id);
         }
+    }
+
+    pub(super) fn retry_due(&mut self, id: JobId) {
+        if matches!(self.jobs.get(&id).map(|job| job.place), Some(Place::Paused(_))) {
+            self.wait(id);
+        }
+    }
+
+    fn conclude_job(&mut self, id: JobId, recovery: JobRecovery, succeeded: bool, now: Instant) {
+        let JobRecovery { failure, failed_on: (target, tab), strategy, since } = recovery;
+        let (browser, took) = (target.browser, now.saturating_duration_since(since));
+        self.recoveries.book(browser, failure.category(), strategy, succeeded, took);
+        let (target, tab, job) = (Some(target), Some(tab), Some(id));
+        let recovery = Recovery { browser, target, tab, job, failure, strategy, succeeded, took };
+        self.actions.push_back(Action::Recovered(recovery));
     }
 
     /// The job's own deadline has passed. If a tab was working on it, that was an attempt.
@@ -124,7 +295,8 @@ impl Scheduler {
             let attempt = Attempt { target: tab.target, tab: tab_id, failure: failure.clone(), elapsed_ms };
             let number = job.attempts.len() as u32 + 1;
             job.attempts.push(attempt.clone());
-            self.actions.push_back(Action::AttemptFailed { job: id, number, attempt });
+            let (model, severity) = (job.spec.model, failure.severity_in(number));
+            self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt });
         }
         self.end(id, failure);
     }
@@ -139,8 +311,10 @@ impl Scheduler {
     pub(super) fn forget(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.expiries.remove(&(job.spec.expires, id));
-        if job.place == Place::Waiting {
-            self.queue.remove(job.open_to, job.order);
+        match job.place {
+            Place::Waiting => self.queue.remove(job.route, job.order),
+            Place::Paused(until) => drop(self.timers.remove(&(until, Timer::Retry(id)))),
+            Place::InFlight(_) => {}
         }
         Some(job)
     }

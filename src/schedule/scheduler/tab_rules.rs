@@ -1,13 +1,13 @@
 //! What happens to tabs: opened, started, restarted, replaced; and targets that never start.
 
-use super::{Action, Scheduler};
+use super::{Action, Scheduler, job_rules::Answered};
 use crate::{
     schedule::{
         browsers::Slot,
-        jobs::Place,
-        tabs::{Stage, Tab},
+        jobs::{Attempt, Place, is_killing},
+        tabs::{CANARY, Stage, Suspect, Tab},
     },
-    types::{Cause, Failure, TabId, Target},
+    types::{Cause, Failure, Strategy, TabId, Target},
 };
 use std::time::Instant;
 
@@ -19,22 +19,99 @@ impl Scheduler {
             std::mem::take(&mut tab.in_flight)
         });
         for in_flight in held.into_iter().flatten() {
-            if let Some(job) = self.jobs.get_mut(&in_flight.job)
+            if let Some(job) = self.jobs.get(&in_flight.job)
                 && job.place == Place::InFlight(tab)
             {
-                job.place = Place::Waiting;
-                self.queue.insert(job.open_to, job.order, in_flight.job);
+                self.wait(in_flight.job);
             }
         }
     }
 
     /// The worker serves jobs in order, so what it died of is the first one's doing; the others only stood behind it.
-    pub(super) fn blame_first(&mut self, tab: TabId, failure: &Failure, now: Instant) {
-        let head = self.tabs.get(tab).and_then(|tab| tab.in_flight.front()).map(|head| head.job);
-        if let Some(job) = head
-            && let Some(elapsed_ms) = self.answered(tab, job, now)
-        {
-            self.attempt_failed(job, tab, failure.clone(), elapsed_ms);
+    pub(super) fn blame_first(&mut self, id: TabId, failure: &Failure, now: Instant) {
+        if self.blame_suspect(id, failure, now) {
+            return;
+        }
+        let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
+        let Some(answered) = self.take_answered(id, head, now) else { return };
+        if head == CANARY {
+            self.canary_ended(id, answered.target, answered.permits, Some(failure.clone()), now);
+        } else if self.jobs.get(&head).is_some_and(|job| job.place == Place::InFlight(id)) {
+            self.attempt_failed(head, id, failure.clone(), answered, now);
+        }
+    }
+
+    /// A socket closed: the job that the worker was at moves on at once, and is blamed when it is known for what.
+    fn suspect_first(&mut self, id: TabId, now: Instant) {
+        let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
+        let Some(Answered { target, elapsed_ms, permits }) = self.take_answered(id, head, now) else { return };
+        let Some(job) = self.jobs.get_mut(&head).filter(|job| job.place == Place::InFlight(id)) else { return };
+        let model = job.spec.model;
+        let number = job.attempts.len() as u32 + 1;
+        let goes_on = number < job.spec.attempts;
+        if goes_on {
+            // Told apart when the cause is known; should it be answered before, this is what its result says.
+            job.attempts.push(Attempt { target, tab: id, failure: cut(), elapsed_ms });
+        }
+        let number = goes_on.then_some(number);
+        let suspect = Suspect { job: head, model, number, elapsed_ms, permits };
+        self.tabs.update(id, |tab| tab.suspect = Some(suspect));
+        if let Some(number) = number {
+            self.try_again(head, id, target, number, &cut(), now);
+        }
+    }
+
+    /// What the socket's end meant is known now. Tells whether there was a job to blame for it.
+    fn blame_suspect(&mut self, id: TabId, failure: &Failure, now: Instant) -> bool {
+        let taken = self.tabs.update(id, |tab| (tab.suspect.take(), tab.target));
+        let Some((Some(Suspect { job: suspect, model, number, elapsed_ms, permits }), target)) = taken else {
+            return false;
+        };
+        let Some(number) = number else {
+            if self.jobs.get(&suspect).is_some_and(|job| job.place == Place::InFlight(id)) {
+                let answered = Answered { target, elapsed_ms, permits };
+                self.attempt_failed(suspect, id, failure.clone(), answered, now);
+            }
+            return true;
+        };
+        let attempt = Attempt { target, tab: id, failure: failure.clone(), elapsed_ms };
+        let severity = failure.severity_in(number);
+        self.blame(id, target, model, permits, failure, now);
+        if let Some(job) = self.jobs.get_mut(&suspect) {
+            if let Some(told) = job.attempts.get_mut(number as usize - 1) {
+                *told = attempt.clone();
+            }
+            if let Some(recovery) = &mut job.recovery {
+                recovery.failure = failure.clone();
+            }
+            job.kills += u32::from(is_killing(failure.cause));
+            // One that runs again by now may finish: it is ended only if it kills once more.
+            if job.kills >= self.policy.quarantine_after && !matches!(job.place, Place::InFlight(_)) {
+                self.quarantine(suspect);
+            }
+        }
+        self.actions.push_back(Action::AttemptFailed { job: suspect, model, number, severity, attempt });
+        true
+    }
+
+    /// A worker is of no more use: what helped before, from the cheapest step on, but a tab that failed too often in a
+    /// row is replaced.
+    pub(super) fn repair_worker(&mut self, id: TabId, failure: Failure, now: Instant) {
+        let Some(tab) = self.tabs.get(id) else { return };
+        let (target, browser) = (tab.target, tab.browser);
+        let worn_out = tab.vitals.failures_in_a_row() >= self.policy.replace_tab_after;
+        let least = if worn_out { Strategy::ReplaceTab } else { Strategy::RestartWorker };
+        let strategy = self.choose_repair(target, &failure, least);
+        match strategy {
+            Strategy::RestartWorker => {
+                self.repair_tab(id, target, &failure, strategy, now);
+                self.restart_worker(id, failure, now);
+            }
+            Strategy::RestartBrowser => self.restart_browser(browser, target.browser, &failure, now),
+            _ => {
+                self.remove_tab(id, &failure, now);
+                self.repair_tab(id, target, &failure, Strategy::ReplaceTab, now);
+            }
         }
     }
 
@@ -67,15 +144,18 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn tab_ready(&mut self, tab: TabId, now: Instant) {
-        let found = self.tabs.update(tab, |tab| {
+    pub(super) fn tab_ready(&mut self, id: TabId, now: Instant) {
+        let found = self.tabs.update(id, |tab| {
             tab.stage = Stage::Ready;
             tab.head_since = now;
-            (tab.target, tab.browser)
+            (tab.target, tab.browser, tab.ready_since.replace(now))
         });
-        if let Some((target, browser)) = found {
-            self.start_failures.remove(&target);
-            self.with_slot(browser, Slot::worked);
+        let Some((target, browser, ready_before)) = found else { return };
+        self.start_failures.remove(&target);
+        self.with_slot(browser, Slot::worked);
+        self.repaired(id, target, now);
+        if ready_before.is_none() {
+            self.look_after_tab(id, now);
         }
     }
 
@@ -83,20 +163,21 @@ impl Scheduler {
         let Some(found) = self.tabs.get(tab) else { return };
         let (target, browser) = (found.target, found.browser);
         if failure.cause == Cause::BackendUnavailable {
-            self.remove_tab(tab, &failure);
-            self.give_up(target, failure);
+            self.remove_tab(tab, &failure, now);
+            self.give_up(target, failure, now);
             return;
         }
         let failures = self.start_failures.entry(target).or_default();
         *failures += 1;
         let failures = *failures;
         self.displace(tab);
-        self.remove_tab(tab, &failure);
+        self.remove_tab(tab, &failure, now);
+        self.target_failed(target, &failure, now);
         if failures >= self.policy.give_up_after {
-            self.give_up(target, failure);
+            self.give_up(target, failure, now);
         } else if failures > 1 {
             // A fresh page did not help: the browser itself may be wedged.
-            self.end_browser(browser, now);
+            self.restart_browser(browser, target.browser, &failure, now);
         }
     }
 
@@ -106,13 +187,19 @@ impl Scheduler {
             Some(Stage::Ready) if failure.cause == Cause::BadFrame => self.tab_lost(tab, failure, now),
             // It may be a crash that is told a moment later: whoever blames a job for it should know which.
             Some(Stage::Ready) if failure.cause == Cause::SocketClosed => {
+                self.suspect_first(tab, now);
+                self.displace(tab);
                 let give_up = now + self.policy.cut_grace;
-                self.tabs.update(tab, |tab| tab.stage = Stage::Cut(give_up));
+                self.tabs.update(tab, |tab| {
+                    tab.stage = Stage::Cut(give_up);
+                    tab.vitals.dropped(now);
+                });
+                self.connection_dropped(tab, now);
             }
             Some(Stage::Ready | Stage::Cut(_)) => {
                 self.blame_first(tab, &failure, now);
                 self.displace(tab);
-                self.restart_worker(tab, failure, now);
+                self.repair_worker(tab, failure, now);
             }
             Some(Stage::Starting(_)) => self.tab_failed(tab, failure, now),
             // The page reconnects or its stage times out.
@@ -120,20 +207,39 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn tab_lost(&mut self, tab: TabId, failure: Failure, now: Instant) {
-        match self.tabs.get(tab).map(|tab| tab.stage) {
-            Some(Stage::Ready | Stage::Cut(_) | Stage::Restarting(_)) => {
-                self.blame_first(tab, &failure, now);
-                self.displace(tab);
-                self.remove_tab(tab, &failure);
-            }
-            Some(Stage::Opening(_) | Stage::Starting(_)) => self.tab_failed(tab, failure, now),
-            None => {}
+    fn connection_dropped(&mut self, tab: TabId, now: Instant) {
+        let Some(target) = self.tabs.get(tab).map(|tab| tab.target) else { return };
+        if let Some(vitals) = self.vitals.get_mut(&target) {
+            vitals.dropped(now);
+        }
+        if let Some(slot) = self.slots.get_mut(&target.browser) {
+            slot.vitals.dropped(now);
         }
     }
 
-    pub(super) fn remove_tab(&mut self, tab: TabId, failure: &Failure) {
+    pub(super) fn tab_lost(&mut self, id: TabId, failure: Failure, now: Instant) {
+        let Some(tab) = self.tabs.get(id) else { return };
+        let (stage, target, browser) = (tab.stage, tab.target, tab.browser);
+        match stage {
+            Stage::Ready | Stage::Cut(_) | Stage::Restarting(_) => {
+                self.blame_first(id, &failure, now);
+                self.displace(id);
+                self.remove_tab(id, &failure, now);
+                let within = self.policy.tab_deaths_within;
+                let died = self.slots.get_mut(&target.browser).map_or(0, |slot| slot.tab_died(within, now));
+                if died >= self.policy.restart_browser_after {
+                    self.restart_browser(browser, target.browser, &failure, now);
+                } else {
+                    self.repair_tab(id, target, &failure, Strategy::ReplaceTab, now);
+                }
+            }
+            Stage::Opening(_) | Stage::Starting(_) => self.tab_failed(id, failure, now),
+        }
+    }
+
+    pub(super) fn remove_tab(&mut self, tab: TabId, failure: &Failure, now: Instant) {
         if self.tabs.remove(tab).is_some() {
+            self.not_repaired(tab, now);
             self.actions.push_back(Action::CloseTab { tab, failure: failure.clone() });
         }
     }
@@ -150,7 +256,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn give_up(&mut self, target: Target, failure: Failure) {
+    pub(super) fn give_up(&mut self, target: Target, failure: Failure, now: Instant) {
         if self.given_up.contains_key(&target) {
             return;
         }
@@ -158,17 +264,24 @@ impl Scheduler {
         let tabs: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.target == target).map(|(id, _)| id).collect();
         for tab in tabs {
             self.displace(tab);
-            self.remove_tab(tab, &failure);
+            self.remove_tab(tab, &failure, now);
         }
+        self.beyond_repair(target, now);
         self.actions.push_back(Action::GiveUpTarget { target, failure });
-        for job in self.queue.stranded(self.hopeful()) {
-            if let Some(waiting) = self.jobs.get(&job) {
-                let failure = match waiting.attempts.last() {
-                    Some(attempt) => attempt.failure.clone(),
-                    None => self.no_target(waiting.spec.allowed),
-                };
-                self.end(job, failure);
+        let hopeful = self.hopeful();
+        for job in self.queue.all(|route| route.intersection(hopeful).is_empty()) {
+            let Some(waiting) = self.jobs.get(&job) else { continue };
+            if !waiting.open_to.intersection(hopeful).is_empty() {
+                // Only its model's breaker kept it where nothing works any more.
+                self.queue.remove(waiting.route, waiting.order);
+                self.wait(job);
+                continue;
             }
+            let failure = match waiting.attempts.last() {
+                Some(attempt) => attempt.failure.clone(),
+                None => self.no_target(waiting.spec.allowed),
+            };
+            self.end(job, failure);
         }
     }
 }

@@ -2,10 +2,23 @@
 
 use super::{Scheduler, tab_rules::cut};
 use crate::{
-    schedule::{TargetSet, browsers, tabs::Stage},
-    types::{Browser, Cause, Failure, JobId, TabId},
+    schedule::{
+        TargetSet, browsers,
+        tabs::{CANARY, Stage},
+    },
+    types::{Browser, BrowserId, Cause, Failure, JobId, TabId},
 };
 use std::time::Instant;
+
+/// What is done at a certain time, if what it is about is then still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    TabHeartbeat(TabId),
+    TabCheck(TabId),
+    BrowserHeartbeat(BrowserId),
+    BrowserCheck(BrowserId),
+    Retry(JobId),
+}
 
 impl Scheduler {
     pub(super) fn timeout(&mut self, now: Instant) {
@@ -19,6 +32,14 @@ impl Scheduler {
         {
             self.tab_overdue(tab, now);
         }
+        while let Some((at, timer)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.pop_first();
+            self.timer_due(timer, now);
+        }
+        let changes = self.breakers.tick(now);
+        self.breakers_changed(changes);
         let due: Vec<Browser> = self
             .slots
             .iter()
@@ -28,17 +49,29 @@ impl Scheduler {
         due.into_iter().for_each(|browser| self.launch(browser));
     }
 
+    fn timer_due(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::TabHeartbeat(tab) => self.tab_heartbeat_due(tab, now),
+            Timer::TabCheck(tab) => self.tab_check_due(tab, now),
+            Timer::BrowserHeartbeat(id) => self.browser_heartbeat_due(id),
+            Timer::BrowserCheck(id) => self.browser_check_due(id, now),
+            Timer::Retry(job) => self.retry_due(job),
+        }
+    }
+
     pub(super) fn tab_overdue(&mut self, id: TabId, now: Instant) {
         let Some(tab) = self.tabs.get(id) else { return };
         match tab.stage {
             Stage::Ready => {
-                let limit = tab.in_flight.front().map(|head| head.timeout).unwrap_or_default();
-                let message = format!("no answer within {} ms; its worker was ended", limit.as_millis());
+                let head = tab.in_flight.front();
+                let limit = head.map(|head| head.timeout).unwrap_or_default();
+                let what = if head.is_some_and(|head| head.job == CANARY) { "the canary had " } else { "" };
+                let message = format!("{what}no answer within {} ms; its worker was ended", limit.as_millis());
                 let failure = Failure::new(Cause::DeadlineExceeded, message);
                 self.blame_first(id, &failure, now);
                 // A job that had already ended is answered by nobody: it goes with the worker.
                 self.displace(id);
-                self.restart_worker(id, failure, now);
+                self.repair_worker(id, failure, now);
             }
             Stage::Opening(_) => {
                 let failure = Failure::new(Cause::TabFailed, "the harness page opened, but its worker never connected");
@@ -51,14 +84,17 @@ impl Scheduler {
             Stage::Cut(_) => self.worker_lost(id, cut(), now),
             Stage::Restarting(_) => {
                 let failure = Failure::new(Cause::TabFailed, "a fresh worker did not connect in time");
+                let target = tab.target;
                 self.displace(id);
-                self.remove_tab(id, &failure);
+                self.remove_tab(id, &failure, now);
+                self.repair_tab(id, target, &failure, crate::types::Strategy::ReplaceTab, now);
             }
         }
     }
 
     pub(super) fn close(&mut self) {
         self.wanted = TargetSet::EMPTY;
+        self.timers.clear();
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for job in jobs {
             self.end(job, Failure::new(Cause::FleetClosed, "the fleet was closed before the job had a result"));

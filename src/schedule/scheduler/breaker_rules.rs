@@ -1,0 +1,134 @@
+//! Whom breakers turn away, and what happens when one changes its state.
+
+use super::{Action, Scheduler};
+use crate::{
+    schedule::{
+        TargetSet,
+        breaker::Call,
+        breakers::{Changed, Owner, Permits},
+        jobs::{Job, Place},
+        tabs::{CANARY, InFlight},
+    },
+    types::{Cause, Failure, JobId, ModelId, Target},
+};
+use std::time::Instant;
+
+impl Scheduler {
+    /// Where jobs that may run on `route` may be placed now. Targets are left out while their breakers let nothing
+    /// through, but never so many that fewer than [`Policy::keep_targets`](crate::schedule::Policy::keep_targets) are
+    /// left: then the least bad stay.
+    pub(super) fn admitted(&self, route: TargetSet, hopeful: TargetSet, ejected: TargetSet) -> TargetSet {
+        let mut turned_away = route.intersection(hopeful).intersection(ejected);
+        let mut admitted = route.intersection(hopeful).difference(ejected);
+        while admitted.len() < self.policy.keep_targets
+            && let Some(least_bad) = self.breakers.least_bad(turned_away)
+        {
+            turned_away.remove(least_bad);
+            admitted.insert(least_bad);
+        }
+        admitted
+    }
+
+    /// Where a job waits: where it may run, less where a breaker turns its model away, unless it would be everywhere.
+    pub(super) fn route(&self, job: &Job) -> TargetSet {
+        let open = job.open_to.intersection(self.hopeful());
+        let narrowed = open.difference(self.breakers.ejected_for(job.spec.model));
+        if narrowed.len() < self.policy.keep_targets.min(open.len()) { job.open_to } else { narrowed }
+    }
+
+    /// Puts a job into the queue.
+    pub(super) fn wait(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let route = self.route(job);
+        if self.policy.keep_targets == 0 && self.admitted(route, self.hopeful(), self.breakers.ejected()).is_empty() {
+            self.end(id, circuit_open(route));
+            return;
+        }
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.place = Place::Waiting;
+            job.route = route;
+            self.queue.insert(route, job.order, id);
+        }
+    }
+
+    pub(super) fn take_permits(&self, target: Target, model: ModelId) -> Option<Permits> {
+        self.breakers.take(target, model)
+    }
+
+    pub(super) fn breakers_changed(&mut self, changes: impl IntoIterator<Item = Changed>) {
+        for Changed { owner, change } in changes {
+            let (target, model) = match owner {
+                Owner::Target(target) => (target, None),
+                Owner::Model(target, model) => (target, Some(model)),
+            };
+            let (from, to, reason, wait) = (change.from, change.to, change.reason, change.wait);
+            self.actions.push_back(Action::BreakerChanged { target, model, from, to, reason, wait });
+            match model {
+                Some(model) => self.route_again(|job| job.spec.model == model),
+                None if self.policy.keep_targets == 0 => self.route_again(|job| job.route.contains(target)),
+                None => {}
+            }
+        }
+    }
+
+    /// Waiting jobs find out anew where they may go.
+    fn route_again(&mut self, which: impl Fn(&Job) -> bool) {
+        let waiting = self.jobs.iter().filter(|(_, job)| job.place == Place::Waiting && which(job));
+        let waiting: Vec<JobId> = waiting.map(|(id, _)| *id).collect();
+        for id in waiting {
+            if let Some(job) = self.jobs.get(&id) {
+                self.queue.remove(job.route, job.order);
+            }
+            self.wait(id);
+        }
+    }
+
+    /// Something failed at a target that was no job's doing.
+    pub(super) fn target_failed(&mut self, target: Target, failure: &Failure, now: Instant) {
+        if let Some(vitals) = self.vitals.get_mut(&target) {
+            vitals.failed();
+        }
+        let changed = self.breakers.outcome(None, target, Call::Failed, &failure.message, now);
+        self.breakers_changed(changed);
+    }
+
+    /// Half-open targets are probed by the canary first; jobs come when it has succeeded.
+    pub(super) fn probe_half_open(&mut self, now: Instant) {
+        if !self.policy.canary {
+            return;
+        }
+        let targets: Vec<Target> = self.breakers.want_canary().collect();
+        for target in targets {
+            let idle = |tab| self.tabs.get(tab).is_some_and(|tab| !tab.runs_canary());
+            let Some((_, tab)) = self.tabs.ready(target).find(|(_, tab)| idle(*tab)) else { continue };
+            self.run_canary(tab, now);
+        }
+    }
+
+    pub(super) fn run_canary(&mut self, id: crate::types::TabId, now: Instant) {
+        let Some(target) = self.tabs.get(id).map(|tab| tab.target) else { return };
+        let permits = self.breakers.take_canary(target);
+        let in_flight = InFlight { job: CANARY, bytes: 0, timeout: self.policy.canary_timeout, permits };
+        self.tabs.update(id, |tab| tab.hand(in_flight, now));
+        self.actions.push_back(Action::RunCanary { tab: id });
+    }
+
+    pub(super) fn forget_model(&mut self, model: ModelId) {
+        self.breakers.forget(model);
+        let of_model: Vec<_> = self
+            .baselines
+            .range((model, crate::schedule::breakers::FIRST)..)
+            .map(|(key, _)| *key)
+            .take_while(|(of, _)| *of == model)
+            .collect();
+        for key in of_model {
+            self.baselines.remove(&key);
+        }
+    }
+}
+
+fn circuit_open(route: TargetSet) -> Failure {
+    let targets: Vec<String> = route.iter().map(|target| target.to_string()).collect();
+    let message = format!("every circuit breaker is open that it would have to pass ({})", targets.join(", "));
+    Failure::new(Cause::CircuitOpen, message)
+}
