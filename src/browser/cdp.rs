@@ -1,7 +1,7 @@
 //! Chrome and Edge over CDP.
 
 use super::{
-    BrowserError, BrowserSignalKind, GpuMode, RunningBrowser,
+    BrowserError, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser,
     guard::Guard,
     identity::is_stand_in,
     launch::{Launch, Signals},
@@ -269,14 +269,23 @@ impl Chromium {
         })
     }
 
-    /// Bounds a command by the time-out and by the browser's life: chromiumoxide does not answer what was asked of a
-    /// browser whose socket has closed.
+    /// A command that concerns a tab and that the browser itself answers.
     async fn command<T>(
         &self,
         command: &'static str,
         tab: TabId,
         answer: impl Future<Output = Result<T, CdpError>>,
     ) -> Result<T, BrowserError> {
+        self.bounded(command, answer).await?.map_err(|error| BrowserError::Tab { tab, message: error.to_string() })
+    }
+
+    /// Bounds a command by the time-out and by the browser's life: chromiumoxide does not answer what was asked of a
+    /// browser whose socket has closed. The inner error is the browser's answer.
+    async fn bounded<T>(
+        &self,
+        command: &'static str,
+        answer: impl Future<Output = Result<T, CdpError>>,
+    ) -> Result<Result<T, CdpError>, BrowserError> {
         let browser = self.identity.browser;
         let answer = tokio::select! {
             biased;
@@ -284,13 +293,12 @@ impl Chromium {
             answer = tokio::time::timeout(self.command_timeout, answer) => answer,
         };
         let message = match answer {
-            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(CdpError::Timeout)) | Err(_) => {
                 return Err(BrowserError::Hung { browser, command, after: self.command_timeout });
             }
             Ok(Err(CdpError::Ws(error))) => error.to_string(),
             Ok(Err(CdpError::ChannelSendError(error))) => error.to_string(),
-            Ok(Err(error)) => return Err(BrowserError::Tab { tab, message: error.to_string() }),
+            Ok(answer) => return Ok(answer),
         };
         // A dying browser closes its socket a little before it is gone.
         match tokio::time::timeout(POLITE_END, self.process.ended()).await {
@@ -363,6 +371,24 @@ impl RunningBrowser for Chromium {
                 message: details.exception.and_then(|e| e.description).unwrap_or(details.text),
             }),
             None => Ok(()),
+        }
+    }
+
+    async fn heartbeat(&self) -> Result<Heartbeat, BrowserError> {
+        let asked = self.browser.execute(GetVersionParams::default());
+        let answer = self.bounded("say its version", asked).await?;
+        answer
+            .map_err(|error| BrowserError::DriverGone { browser: self.identity.browser, message: error.to_string() })?;
+        Ok(Heartbeat::Answered)
+    }
+
+    async fn tab_heartbeat(&self, tab: TabId) -> Result<Heartbeat, BrowserError> {
+        let page = self.tabs.page(tab)?;
+        let ask = runtime::EvaluateParams::new("typeof window.tabfleet");
+        let answer = self.page_command("ask a tab", tab, page.execute(ask)).await?;
+        match answer.result.result.value {
+            Some(serde_json::Value::String(kind)) if kind == "object" => Ok(Heartbeat::Answered),
+            _ => Err(BrowserError::Tab { tab, message: "its page is not the harness page".to_owned() }),
         }
     }
 

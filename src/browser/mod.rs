@@ -15,7 +15,9 @@ mod gpu;
 mod guard;
 mod identity;
 mod launch;
+mod memory;
 mod process;
+mod process_tree;
 mod recipe;
 mod signal;
 mod webdriver;
@@ -25,10 +27,21 @@ pub use error::BrowserError;
 pub use find::{DriverKind, Found, Overrides};
 pub use gpu::GpuMode;
 pub use launch::{LaunchOptions, launch};
+pub use memory::tree_memory;
 pub use signal::{BrowserSignal, BrowserSignalKind};
 
 use crate::types::{BrowserId, Identity, TabId};
 use async_trait::async_trait;
+
+/// What became of a question that is asked only to hear an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// It was answered.
+    Answered,
+    /// It was not asked, so nothing is known: it would have had to wait for another command (of which a WebDriver
+    /// session does one at a time, and whose own answer or time-out tells as much), or would have disturbed others.
+    NotAsked,
+}
 
 /// A browser that runs and can be driven. Dropping it ends it, too, but does not wait for the end.
 #[async_trait]
@@ -57,6 +70,21 @@ pub trait RunningBrowser: Send + Sync {
     /// # Errors
     /// As [`open_tab`](Self::open_tab), and [`BrowserError::NoSuchTab`].
     async fn restart_worker(&self, tab: TabId) -> Result<(), BrowserError>;
+
+    /// Asks the browser's own process, not its driver alone, for something that it can always answer at once.
+    ///
+    /// # Errors
+    /// [`BrowserError::Hung`] when it does not answer within [`LaunchOptions::command_timeout`],
+    /// [`BrowserError::Exited`] or [`BrowserError::DriverGone`] when it cannot be asked any more.
+    async fn heartbeat(&self) -> Result<Heartbeat, BrowserError>;
+
+    /// Asks the main thread of the tab's page, which answers whatever its worker is doing. Over WebDriver it is never
+    /// asked: the tab would have to be shown, and a page that hangs would make every other command wait with it.
+    ///
+    /// # Errors
+    /// As [`heartbeat`](Self::heartbeat), [`BrowserError::NoSuchTab`], and [`BrowserError::Tab`] when the page does not
+    /// answer in time or has no `window.tabfleet`.
+    async fn tab_heartbeat(&self, tab: TabId) -> Result<Heartbeat, BrowserError>;
 
     /// Closes the tab, even one that hangs or has crashed.
     ///

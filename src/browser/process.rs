@@ -302,21 +302,6 @@ pub(super) fn process_end(pid: u32) -> std::io::Result<impl Future<Output = ()> 
     }
 }
 
-/// The child of a process that has exactly one; `None` where the system does not show it.
-pub(super) fn only_child(parent: u32) -> Option<u32> {
-    let parent_of = |pid: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may itself contain spaces and parentheses.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-    };
-    let processes = std::fs::read_dir("/proc").ok()?;
-    let mut children = processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| parent_of(*pid) == Some(parent));
-    let child = children.next()?;
-    children.next().is_none().then_some(child)
-}
-
 fn kill_group(group: u32) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(group).ok().and_then(rustix::process::Pid::from_raw) {

@@ -1,7 +1,7 @@
 //! A browser driven over WebDriver, whichever driver it is.
 
 use super::{
-    BrowserError, BrowserSignalKind, GpuMode, RunningBrowser,
+    BrowserError, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser,
     display::Display,
     guard::Guard,
     identity::is_stand_in,
@@ -134,7 +134,7 @@ pub(super) async fn connect(
 /// The browser's main process: Firefox tells it, MiniBrowser is the driver's child.
 fn browser_process(said: &Capabilities, driver: &Process) -> Option<u32> {
     let told = said.get("moz:processID").and_then(Json::as_u64).and_then(|pid| u32::try_from(pid).ok());
-    told.or_else(|| super::process::only_child(driver.pid()))
+    told.or_else(|| super::process_tree::only_child(driver.pid()))
 }
 
 /// Which of the two ended first, the browser or its driver: the end of either is soon that of the other.
@@ -210,13 +210,21 @@ fn identity(launch: &Launch, said: &Capabilities, local: Option<&Local>, endpoin
 }
 
 impl Driven {
-    /// Does one step of a session's work, bounded by the time-out and by the life of the browser and its driver.
+    /// Does one step of a session's work for a tab.
     async fn command<T>(
         &self,
         command: &'static str,
         tab: TabId,
         answer: impl Future<Output = Result<T, CmdError>>,
     ) -> Result<T, BrowserError> {
+        self.bounded(command, answer).await?.map_err(|error| match Self::session_is_gone(&error) {
+            true => self.session_error(&error),
+            false => BrowserError::Tab { tab, message: error.to_string() },
+        })
+    }
+
+    /// Bounds a command by the time-out and by the life of the browser and its driver.
+    async fn bounded<T>(&self, command: &'static str, answer: impl Future<Output = T>) -> Result<T, BrowserError> {
         let browser = self.identity.browser;
         let mut ended = self.ended.clone();
         let answer = tokio::select! {
@@ -229,24 +237,20 @@ impl Driven {
             }),
             answer = tokio::time::timeout(self.command_timeout, answer) => answer,
         };
-        match answer {
-            Ok(Ok(answer)) => Ok(answer),
-            Err(_) => Err(BrowserError::Hung { browser, command, after: self.command_timeout }),
-            Ok(Err(error)) => Err(self.command_error(tab, error)),
+        answer.map_err(|_| BrowserError::Hung { browser, command, after: self.command_timeout })
+    }
+
+    fn session_is_gone(error: &CmdError) -> bool {
+        match error {
+            CmdError::Standard(said) => said.error == ErrorStatus::InvalidSessionId,
+            CmdError::Failed(_) | CmdError::FailedC(_) | CmdError::Lost(_) => true,
+            _ => false,
         }
     }
 
-    fn command_error(&self, tab: TabId, error: CmdError) -> BrowserError {
-        let message = error.to_string();
-        match &error {
-            CmdError::Standard(said) if said.error == ErrorStatus::InvalidSessionId => {
-                BrowserError::DriverGone { browser: self.identity.browser, message }
-            }
-            CmdError::Failed(_) | CmdError::FailedC(_) | CmdError::Lost(_) => {
-                BrowserError::DriverGone { browser: self.identity.browser, message }
-            }
-            _ => BrowserError::Tab { tab, message },
-        }
+    /// The error that the session, and not one of its tabs, cannot be used.
+    fn session_error(&self, error: &CmdError) -> BrowserError {
+        BrowserError::DriverGone { browser: self.identity.browser, message: error.to_string() }
     }
 
     fn client(&self, session: &Session) -> Result<Client, BrowserError> {
@@ -316,6 +320,20 @@ impl RunningBrowser for Driven {
             }
         };
         self.command("close a tab", tab, close).await
+    }
+
+    async fn heartbeat(&self) -> Result<Heartbeat, BrowserError> {
+        // fantoccini and geckodriver both do one command at a time, so that a way around the lock would end in a queue.
+        let Ok(session) = self.session.try_lock() else { return Ok(Heartbeat::NotAsked) };
+        let client = self.client(&session)?;
+        // geckodriver and WebKitWebDriver have the browser's main process list its windows.
+        let answer = async { client.windows().await.map(drop) };
+        self.bounded("list the windows", answer).await?.map_err(|error| self.session_error(&error))?;
+        Ok(Heartbeat::Answered)
+    }
+
+    async fn tab_heartbeat(&self, _tab: TabId) -> Result<Heartbeat, BrowserError> {
+        Ok(Heartbeat::NotAsked)
     }
 
     async fn close(&self) {

@@ -4,7 +4,9 @@
 mod backends;
 mod chromium;
 mod guard;
+mod heartbeat;
 mod launch;
+mod memory;
 mod pages;
 #[path = "../shared/processes.rs"]
 mod processes;

@@ -35,6 +35,12 @@ const HANGING: &str = r#"<!doctype html><script>
 window.tabfleet = { restart() { for (;;); } };
 </script>"#;
 
+/// Holds 200 MB, every page of them written, and tells so.
+const HEAVY: &str = r#"<!doctype html><script>
+window.held = new Uint8Array(200e6).fill(1);
+fetch("/held");
+</script>"#;
+
 impl Pages {
     pub async fn serve() -> Self {
         let (sender, told) = mpsc::unbounded_channel();
@@ -49,6 +55,8 @@ impl Pages {
             .route("/restarted", tell("restarted"))
             .route("/leaving", get(|| async { Html(LEAVING) }))
             .route("/hanging", get(|| async { Html(HANGING) }))
+            .route("/heavy", get(|| async { Html(HEAVY) }))
+            .route("/held", tell("held"))
             .route("/elsewhere", get(|| async { Html("<!doctype html><title>elsewhere</title>") }))
             .with_state(sender);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -95,11 +103,17 @@ pub fn options(browser: Browser) -> LaunchOptions {
 
 /// Starts the browser, or says loudly why it cannot be tested on this machine.
 pub async fn start(browser: Browser) -> Option<Started> {
+    start_with(&options(browser)).await
+}
+
+/// The same, launched in another way than usual.
+pub async fn start_with(options: &LaunchOptions) -> Option<Started> {
+    let browser = options.browser;
     let (sender, signals) = mpsc::unbounded_channel();
     let catalogue = Catalogue::embedded().unwrap();
     let overrides = Overrides::default().from_env();
     let before = Instant::now();
-    match launch(&catalogue, &overrides, BrowserId(1), &options(browser), sender).await {
+    match launch(&catalogue, &overrides, BrowserId(1), options, sender).await {
         Ok(running) => {
             println!("{browser}: launched in {:?}: {:?}", before.elapsed(), running.identity());
             Some(Started { browser: running, signals: Signals(signals) })

@@ -16,8 +16,22 @@ pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output =
 
 /// Kills a process without warning.
 pub fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+/// A process stands still, but lives.
+pub fn stop(pid: u32) {
+    signal(pid, rustix::process::Signal::STOP);
+}
+
+/// A process that was stopped goes on.
+pub fn resume(pid: u32) {
+    signal(pid, rustix::process::Signal::CONT);
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// What is left of a launch: the processes that carry its mark in their environment, and, since some of Chromium's
