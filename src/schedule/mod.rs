@@ -4,7 +4,7 @@
 //! and leaves [`Action`]s for the fleet to carry out. So every rule is tested without a browser or a sleep, with the
 //! very code that drives the real ones.
 
-mod backoff;
+pub mod backoff;
 mod browsers;
 mod jobs;
 mod placement;
