@@ -51,6 +51,8 @@ pub(super) struct Change {
     pub reason: String,
     /// Until probes are let through, when it opened.
     pub wait: Option<Duration>,
+    /// Since it had opened, when it closed.
+    pub took: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,8 @@ pub(super) struct Breaker {
     ejections: u32,
     opened: u32,
     reason: Option<String>,
+    /// When it opened last, since it was closed.
+    opened_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -83,6 +87,7 @@ impl Breaker {
             ejections: 0,
             opened: 0,
             reason: None,
+            opened_at: None,
         }
     }
 
@@ -170,7 +175,9 @@ impl Breaker {
                 }
                 let reason = format!("{succeeded} probes in a row succeeded");
                 let state = State::Closed { since: now, window: Window::new(&self.policy) };
-                return Some(self.change(state, reason, None));
+                let opened_at = self.opened_at.take();
+                let change = self.change(state, reason, None);
+                return Some(Change { took: opened_at.map(|at| now.saturating_duration_since(at)), ..change });
             }
             State::HalfOpen { .. } => Some(format!("a probe {}: {why}", call.verb())),
         };
@@ -218,6 +225,7 @@ impl Breaker {
             .min(self.policy.wait_duration_cap);
         self.ejections += 1;
         self.opened += 1;
+        self.opened_at.get_or_insert(now);
         self.reason = Some(reason.clone());
         self.change(State::Open { until: now + wait }, reason, Some(wait))
     }
@@ -228,7 +236,7 @@ impl Breaker {
         self.generation += 1;
         // What was permitted before is given back to the count it was taken from.
         self.outstanding = Arc::default();
-        Change { from, to: self.state(), reason, wait }
+        Change { from, to: self.state(), reason, wait, took: None }
     }
 }
 
@@ -401,7 +409,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::new(BreakerPolicy::of(Browser::Chrome), now);
         let old = breaker.take();
-        (0..5).for_each(|_| drop(call(&mut breaker, Call::Failed, now)));
+        (0..5).for_each(|_| _ = call(&mut breaker, Call::Failed, now));
         breaker.tick(now + 60 * SECOND);
         assert_eq!(breaker.record(old, Call::Failed, "late", now, &mut random()), None);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);

@@ -1,6 +1,6 @@
 //! Jobs: what is asked for, and what was tried.
 
-use super::TargetSet;
+use super::{TargetSet, policy::Pauses};
 use crate::types::{Cause, Failure, Family, Importance, ModelId, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -70,6 +70,8 @@ pub(super) struct Job {
     pub kills: u32,
     /// What is being done about its last failure.
     pub recovery: Option<JobRecovery>,
+    /// Its pauses so far; `None` before the first.
+    pub pauses: Option<Pauses>,
 }
 
 /// What a job that failed keeps away from.
@@ -111,6 +113,7 @@ impl Job {
             avoid: Avoid::Nothing,
             kills: 0,
             recovery: None,
+            pauses: None,
         }
     }
 

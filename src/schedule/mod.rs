@@ -4,7 +4,7 @@
 //! and leaves [`Action`]s for the fleet to carry out. So every rule is tested without a browser or a sleep, with the
 //! very code that drives the real ones.
 
-mod backoff;
+pub mod backoff;
 mod breaker;
 mod breakers;
 mod browsers;
@@ -23,6 +23,6 @@ mod tests;
 
 pub use jobs::{Attempt, JobSpec};
 pub use placement::preferred_browser;
-pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, SlidingWindowType};
+pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, RetryBackoff, SlidingWindowType};
 pub use scheduler::{Action, Input, Recovery, Scheduler};
 pub use target_set::TargetSet;

@@ -1,7 +1,8 @@
 //! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
+use super::backoff::{Backoff, BackoffError, Decorrelated, Exponential, Fibonacci, Jitter, Linear};
 use crate::types::Browser;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// What the scheduler decides by.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,8 @@ pub struct Policy {
     pub tab_deaths_within: Duration,
     /// Times a job may end what runs it before it is quarantined: it ends then, and the fleet goes on.
     pub quarantine_after: u32,
+    /// How the pauses grow of a job that is tried again after a pause.
+    pub retry_backoff: RetryBackoff,
     /// The first pause of a job that is tried again after a pause.
     pub retry_pause: Duration,
     /// The longest such pause; the job's own deadline bounds it, too.
@@ -71,6 +74,35 @@ pub struct Policy {
     pub browser_memory: MemoryLimits,
     /// The seed of jitter.
     pub seed: u64,
+}
+
+/// How pauses grow, each with jitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryBackoff {
+    /// Each twice as long as the one before.
+    Exponential,
+    /// Each longer than the one before by the first.
+    Linear,
+    /// Each as long as the two before.
+    Fibonacci,
+    /// Each drawn between the first and three times the one before.
+    DecorrelatedJitter,
+}
+
+/// The pauses of one job.
+pub(super) struct Pauses(Box<dyn Backoff + Send + Sync>);
+
+impl Pauses {
+    /// The next one. They go on for ever; the job's deadline ends them.
+    pub fn next(&mut self) -> Duration {
+        self.0.next_backoff().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pauses")
+    }
 }
 
 /// Two limits of memory.
@@ -113,6 +145,7 @@ impl Default for Policy {
             restart_browser_after: 3,
             tab_deaths_within: Duration::from_secs(60),
             quarantine_after: 2,
+            retry_backoff: RetryBackoff::Exponential,
             retry_pause: Duration::from_millis(50),
             retry_pause_cap: Duration::from_secs(2),
             breakers: BTreeMap::new(),
@@ -212,9 +245,16 @@ impl Policy {
         self.breakers.get(&browser).cloned().unwrap_or_else(|| BreakerPolicy::of(browser))
     }
 
-    /// How long a job pauses before it is tried again after a failed attempt, counted from 1: twice as long each time.
-    pub(super) fn retry_pause(&self, attempt: u32) -> Duration {
-        self.retry_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(self.retry_pause_cap)
+    /// The pauses of one job.
+    pub(super) fn pauses(&self, seed: u64) -> Result<Pauses, BackoffError> {
+        let (first, cap, jitter) = (self.retry_pause, self.retry_pause_cap, Jitter::Equal);
+        let seed = self.seed ^ seed;
+        Ok(Pauses(match self.retry_backoff {
+            RetryBackoff::Exponential => Box::new(Exponential::new(first, 2.0, cap, jitter, seed)?),
+            RetryBackoff::Linear => Box::new(Linear::new(first, first, cap, jitter, seed)?),
+            RetryBackoff::Fibonacci => Box::new(Fibonacci::new(first, cap, jitter, seed)?),
+            RetryBackoff::DecorrelatedJitter => Box::new(Decorrelated::new(first, cap, seed)?),
+        }))
     }
 
     /// Whether every number can be used.
@@ -231,8 +271,11 @@ impl Policy {
         at_least("missed_heartbeats", self.missed_heartbeats, 1)?;
         in_order("relaunch_pause", self.relaunch_pause, "relaunch_pause_cap", self.relaunch_pause_cap)?;
         in_order("retry_pause", self.retry_pause, "retry_pause_cap", self.retry_pause_cap)?;
+        self.pauses(0).map_err(|error| {
+            let field = if error.field == "first" { "retry_pause" } else { "retry_pause_cap" };
+            PolicyError { field: field.to_owned(), value: error.value, range: error.range }
+        })?;
         let least = Duration::from_millis(1);
-        in_order("1 ms", least, "retry_pause", self.retry_pause)?;
         in_order("1 ms", least, "heartbeat_interval", self.heartbeat_interval)?;
         in_order("1 ms", least, "heartbeat_timeout", self.heartbeat_timeout)?;
         in_order("heartbeat_interval", self.heartbeat_interval, "health_check_interval", self.health_check_interval)?;

@@ -217,7 +217,7 @@ mod tests {
     fn a_run_is_slow_by_the_models_own_past_and_the_past_does_not_follow_at_once() {
         let mut baseline = Baseline::default();
         let run = Duration::from_millis;
-        (0..20).for_each(|_| drop(baseline.take_in(run(10))));
+        (0..20).for_each(|_| _ = baseline.take_in(run(10)));
         let slowdowns: Vec<f64> = (0..5).filter_map(|_| baseline.take_in(run(100))).collect();
         assert!(slowdowns.iter().all(|times| *times > 7.0), "{slowdowns:?}");
     }

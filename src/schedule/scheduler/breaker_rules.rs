@@ -1,17 +1,17 @@
 //! Whom breakers turn away, and what happens when one changes its state.
 
-use super::{Action, Scheduler};
+use super::{Action, Recovery, Scheduler};
 use crate::{
     schedule::{
         TargetSet,
-        breaker::Call,
+        breaker::{Call, Change},
         breakers::{Changed, Owner, Permits},
         jobs::{Job, Place},
         tabs::{CANARY, InFlight},
     },
-    types::{Cause, Failure, JobId, ModelId, Target},
+    types::{BreakerState, Category, Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Scheduler {
     /// Where jobs that may run on `route` may be placed now. Targets are left out while their breakers let nothing
@@ -61,6 +61,7 @@ impl Scheduler {
                 Owner::Target(target) => (target, None),
                 Owner::Model(target, model) => (target, Some(model)),
             };
+            self.book_circuit(target, model, &change);
             let (from, to, reason, wait) = (change.from, change.to, change.reason, change.wait);
             self.actions.push_back(Action::BreakerChanged { target, model, from, to, reason, wait });
             match model {
@@ -68,6 +69,23 @@ impl Scheduler {
                 None if self.policy.keep_targets == 0 => self.route_again(|job| job.route.contains(target)),
                 None => {}
             }
+        }
+    }
+
+    /// An open circuit has helped when it closes, and has not when it opens again after a probe.
+    fn book_circuit(&mut self, target: Target, model: Option<ModelId>, change: &Change) {
+        let (succeeded, took) = match (change.from, change.to, change.took) {
+            (_, BreakerState::Closed, Some(took)) => (true, took),
+            (BreakerState::HalfOpen, BreakerState::Open, _) => (false, Duration::ZERO),
+            _ => return,
+        };
+        let (browser, category) = (target.browser, Category::HealthCheck);
+        self.recoveries.book(browser, category, Strategy::OpenCircuit, succeeded, took);
+        if model.is_none() {
+            let failure = Failure::new(Cause::CircuitOpen, change.reason.clone());
+            let (strategy, target) = (Strategy::OpenCircuit, Some(target));
+            let recovery = Recovery { browser, target, tab: None, job: None, failure, strategy, succeeded, took };
+            self.actions.push_back(Action::Recovered(recovery));
         }
     }
 
@@ -105,7 +123,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn run_canary(&mut self, id: crate::types::TabId, now: Instant) {
+    pub(super) fn run_canary(&mut self, id: TabId, now: Instant) {
         let Some(target) = self.tabs.get(id).map(|tab| tab.target) else { return };
         let permits = self.breakers.take_canary(target);
         let in_flight = InFlight { job: CANARY, bytes: 0, timeout: self.policy.canary_timeout, permits };

@@ -7,6 +7,7 @@ use crate::{
         breakers::{Permits, blames_target},
         jobs::{Attempt, Avoid, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         placement,
+        policy::Pauses,
         recovery::JobFailure,
         tabs::InFlight,
     },
@@ -260,7 +261,11 @@ impl Scheduler {
         };
         job.recovery = Some(JobRecovery { failure: failure.clone(), failed_on: (target, tab), strategy, since: now });
         if strategy == Strategy::RetryWithBackoff {
-            let until = (now + self.policy.retry_pause(attempt)).min(job.spec.expires);
+            if job.pauses.is_none() {
+                job.pauses = self.policy.pauses(id.0).ok();
+            }
+            let pause = job.pauses.as_mut().map(Pauses::next).unwrap_or_default();
+            let until = (now + pause).min(job.spec.expires);
             job.place = Place::Paused(until);
             self.timers.insert((until, Timer::Retry(id)));
         } else {
