@@ -345,7 +345,7 @@ mod tests {
     fn refused_breaker(change: impl FnOnce(&mut BreakerPolicy)) -> String {
         let mut breaker = BreakerPolicy::of(Browser::Chrome);
         change(&mut breaker);
-        refused(|policy| drop(policy.breakers.insert(Browser::Chrome, breaker))).to_string()
+        refused(|policy| policy.breakers = BTreeMap::from([(Browser::Chrome, breaker)])).to_string()
     }
 
     #[test]
