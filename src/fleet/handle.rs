@@ -9,7 +9,10 @@ use super::{
 use crate::{
     harness::{RunRequest, Server, TensorBatch},
     schedule::{JobSpec, TargetSet},
-    types::{BrowserId, Cause, Event, Failure, JobId, TargetInfo},
+    types::{
+        BreakerHealth, BrowserId, Cause, Event, Failure, FleetHealth, HealthLevel, HealthScore, HealthTrend, JobId,
+        TargetHealth, TargetInfo,
+    },
 };
 use std::{
     sync::{
@@ -88,6 +91,33 @@ impl Fleet {
     /// [`FleetError::Closed`].
     pub async fn processes(&self) -> Result<Vec<(BrowserId, u32)>, FleetError> {
         self.ask(Request::Processes).await
+    }
+
+    /// Everything that is known of the fleet's health at this moment.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn health(&self) -> Result<FleetHealth, FleetError> {
+        let score =
+            |score| HealthScore { score, level: HealthLevel::of(score), trend: HealthTrend::Stable, terms: Vec::new() };
+        let target = |info: &Arc<TargetInfo>| TargetHealth {
+            target: info.target,
+            given_up: (!info.available)
+                .then(|| Failure::new(Cause::BackendUnavailable, info.reason.clone().unwrap_or_default())),
+            health: score(if info.available { 100.0 } else { 0.0 }),
+            breaker: BreakerHealth::default(),
+            ready_tabs: u32::from(info.available),
+        };
+        Ok(FleetHealth {
+            at: std::time::SystemTime::now(),
+            waiting: 0,
+            in_flight: 0,
+            targets: self.targets().await?.iter().map(target).collect(),
+            models: Vec::new(),
+            browsers: Vec::new(),
+            tabs: Vec::new(),
+            recoveries: Vec::new(),
+        })
     }
 
     /// What happens from now on, as it happens. A subscriber that falls far behind is told how much it missed.
