@@ -5,6 +5,7 @@ mod outgoing;
 
 use super::{
     Fleet, FleetConfig, FleetError,
+    announcement::{self, Announcement},
     events::Events,
     handle::Shared,
     message::{Report, Request, Submission},
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
-    harness::{RunReport, Server, ServerConfig, TabSignal},
+    harness::{HealthQuestion, RunReport, Server, ServerConfig, TabSignal},
     history::Recorder,
     schedule::{Input, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, TabId},
@@ -46,9 +47,14 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     let recording = recorder.map(|recorder| Recording::start(recorder, events.subscribe()));
     let (requests, inbox) = mpsc::unbounded_channel();
     let room = Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS));
-    let coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
+    let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
+    let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
+    coordinator.announcement = announcement;
     tokio::spawn(coordinator.run(inbox));
     let fleet = Fleet::new(Shared { config, server, requests, events, room, next_job: AtomicU64::new(1) });
+    if let Some(questions) = questions {
+        tokio::spawn(announcement::answer(questions, Arc::downgrade(&fleet.0)));
+    }
     fleet.settled().await?;
     let targets = fleet.targets().await?;
     if targets.iter().any(|info| info.available) {
@@ -57,6 +63,13 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         fleet.close().await?;
         Err(FleetError::NothingWorks(targets))
     }
+}
+
+/// Lets other programs find the fleet. It works as well without.
+fn announce(server: &Server, config: &FleetConfig) -> Option<(Announcement, mpsc::Receiver<HealthQuestion>)> {
+    Announcement::publish(server, &config.run)
+        .inspect_err(|error| tracing::warn!(%error, "`tabfleet health` will not find this fleet"))
+        .ok()
 }
 
 /// A job that waits for its result.
@@ -73,6 +86,7 @@ struct Coordinator {
     server: Server,
     events: Events,
     recording: Option<Recording>,
+    announcement: Option<Announcement>,
     scheduler: Scheduler,
     targets: Targets,
     browsers: HashMap<BrowserId, (Browser, Arc<dyn RunningBrowser>)>,
@@ -111,6 +125,7 @@ impl Coordinator {
             server,
             events,
             recording,
+            announcement: None,
             scheduler,
             targets,
             browsers: HashMap::new(),
@@ -153,6 +168,7 @@ impl Coordinator {
     }
 
     async fn close(mut self) -> Result<(), FleetError> {
+        self.announcement = None;
         self.tell(Input::Close);
         self.tabs.clear();
         let launching = self.launching.len();
