@@ -27,6 +27,7 @@
 //! | make and read tensors | [`Tensor`]; from and to ndarray, `.npy` and TensorProto in [`onnx`] |
 //! | know what a target is on this machine | [`Fleet::targets`], [`TargetInfo`] |
 //! | watch what happens | [`Fleet::subscribe`], [`EventKind`] |
+//! | know how well it is, from within or from another program | [`Fleet::health`], [`fleet::RunningFleet`] |
 //! | tell failures apart | [`Failure`], its [`Cause`], [`Category`] and [`Severity`] |
 //! | run suites of cases on every target, and compare outputs | [`matrix`], [`onnx::Suite`], [`onnx::compare`] |
 //! | measure | [`mod@bench`] |

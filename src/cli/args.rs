@@ -1,6 +1,8 @@
 //! The command line.
 
-use super::{bench::BenchArgs, config::SettingsArgs, doctor::DoctorArgs, matrix::MatrixArgs, run::RunArgs};
+use super::{
+    bench::BenchArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs, matrix::MatrixArgs, run::RunArgs,
+};
 use clap::{Parser, Subcommand};
 
 /// Runs ONNX models in real browsers, on WebGPU, WebNN and WASM.
@@ -32,6 +34,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Run every case of a suite on every target, and check the outputs
     Matrix(MatrixArgs),
+    /// Tell how well the fleets are that commands are running on this machine
+    Health(HealthArgs),
     /// Print every setting and where its value came from
     Config,
 }

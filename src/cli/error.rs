@@ -3,7 +3,7 @@
 use super::{config::ConfigError, outcome::Outcome};
 use crate::{
     browser::BrowserError,
-    fleet::{FleetError, JobError, ModelSpecError},
+    fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
     onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
     report::ReportError,
 };
@@ -44,6 +44,10 @@ pub(super) enum CliError {
     NothingSelected { cases: usize },
     #[error("none of the targets asked for can be used: no browser was found")]
     NoBrowser,
+    #[error(transparent)]
+    RunningFleet(#[from] RunningFleetError),
+    #[error("no command of this user is running a fleet on this machine")]
+    NoFleet,
     #[error("cannot write to {}", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -68,6 +72,8 @@ impl CliError {
             Self::Fleet(FleetError::NothingWorks(_)) | Self::NoBrowser => {
                 Some("`tabfleet doctor` tells what is missing and how to get it".to_owned())
             }
+            Self::RunningFleet(error) => error.hint(),
+            Self::NoFleet => Some("`tabfleet run`, `bench`, `matrix` and `doctor` run one while they work".to_owned()),
             Self::Config(_) => Some("`tabfleet help matrix` describes every setting and what it takes".to_owned()),
             _ => None,
         }
@@ -80,7 +86,8 @@ impl CliError {
             Self::Runtime(_) | Self::Fleet(_) | Self::Browser(_) | Self::Report(_) | Self::Write { .. } => {
                 Outcome::Infrastructure
             }
-            Self::NoBrowser => Outcome::Infrastructure,
+            Self::NoBrowser | Self::RunningFleet(_) => Outcome::Infrastructure,
+            Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,
         }
     }

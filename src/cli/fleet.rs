@@ -70,5 +70,6 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.custom_runtime = settings.runtime.value.clone();
         config.history = settings.history.value.clone();
         config.run = RunInfo::detect(command);
+        config.announce = true;
     })
 }

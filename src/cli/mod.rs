@@ -6,6 +6,7 @@ pub mod config;
 mod doctor;
 mod error;
 mod fleet;
+mod health;
 mod interrupt;
 mod logging;
 mod matrix;
@@ -47,6 +48,7 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Doctor(args) => doctor::execute(args, &settings).await,
             Command::Run(args) => run::execute(args, &settings).await,
             Command::Bench(args) => bench::execute(args, &settings, quiet).await,
+            Command::Health(args) => health::execute(args, &settings).await,
             Command::Matrix(args) => matrix::execute(args, &settings, quiet).await,
         }
     });

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 pub(super) enum Outcome {
     /// All is well.
     Good,
-    /// A case did not pass, or a model failed.
+    /// A case did not pass, a model failed, or a fleet is not well.
     Failed,
     /// The command line or the configuration is wrong.
     Usage,
     /// No usable browser, or other infrastructure is missing.
     Infrastructure,
+    /// No fleet is running that could be asked.
+    NoFleet,
     /// Stopped by Ctrl-C or a request to end.
     Interrupted,
 }
@@ -25,6 +27,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Usage => 2,
             // 3 is kept for a performance regression.
             Outcome::Infrastructure => 4,
+            Outcome::NoFleet => 5,
             Outcome::Interrupted => 130,
         })
     }

@@ -54,6 +54,8 @@ pub struct FleetConfig {
     pub history: Option<PathBuf>,
     /// What the history calls this run.
     pub run: RunInfo,
+    /// Whether other programs of the same user find the fleet and can ask it how it is, as `tabfleet health` does.
+    pub announce: bool,
 }
 
 impl Default for FleetConfig {
@@ -77,6 +79,7 @@ impl Default for FleetConfig {
             canary: None,
             history: None,
             run: RunInfo::detect("library"),
+            announce: false,
         }
     }
 }

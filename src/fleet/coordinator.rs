@@ -5,6 +5,7 @@ mod outgoing;
 
 use super::{
     Fleet, FleetConfig, FleetError,
+    announcement::{self, Announcement},
     canary::{self, Canary},
     events::Events,
     handle::Shared,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
-    harness::{RunReport, Server, ServerConfig, TabSignal},
+    harness::{HealthQuestion, RunReport, Server, ServerConfig, TabSignal},
     history::Recorder,
     schedule::{Input, Policy, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, TabId},
@@ -48,9 +49,14 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     let recording = recorder.map(|recorder| Recording::start(recorder, events.subscribe()));
     let (requests, inbox) = mpsc::unbounded_channel();
     let room = Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS));
-    let coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
+    let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
+    let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
+    coordinator.announcement = announcement;
     tokio::spawn(coordinator.run(inbox));
     let fleet = Fleet::new(Shared { config, server, requests, events, room, next_job: AtomicU64::new(1) });
+    if let Some(questions) = questions {
+        tokio::spawn(announcement::answer(questions, Arc::downgrade(&fleet.0)));
+    }
     fleet.settled().await?;
     let targets = fleet.targets().await?;
     if targets.iter().any(|info| info.available) {
@@ -59,6 +65,13 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         fleet.close().await?;
         Err(FleetError::NothingWorks(targets))
     }
+}
+
+/// Lets other programs find the fleet. It works as well without.
+fn announce(server: &Server, config: &FleetConfig) -> Option<(Announcement, mpsc::Receiver<HealthQuestion>)> {
+    Announcement::publish(server, &config.run)
+        .inspect_err(|error| tracing::warn!(%error, "`tabfleet health` will not find this fleet"))
+        .ok()
 }
 
 /// A job that waits for its result.
@@ -75,6 +88,7 @@ struct Coordinator {
     server: Server,
     events: Events,
     recording: Option<Recording>,
+    announcement: Option<Announcement>,
     scheduler: Scheduler,
     targets: Targets,
     browsers: HashMap<BrowserId, (Browser, Arc<dyn RunningBrowser>)>,
@@ -118,6 +132,7 @@ impl Coordinator {
             server,
             events,
             recording,
+            announcement: None,
             scheduler,
             targets,
             browsers: HashMap::new(),
@@ -162,6 +177,7 @@ impl Coordinator {
     }
 
     async fn close(mut self) -> Result<(), FleetError> {
+        self.announcement = None;
         self.tell(Input::Close);
         self.tabs.clear();
         let launching = self.launching.len();

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 /// A running fleet of browsers. A cheap handle: clones share the fleet, which ends with [`Fleet::close`] or when the
 /// last handle is dropped.
 #[derive(Clone)]
-pub struct Fleet(Arc<Shared>);
+pub struct Fleet(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub config: FleetConfig,

@@ -5,16 +5,19 @@
 //! and carries out what the scheduler answers. Whatever takes time (launching, opening, closing) runs in tasks of its
 //! own and reports back, so that the loop never waits for a browser.
 
+mod announcement;
 mod builder;
 mod canary;
 mod coordinator;
 mod error;
 mod events;
 mod handle;
+mod http;
 mod job;
 mod message;
 mod model;
 mod recording;
+mod running;
 mod tab;
 mod targets;
 
@@ -24,3 +27,4 @@ pub use error::{FleetError, JobError, ModelSpecError};
 pub use handle::Fleet;
 pub use job::{Inputs, JobOptions, Output};
 pub use model::{Model, ModelSpec};
+pub use running::{RunningFleet, RunningFleetError};

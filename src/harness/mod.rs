@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod files;
 mod frame;
+mod health;
 mod link;
 mod message;
 mod model;
@@ -19,6 +20,7 @@ pub use batch::TensorBatch;
 pub use error::{HarnessError, LinkClosed};
 pub use files::ModelStore;
 pub use frame::FrameError;
+pub use health::HealthQuestion;
 pub use link::{RunRequest, StartOptions, TabLink, WebnnDevice};
 pub use message::{
     FailedReport, FailureKind, Hello, LoadReport, LostWhat, Probe, Ready, RunReport, Stage, TabMessage, WasmProbe,

@@ -4,6 +4,7 @@ use super::{
     connection,
     error::HarnessError,
     files::ModelStore,
+    health::{HealthDesk, HealthQuestion},
     pages,
     tabs::{Invitation, TabSignal, Tabs},
 };
@@ -21,7 +22,12 @@ use axum::{
     serve::ListenerExt,
 };
 use serde::Deserialize;
-use std::{fmt, io, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{
+    fmt, io,
+    net::Ipv4Addr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -73,6 +79,7 @@ struct House {
     tabs: Arc<Tabs>,
     custom_runtime: Option<PathBuf>,
     max_frame_bytes: usize,
+    health: OnceLock<HealthDesk>,
     /// Turns true once. Everything that is to end with the server watches it, and has ended when nothing watches any
     /// more.
     closing: watch::Sender<bool>,
@@ -114,6 +121,7 @@ impl Server {
             tabs: Arc::new(Tabs::new()?),
             custom_runtime,
             max_frame_bytes,
+            health: OnceLock::new(),
             closing: watch::Sender::new(false),
         });
         let (asked, ended) = (house.closing.subscribe(), house.closing.subscribe());
@@ -147,6 +155,14 @@ impl Server {
     pub fn invite(&self, tab: TabId, signals: mpsc::UnboundedSender<TabSignal>) -> Invitation {
         let House { tabs, origin, .. } = &*self.0.house;
         tabs.invite(origin.clone(), tab, signals)
+    }
+
+    /// Answers `GET /health` from now on, to whoever sends the token that comes back: as `Authorization: Bearer TOKEN`.
+    /// Each such request comes as a question. `None` when that has been done before.
+    pub fn serve_health(&self) -> Option<(String, mpsc::Receiver<HealthQuestion>)> {
+        let token = self.0.house.tabs.new_token();
+        let (desk, questions) = HealthDesk::open(&token);
+        self.0.house.health.set(desk).ok().map(|()| (token, questions))
     }
 
     /// Stops listening and closes every socket. Returns when they are closed, or after the two seconds that tabs are
@@ -185,6 +201,7 @@ fn router(house: Arc<House>) -> Router {
         .route("/models/{sha256}", get(model))
         .route("/runtime/custom.js", get(custom_runtime))
         .route("/socket", get(socket))
+        .route("/health", get(health))
         .fallback(async || pages::not_found("nothing is here"))
         .layer(middleware::from_fn_with_state(house.clone(), guard))
         .with_state(house)
@@ -232,6 +249,13 @@ async fn custom_runtime(State(house): State<Arc<House>>) -> Response {
     }
 }
 
+async fn health(State(house): State<Arc<House>>, request: HeaderMap) -> Response {
+    match house.health.get() {
+        Some(desk) => desk.answer(&request).await,
+        None => pages::not_found("this fleet does not tell of its health"),
+    }
+}
+
 async fn socket(
     State(house): State<Arc<House>>,
     Query(Token { token }): Query<Token>,
@@ -260,7 +284,7 @@ async fn socket(
 }
 
 /// Whether a header is there once and has exactly this value.
-fn is(headers: &HeaderMap, name: HeaderName, value: &str) -> bool {
+pub(super) fn is(headers: &HeaderMap, name: HeaderName, value: &str) -> bool {
     let mut values = headers.get_all(name).iter();
     values.next().is_some_and(|given| given.as_bytes() == value.as_bytes()) && values.next().is_none()
 }

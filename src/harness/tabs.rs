@@ -76,6 +76,12 @@ struct State {
     invited: HashMap<String, Invited>,
 }
 
+impl State {
+    fn token(&mut self) -> String {
+        format!("{:032x}", self.random.random::<u128>())
+    }
+}
+
 struct Invited {
     tab: TabId,
     signals: mpsc::UnboundedSender<TabSignal>,
@@ -112,9 +118,14 @@ impl Tabs {
         signals: mpsc::UnboundedSender<TabSignal>,
     ) -> Invitation {
         let mut state = self.lock();
-        let token = format!("{:032x}", state.random.random::<u128>());
+        let token = state.token();
         state.invited.insert(token.clone(), Invited { tab, signals, connections: 0, end: None });
         Invitation { tabs: self.clone(), origin, token }
+    }
+
+    /// A token of the same kind, that lets nobody connect.
+    pub(super) fn new_token(&self) -> String {
+        self.lock().token()
     }
 
     pub(super) fn is_invited(&self, token: &str) -> bool {

@@ -1,5 +1,9 @@
 //! Sample data, made up, to see how reports are rendered. No number in here was ever measured.
 
+mod health;
+
+pub(super) use health::health;
+
 use super::{
     BenchFailure, BenchReport, BenchSeries, CaseResult, Comparison, DoctorReport, ErrorRow, MatrixReport, Missing,
     TargetRow,

@@ -1,6 +1,6 @@
 //! How well the fleet is, in words and numbers that people and programs can read.
 
-use super::{Browser, BrowserId, Category, Failure, TabId, Target, names};
+use super::{Browser, BrowserId, Category, Cause, Failure, TabId, Target, names};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -258,6 +258,21 @@ pub struct FleetHealth {
     pub tabs: Vec<TabHealth>,
     /// What was tried against failures so far.
     pub recoveries: Vec<StrategyRecord>,
+}
+
+impl FleetHealth {
+    /// The level of what is worst off. A target that was given up is critical, unless its backend does not exist here:
+    /// then nothing is ill.
+    pub fn worst(&self) -> HealthLevel {
+        let targets = self.targets.iter().filter_map(|target| match &target.given_up {
+            None => Some(target.health.level),
+            Some(failure) if failure.cause == Cause::BackendUnavailable => None,
+            Some(_) => Some(HealthLevel::Critical),
+        });
+        let browsers = self.browsers.iter().map(|browser| browser.health.level);
+        let tabs = self.tabs.iter().map(|tab| tab.health.level);
+        targets.chain(browsers).chain(tabs).min().unwrap_or(HealthLevel::Healthy)
+    }
 }
 
 /// A moment as RFC 3339 text.

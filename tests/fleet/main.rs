@@ -7,6 +7,7 @@ mod commands;
 mod devtools;
 mod faults;
 mod fleets;
+mod health_command;
 mod interrupted;
 mod matrix;
 mod models;

@@ -1,7 +1,10 @@
 //! What the server gives over HTTP, and to whom.
 
 use super::client::{fetch, get, invited};
-use crate::harness::{HarnessError, Server, ServerConfig};
+use crate::{
+    harness::{HarnessError, Server, ServerConfig},
+    types::FleetHealth,
+};
 use bytes::Bytes;
 use std::io::Write;
 
@@ -110,4 +113,39 @@ async fn a_taken_port_is_named() {
 
     server.close().await;
     Server::start(ServerConfig { port, ..ServerConfig::default() }).await.expect("a closed server's port is free");
+}
+
+#[tokio::test]
+async fn health_is_told_to_whoever_has_the_token() {
+    let (server, _invitation, _signals) = invited().await;
+    let host = server.origin().strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(fetch(&server, "/health").await.status(), "404", "nobody answers yet");
+
+    let (token, mut questions) = server.serve_health().unwrap();
+    assert!(server.serve_health().is_none(), "one answers already");
+    let health = FleetHealth {
+        at: std::time::SystemTime::UNIX_EPOCH,
+        waiting: 7,
+        in_flight: 0,
+        targets: Vec::new(),
+        models: Vec::new(),
+        browsers: Vec::new(),
+        tabs: Vec::new(),
+        recoveries: Vec::new(),
+    };
+    let told = health.clone();
+    let fleet = tokio::spawn(async move { questions.recv().await.unwrap().send(told).unwrap() });
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    for (host, lines) in [(&*host, ""), (&*host, "Authorization: Bearer 0\r\n"), (&*host, &*bearer.repeat(2))] {
+        let answer = get(&server, "/health", host, lines).await;
+        assert_eq!((answer.status(), answer.header("www-authenticate")), ("401", Some("bearer")), "{lines}");
+    }
+    assert_eq!(get(&server, "/health", "rebound.example", &bearer).await.status(), "421");
+
+    let answer = get(&server, "/health", &host, &bearer).await;
+    assert_eq!((answer.status(), answer.header("content-type")), ("200", Some("application/json")));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(serde_json::from_slice::<FleetHealth>(&answer.body).unwrap(), health);
+    fleet.await.unwrap();
+    assert_eq!(get(&server, "/health", &host, &bearer).await.status(), "503", "nobody answers any more");
 }

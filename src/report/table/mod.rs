@@ -3,11 +3,13 @@
 mod bench;
 mod doctor;
 mod grid;
+mod health;
 mod matrix;
 mod targets;
 
 pub use bench::bench_table;
 pub use doctor::doctor_table;
+pub use health::health_table;
 pub use matrix::matrix_table;
 
 use crate::types::Verdict;
@@ -145,6 +147,11 @@ mod tests {
     #[test]
     fn a_benchmark() {
         insta::assert_snapshot!(bench_table(&sample::bench(), PLAIN));
+    }
+
+    #[test]
+    fn health() {
+        insta::assert_snapshot!(health_table(&sample::health(), TableStyle { colour: false, width: Some(120) }));
     }
 
     #[test]
