@@ -13,6 +13,7 @@ mod matrix;
 mod models;
 #[path = "../shared/processes.rs"]
 mod processes;
+mod recovery;
 mod run;
 mod runtime;
 #[path = "../../src/report/schema_check.rs"]

@@ -113,6 +113,23 @@ pub fn counting() -> ModelProto {
     })
 }
 
+/// `y` is `x` as often as `shape` says: makes a tensor of any size from inputs of a few bytes, and
+/// returns its largest element.
+pub fn expanding() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("Expand", &["x", "shape"], &["all"]), node("ReduceMax", &["all"], &["y"])],
+        input: vec![value("x", Dtype::Float32, &["1"]), value("shape", Dtype::Int64, &["1"])],
+        output: vec![value("y", Dtype::Float32, &["1"])],
+        ..GraphProto::default()
+    })
+}
+
+/// What [`expanding`] takes.
+pub fn expand(times: i64) -> Vec<(String, Tensor<'static>)> {
+    let x = Tensor::from_values([1], &[1.0_f32]).unwrap();
+    vec![("x".to_owned(), x), ("shape".to_owned(), Tensor::from_values([1], &[times]).unwrap())]
+}
+
 /// What [`counting`] takes.
 pub fn count(trips: i64, x: f32) -> Vec<(String, Tensor<'static>)> {
     let x = Tensor::from_values([1], &[x]).unwrap();
