@@ -1,6 +1,8 @@
 //! The command line.
 
-use super::{bench::BenchArgs, config::SettingsArgs, doctor::DoctorArgs, matrix::MatrixArgs, run::RunArgs};
+use super::{
+    bench::BenchArgs, chaos::ChaosArgs, config::SettingsArgs, doctor::DoctorArgs, matrix::MatrixArgs, run::RunArgs,
+};
 use clap::{Parser, Subcommand};
 
 /// Runs ONNX models in real browsers, on WebGPU, WebNN and WASM.
@@ -32,6 +34,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Run every case of a suite on every target, and check the outputs
     Matrix(MatrixArgs),
+    /// Break browsers on purpose while they work, and check every answer
+    Chaos(ChaosArgs),
     /// Print every setting and where its value came from
     Config,
 }

@@ -5,7 +5,7 @@ use crate::{
     browser::{BrowserError, RunningBrowser},
     harness::RunRequest,
     schedule::JobSpec,
-    types::{BrowserId, JobId, TabId, TargetInfo},
+    types::{BrowserId, JobId, TabId, Target, TargetInfo},
 };
 use std::{sync::Arc, time::Instant};
 use tokio::sync::oneshot;
@@ -20,6 +20,9 @@ pub(super) enum Request {
     /// Answered once every target works or is known not to.
     Settled(oneshot::Sender<()>),
     Processes(oneshot::Sender<Vec<(BrowserId, u32)>>),
+    Tabs(oneshot::Sender<Vec<(TabId, BrowserId, Target)>>),
+    /// Answered with whether there was a socket to cut.
+    CutSocket(TabId, oneshot::Sender<bool>),
     Close(oneshot::Sender<Result<(), FleetError>>),
 }
 

@@ -46,6 +46,12 @@ impl Coordinator {
                 let ids = self.browsers.iter().filter_map(|(id, (_, browser))| Some((*id, browser.process_id()?)));
                 let _ = reply.send(ids.collect());
             }
+            Request::Tabs(reply) => {
+                let _ = reply.send(self.tabs.iter().map(|(id, tab)| (*id, tab.browser, tab.target)).collect());
+            }
+            Request::CutSocket(tab, reply) => {
+                let _ = reply.send(self.tabs.get(&tab).is_some_and(|tab| tab.invitation.cut()));
+            }
             Request::Close(_) => {}
         }
     }

@@ -1,12 +1,14 @@
 //! Results as tables for the terminal: readable without colour, and cut into blocks where the terminal is narrow.
 
 mod bench;
+mod chaos;
 mod doctor;
 mod grid;
 mod matrix;
 mod targets;
 
 pub use bench::bench_table;
+pub use chaos::chaos_table;
 pub use doctor::doctor_table;
 pub use matrix::matrix_table;
 
