@@ -15,7 +15,7 @@ use crate::{
     report::{BadJob, ChaosReport, InjectionRow, LeftOut, TargetRow},
     types::{FailureMode, Target},
 };
-use inject::EndlessModel;
+use inject::HarmfulModels;
 use load::Load;
 use std::{collections::BTreeSet, time::Duration};
 use time::OffsetDateTime;
@@ -70,10 +70,10 @@ pub enum ChaosError {
     /// There is nothing to run while things break.
     #[error("no case works on any target even while nothing is broken:{}", reasons(.0))]
     NothingWorks(Vec<LeftOut>),
-    /// The model that never ends needs a folder to lie in.
+    /// The models that do harm need a folder to lie in.
     #[error("a temporary folder cannot be made or written")]
     Folder(#[source] std::io::Error),
-    /// The model that never ends cannot be served.
+    /// The models that do harm cannot be served.
     #[error(transparent)]
     Model(#[from] ModelSpecError),
     /// The fleet was closed.
@@ -123,12 +123,12 @@ pub async fn run(
         prepared = prepare(fleet, cases, &targets, options) => Some(prepared?),
         () = &mut stop => None,
     };
-    let Some((load, left_out, endless)) = prepared else {
+    let Some((load, left_out, models)) = prepared else {
         report.interrupted = true;
         return Ok(report);
     };
     report.left_out = left_out;
-    let turmoil = Turmoil::new(fleet, (load, endless), &targets, options, report, notice).await?;
+    let turmoil = Turmoil::new(fleet, (load, models), &targets, options, report, notice).await?;
     Ok(turmoil.run(stop).await)
 }
 
@@ -137,7 +137,7 @@ async fn prepare(
     cases: &[Case],
     targets: &[Target],
     options: &ChaosOptions,
-) -> Result<(Load, Vec<LeftOut>, EndlessModel), ChaosError> {
+) -> Result<(Load, Vec<LeftOut>, HarmfulModels), ChaosError> {
     let (load, left_out) = Load::of(cases, fleet, targets, options).await?;
-    Ok((load, left_out, EndlessModel::of(fleet).await?))
+    Ok((load, left_out, HarmfulModels::of(fleet).await?))
 }

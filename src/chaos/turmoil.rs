@@ -3,7 +3,7 @@
 use super::{
     ChaosError, ChaosOptions, Notice,
     answers::Answers,
-    inject::{self, Done, EndlessModel, Lasted, Refusal, Victim},
+    inject::{self, Done, HarmfulModels, Lasted, Refusal, Victim},
     ledger::{Injected, Injection, Ledger},
     load::{Ended, Load, Outcome},
     plan::{Plan, Strike},
@@ -53,7 +53,7 @@ pub(super) struct Turmoil<'a, N> {
     options: &'a ChaosOptions,
     notice: N,
     load: Load,
-    endless: Arc<EndlessModel>,
+    models: Arc<HarmfulModels>,
     browsers: Vec<Browser>,
     plan: Plan,
     ledger: Ledger,
@@ -80,7 +80,7 @@ struct Struck {
 impl<'a, N: FnMut(Notice)> Turmoil<'a, N> {
     pub async fn new(
         fleet: &'a Fleet,
-        (load, endless): (Load, EndlessModel),
+        (load, models): (Load, HarmfulModels),
         targets: &[Target],
         options: &'a ChaosOptions,
         report: ChaosReport,
@@ -106,7 +106,7 @@ impl<'a, N: FnMut(Notice)> Turmoil<'a, N> {
             options,
             notice,
             load,
-            endless: Arc::new(endless),
+            models: Arc::new(models),
             browsers: browsers.into_iter().collect(),
             plan,
             ledger,
@@ -167,9 +167,9 @@ impl<'a, N: FnMut(Notice)> Turmoil<'a, N> {
     fn strike(&mut self, strike: Strike) {
         let Some(browser) = self.ledger.running(strike.browser) else { return };
         let victim = Victim { browser, kind: strike.browser, tabs: self.ledger.tabs_of(browser), dice: strike.dice };
-        let (fleet, endless) = (self.fleet.clone(), self.endless.clone());
+        let (fleet, models) = (self.fleet.clone(), self.models.clone());
         self.strikes.spawn(async move {
-            let result = inject::inject(strike.mode, victim, &fleet, &endless).await;
+            let result = inject::inject(strike.mode, victim, &fleet, &models).await;
             Struck { strike, browser, result }
         });
     }

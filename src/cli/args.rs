@@ -41,8 +41,10 @@ pub(super) enum Command {
 }
 
 impl Cli {
-    /// From -1 (quiet) upwards.
+    /// From -1 (quiet) upwards. Chaos is quiet by default: it breaks things itself, and tells of each in a line of its own,
+    /// where the log would give every browser's last words.
     pub fn verbosity(&self) -> i8 {
-        if self.quiet { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
+        let told_anyway = matches!(self.command, Command::Chaos(_)) && self.verbose == 0;
+        if self.quiet || told_anyway { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
     }
 }

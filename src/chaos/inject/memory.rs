@@ -1,17 +1,14 @@
 //! Memory that really runs out.
 
 use super::{
-    Done, Lasted, Refusal, Victim,
-    processes::{Process, busy_renderer, gone},
+    Done, HarmfulModels, Lasted, Refusal, Victim,
+    processes::{Process, gone, renderers},
 };
 use rustix::process::{Resource, Rlimit, prlimit};
 use std::{io, time::Duration};
 
-/// How long a renderer gets no more memory.
+/// How long a browser's renderers get no more memory at most.
 const SHORT: Duration = Duration::from_secs(10);
-
-/// Whether a renderer still lives is looked at this often.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A limit on a process's memory, taken away when this is dropped.
 struct Limited {
@@ -23,8 +20,8 @@ impl Limited {
     /// Private memory that can be written (`RLIMIT_DATA`) can no longer grow from where it is. A limit of addresses would
     /// say less: a renderer reserves terabytes of them and uses few.
     fn to_what_it_has(process: Process) -> io::Result<Self> {
-        let now = Rlimit { current: Some(0), maximum: None };
-        let before = prlimit(Some(process.pid), Resource::Data, now)?;
+        let none_more = Rlimit { current: Some(0), maximum: None };
+        let before = prlimit(Some(process.pid), Resource::Data, none_more)?;
         Ok(Self { process, before })
     }
 }
@@ -36,19 +33,24 @@ impl Drop for Limited {
     }
 }
 
-pub(super) async fn end(victim: &Victim, browser: u32) -> Result<Done, Refusal> {
-    let process = busy_renderer(victim, browser).await?;
-    let done = Done::now(format!("renderer {} got no more memory", process.pid.as_raw_nonzero()));
-    let limited = Limited::to_what_it_has(process).map_err(|error| match error.kind() {
+/// The browser's renderers get no more memory, and one of them is given a model that needs much. (Without one, a
+/// Chromium under steady load was not seen to need any in ten seconds: it uses again what it has freed.)
+pub(super) fn end(victim: &Victim, browser: u32, models: &HarmfulModels) -> Result<Done, Refusal> {
+    let (target, hungry) = models.hungry_job(victim)?;
+    let processes = renderers(victim.kind, browser).into_iter().filter_map(|pid| Process::open(pid).ok());
+    let done = Done::now(format!("the renderers got no more memory, and {target} a model that needs 256 MiB"));
+    let limited = processes.map(Limited::to_what_it_has).collect::<io::Result<Vec<_>>>();
+    let limited = limited.map_err(|error| match error.kind() {
         // A sandboxed process is not this user's to limit.
         io::ErrorKind::PermissionDenied => Refusal::Never(format!("its renderers cannot be limited: {error}")),
         _ => gone(error),
     })?;
     let lasting = async move {
-        let end = tokio::time::Instant::now() + SHORT;
-        while limited.process.lives() && tokio::time::Instant::now() < end {
-            tokio::time::sleep(LOOK_EVERY).await;
+        match tokio::time::timeout(SHORT, hungry).await {
+            Ok(result) => tracing::debug!(answered = result.is_ok(), "the hungry model was ended"),
+            Err(_) => tracing::debug!("the hungry model was given up"),
         }
+        drop(limited);
         Lasted::Over
     };
     Ok(Done { lasting: Some(Box::pin(lasting)), ..done })

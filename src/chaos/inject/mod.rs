@@ -1,14 +1,14 @@
 //! The injectors: each really breaks something of a running browser, from outside wherever that is possible.
 
-mod endless;
 #[cfg(target_os = "linux")]
 mod memory;
+mod models;
 #[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]
 mod signals;
 
-pub(super) use endless::{EndlessModel, Stopped};
+pub(super) use models::{HarmfulModels, Stopped};
 
 use crate::{
     fleet::{Fleet, FleetError},
@@ -86,20 +86,25 @@ pub(super) async fn inject(
     mode: FailureMode,
     victim: Victim,
     fleet: &Fleet,
-    endless: &EndlessModel,
+    models: &HarmfulModels,
 ) -> Result<Done, Refusal> {
     match mode {
         FailureMode::SocketCut => cut_socket(&victim, fleet).await,
-        FailureMode::Endless => endless.give(&victim),
+        FailureMode::Endless => models.give_endless(&victim),
         #[cfg(target_os = "linux")]
-        mode => processes_of(mode, victim, fleet).await,
+        mode => processes_of(mode, victim, fleet, models).await,
         #[cfg(not(target_os = "linux"))]
         _ => Err(Refusal::Never("only Linux shows the processes".to_owned())),
     }
 }
 
 #[cfg(target_os = "linux")]
-async fn processes_of(mode: FailureMode, victim: Victim, fleet: &Fleet) -> Result<Done, Refusal> {
+async fn processes_of(
+    mode: FailureMode,
+    victim: Victim,
+    fleet: &Fleet,
+    models: &HarmfulModels,
+) -> Result<Done, Refusal> {
     let running = fleet.processes().await.map_err(closed)?;
     let Some((_, pid)) = running.into_iter().find(|(browser, _)| *browser == victim.browser) else {
         return Err(Refusal::NotNow("the browser has just ended, or runs on another machine".to_owned()));
@@ -110,7 +115,7 @@ async fn processes_of(mode: FailureMode, victim: Victim, fleet: &Fleet) -> Resul
         FailureMode::Hang => signals::stop_browser(pid),
         FailureMode::GpuCrash => signals::kill_gpu_process(&victim, pid),
         FailureMode::DriverKill => signals::kill_driver(&victim, pid),
-        FailureMode::Oom => memory::end(&victim, pid).await,
+        FailureMode::Oom => memory::end(&victim, pid, models),
         FailureMode::Slow => signals::slow_renderer(&victim, pid).await,
         FailureMode::SocketCut | FailureMode::Endless => Err(Refusal::NotNow("it is no process".to_owned())),
     }

@@ -105,19 +105,21 @@ fn holds_gpu(kind: Browser, command: &str) -> bool {
     }
 }
 
+/// All processes of the browser in which pages run, or may run.
+pub(super) fn renderers(kind: Browser, browser: u32) -> Vec<u32> {
+    let renderers = descendants(browser).into_iter().filter(|(_, command)| renders(kind, command));
+    renderers.map(|(pid, _)| pid).collect()
+}
+
 /// One of the browser's renderers that compute. Browsers keep spare ones, which no tab would miss; a tab that is at a
 /// job uses its processor.
 pub(super) async fn busy_renderer(victim: &Victim, browser: u32) -> Result<Process, Refusal> {
     let deadline = tokio::time::Instant::now() + SEARCH;
     let mut before: HashMap<u32, u64> = HashMap::new();
     loop {
-        let renderers = descendants(browser).into_iter().filter(|(_, command)| renders(victim.kind, command));
-        let now: HashMap<u32, u64> = renderers.map(|(pid, _)| (pid, ticks(pid))).collect();
-        let mut busy: Vec<u32> = now
-            .iter()
-            .filter(|(pid, ticks)| before.get(pid).is_some_and(|was| was < ticks))
-            .map(|(pid, _)| *pid)
-            .collect();
+        let now: HashMap<u32, u64> = renderers(victim.kind, browser).into_iter().map(|pid| (pid, ticks(pid))).collect();
+        let computed = |(pid, ticks): (&u32, &u64)| before.get(pid).is_some_and(|was| was < ticks).then_some(*pid);
+        let mut busy: Vec<u32> = now.iter().filter_map(computed).collect();
         busy.sort_unstable();
         if let Some(pid) = victim.pick(&busy) {
             return Process::open(*pid).map_err(gone);
