@@ -9,6 +9,9 @@ use std::{
 /// How long what was broken may take to answer jobs again; after that it is not waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a job that is to run into its time limit may take to do so: others stand before it.
+const TURN: Duration = Duration::from_secs(90);
+
 /// How long a browser is left alone after it has recovered.
 pub(super) const CALM: Duration = Duration::from_millis(500);
 
@@ -26,7 +29,7 @@ pub(super) struct Injection {
     pub detected: Option<(Instant, String)>,
     pub recovered: Option<Instant>,
     affected: Affected,
-    /// The time limit of a job that is to run into it.
+    /// The time limit of a job that is to run into it, which may have to wait for its turn.
     limit: Option<Duration>,
     open: bool,
 }
@@ -135,7 +138,11 @@ impl Ledger {
     /// Stops waiting for what has not recovered in time, and returns it.
     pub fn expire(&mut self, now: Instant) -> Vec<Injection> {
         let late: Vec<usize> = (0..self.injections.len())
-            .filter(|index| self.injections[*index].open && self.injections[*index].at + PATIENCE <= now)
+            .filter(|index| {
+                let injection = &self.injections[*index];
+                let waits = injection.limit.is_some() && injection.detected.is_none();
+                injection.open && injection.at + if waits { TURN } else { PATIENCE } <= now
+            })
             .collect();
         late.into_iter().map(|index| self.end(index, now)).collect()
     }

@@ -185,3 +185,21 @@ pub struct LeftOut {
 pub fn write_chaos_json(report: &ChaosReport, path: &Path) -> Result<(), ReportError> {
     file::write_json(path, report)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{sample, schema_check::departures};
+
+    #[test]
+    fn the_json_fits_its_schema_and_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chaos.json");
+        let report = sample::chaos();
+        write_chaos_json(&report, &path).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let schema = serde_json::from_str(include_str!("../../docs/chaos.schema.json")).unwrap();
+        assert_eq!(departures(&schema, &json), Vec::<String>::new());
+        assert_eq!(serde_json::from_value::<ChaosReport>(json).unwrap(), report);
+    }
+}

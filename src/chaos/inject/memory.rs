@@ -18,9 +18,10 @@ struct Limited {
 
 impl Limited {
     /// Private memory that can be written (`RLIMIT_DATA`) can no longer grow from where it is. A limit of addresses would
-    /// say less: a renderer reserves terabytes of them and uses few.
+    /// say less: a renderer reserves terabytes of them and uses few. A limit of 0 would be none: Linux lets it pass, for
+    /// Valgrind's sake.
     fn to_what_it_has(process: Process) -> io::Result<Self> {
-        let none_more = Rlimit { current: Some(0), maximum: None };
+        let none_more = Rlimit { current: Some(1), maximum: None };
         let before = prlimit(Some(process.pid), Resource::Data, none_more)?;
         Ok(Self { process, before })
     }
@@ -29,7 +30,7 @@ impl Limited {
 impl Drop for Limited {
     fn drop(&mut self) {
         // It fails when the process has ended of it.
-        let _ = prlimit(Some(self.process.pid), Resource::Data, self.before.clone());
+        let _ = prlimit(Some(self.process.pid), Resource::Data, self.before);
     }
 }
 

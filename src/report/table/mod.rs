@@ -150,6 +150,11 @@ mod tests {
     }
 
     #[test]
+    fn chaos() {
+        insta::assert_snapshot!(chaos_table(&sample::chaos(), PLAIN));
+    }
+
+    #[test]
     fn the_doctor() {
         insta::assert_snapshot!(doctor_table(&sample::doctor(), TableStyle { colour: false, width: Some(120) }));
     }
