@@ -36,7 +36,7 @@ async fn whatever_breaks_no_job_is_lost_wrong_or_doubled() {
     let Some(builder) = builder(&["chrome/wasm"]).filter(|_| linux()) else { return };
     let fleet = builder.tabs_per_browser(2).launch().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let modes = [FailureMode::TabCrash, FailureMode::SocketCut, FailureMode::BrowserKill];
+    let modes = [FailureMode::TabCrash, FailureMode::BrowserKill, FailureMode::SocketCut];
     let options = ChaosOptions {
         modes: modes.into(),
         rate: 0.5,
