@@ -172,7 +172,9 @@ impl Ledger {
         let index = self.open(kind)?;
         let injection = &self.injections[index];
         let same_launch = launch.is_none_or(|launch| launch == injection.browser);
-        let first = injection.detected.is_none() && injection.at <= at && same_launch;
+        // A job that runs into its limit is told of as a job; what else is told meanwhile came of something before it.
+        let of_a_job = injection.limit.is_none() || tells_of_an_end(event);
+        let first = injection.detected.is_none() && injection.at <= at && same_launch && of_a_job;
         first.then_some((index, told_as, affected))
     }
 
@@ -261,6 +263,11 @@ impl Ledger {
     fn open(&self, kind: Browser) -> Option<usize> {
         self.injections.iter().rposition(|injection| injection.open && injection.kind == kind)
     }
+}
+
+/// Whether an event says that a job, tab or browser came to an end.
+const fn tells_of_an_end(event: &EventKind) -> bool {
+    matches!(event, EventKind::AttemptFailed { .. } | EventKind::TabLost { .. } | EventKind::BrowserEnded { .. })
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ use tokio::{
 /// How often it is looked whether the time is over, or something has not recovered.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Most bad jobs: when so many are, the fleet is not going to recover, and more of them would tell nothing.
+const ENOUGH: usize = 100;
+
 /// How long is listened, after the last job's end, for what must not come: another end of a job.
 const ECHO: Duration = Duration::from_millis(300);
 
@@ -245,6 +248,10 @@ impl<'a, N: FnMut(Notice)> Turmoil<'a, N> {
         let bad = BadJob { badness, job, at_ms: ms(self.started, at), mode, message };
         (self.notice)(Notice::BadJob(bad.clone()));
         self.report.bad_jobs.push(bad);
+        if self.report.bad_jobs.len() >= ENOUGH {
+            self.report.gave_up = true;
+            self.phase = Phase::Ending;
+        }
     }
 
     fn tell(&mut self, injection: &Injection) {

@@ -29,6 +29,8 @@ pub struct ChaosReport {
     pub elapsed_ms: f64,
     /// Whether somebody ended it early.
     pub interrupted: bool,
+    /// Whether it was ended early because a hundred jobs had been lost, wrong or doubled.
+    pub gave_up: bool,
     /// What became of the jobs.
     pub jobs: ChaosJobs,
     /// What was broken how often, and what the fleet made of it.
@@ -55,6 +57,7 @@ impl ChaosReport {
             rate,
             elapsed_ms: 0.0,
             interrupted: false,
+            gave_up: false,
             jobs: ChaosJobs::default(),
             modes: Vec::new(),
             injections: Vec::new(),

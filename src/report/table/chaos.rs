@@ -152,6 +152,9 @@ fn sum(report: &ChaosReport) -> String {
     if report.interrupted {
         text += &format!("; interrupted with {} under way", jobs.unfinished);
     }
+    if report.gave_up {
+        text += "; ended early, since so many jobs went wrong";
+    }
     if report.missed_events > 0 {
         text += &format!("; {} events came too fast to be read, so some may be uncounted", report.missed_events);
     }
