@@ -31,6 +31,7 @@
 //! | tell failures apart | [`Failure`], its [`Cause`], [`Category`] and [`Severity`] |
 //! | run suites of cases on every target, and compare outputs | [`matrix`], [`onnx::Suite`], [`onnx::compare`] |
 //! | measure | [`mod@bench`] |
+//! | break a fleet on purpose, and see what becomes of its jobs | [`chaos`] |
 //! | keep and query what was measured | [`history`] |
 //! | write results as tables, JSON, JUnit and HTML | [`report`] |
 //!
@@ -43,6 +44,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod chaos;
 pub mod cli;
 pub mod fleet;
 pub mod harness;

@@ -1,7 +1,8 @@
 //! The command line.
 
 use super::{
-    bench::BenchArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs, matrix::MatrixArgs, run::RunArgs,
+    bench::BenchArgs, chaos::ChaosArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
+    matrix::MatrixArgs, run::RunArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -36,13 +37,17 @@ pub(super) enum Command {
     Matrix(MatrixArgs),
     /// Tell how well the fleets are that commands are running on this machine
     Health(HealthArgs),
+    /// Break browsers on purpose while they work, and check every answer
+    Chaos(ChaosArgs),
     /// Print every setting and where its value came from
     Config,
 }
 
 impl Cli {
-    /// From -1 (quiet) upwards.
+    /// From -1 (quiet) upwards. Chaos is quiet by default: it breaks things itself, and tells of each in a line of its own,
+    /// where the log would give every browser's last words.
     pub fn verbosity(&self) -> i8 {
-        if self.quiet { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
+        let told_anyway = matches!(self.command, Command::Chaos(_)) && self.verbose == 0;
+        if self.quiet || told_anyway { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
     }
 }

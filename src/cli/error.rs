@@ -3,6 +3,7 @@
 use super::{config::ConfigError, outcome::Outcome};
 use crate::{
     browser::BrowserError,
+    chaos::ChaosError,
     fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
     onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
     report::ReportError,
@@ -18,6 +19,8 @@ pub(super) enum CliError {
     Runtime(#[source] io::Error),
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Chaos(#[from] ChaosError),
     #[error(transparent)]
     Browser(#[from] BrowserError),
     #[error(transparent)]
@@ -86,7 +89,7 @@ impl CliError {
             Self::Runtime(_) | Self::Fleet(_) | Self::Browser(_) | Self::Report(_) | Self::Write { .. } => {
                 Outcome::Infrastructure
             }
-            Self::NoBrowser | Self::RunningFleet(_) => Outcome::Infrastructure,
+            Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,
         }

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod chaos;
 pub mod config;
 mod doctor;
 mod error;
@@ -50,6 +51,7 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Bench(args) => bench::execute(args, &settings, quiet).await,
             Command::Health(args) => health::execute(args, &settings).await,
             Command::Matrix(args) => matrix::execute(args, &settings, quiet).await,
+            Command::Chaos(args) => chaos::execute(args, &settings, quiet).await,
         }
     });
     // A file that is still being read (a huge model, say) is not waited for.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     harness::{RunRequest, Server, TensorBatch},
     schedule::{JobSpec, TargetSet},
-    types::{BrowserId, Cause, Event, Failure, FleetHealth, JobId, TargetInfo},
+    types::{BrowserId, Cause, Event, Failure, FleetHealth, JobId, TabId, Target, TargetInfo},
 };
 use std::{
     sync::{
@@ -97,6 +97,23 @@ impl Fleet {
     /// [`FleetError::Closed`].
     pub async fn processes(&self) -> Result<Vec<(BrowserId, u32)>, FleetError> {
         self.ask(Request::Processes).await
+    }
+
+    /// Each open tab with its browser and target, those that do not take jobs yet included.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn tabs(&self) -> Result<Vec<(TabId, BrowserId, Target)>, FleetError> {
+        self.ask(Request::Tabs).await
+    }
+
+    /// Cuts a tab's WebSocket as a broken network would, for fault injection: the connection is dropped without a close
+    /// frame, and the fleet hears of it as of any other closed socket. Tells whether the tab had one.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn cut_socket(&self, tab: TabId) -> Result<bool, FleetError> {
+        self.ask(|reply| Request::CutSocket(tab, reply)).await
     }
 
     /// What happens from now on, as it happens. A subscriber that falls far behind is told how much it missed.

@@ -60,6 +60,12 @@ impl JobOptions {
         self
     }
 
+    /// Runs it on any of these targets and no other.
+    pub fn among(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.allowed = Some(targets.into_iter().collect());
+        self
+    }
+
     /// When the job ends at the latest, counted from the call; it ends with a timeout then, wherever it is.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;

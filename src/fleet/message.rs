@@ -5,7 +5,7 @@ use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
     schedule::JobSpec,
-    types::{BrowserId, FleetHealth, JobId, ModelId, TabId, TargetInfo},
+    types::{BrowserId, FleetHealth, JobId, ModelId, TabId, Target, TargetInfo},
 };
 use std::{
     sync::Arc,
@@ -24,6 +24,9 @@ pub(super) enum Request {
     Settled(oneshot::Sender<()>),
     Processes(oneshot::Sender<Vec<(BrowserId, u32)>>),
     Health(oneshot::Sender<FleetHealth>),
+    Tabs(oneshot::Sender<Vec<(TabId, BrowserId, Target)>>),
+    /// Answered with whether there was a socket to cut.
+    CutSocket(TabId, oneshot::Sender<bool>),
     Close(oneshot::Sender<Result<(), FleetError>>),
 }
 

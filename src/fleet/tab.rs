@@ -20,7 +20,7 @@ pub(super) struct Tab {
     pub browser: BrowserId,
     pub target: Target,
     /// Held for as long as the tab may connect.
-    pub _invitation: Invitation,
+    pub invitation: Invitation,
     pub link: Option<TabLink>,
     /// The socket that is listened to; 0 before the first one. Signals of older ones are late.
     pub connection: u64,
@@ -38,7 +38,7 @@ impl Tab {
         Self {
             browser,
             target,
-            _invitation: invitation,
+            invitation,
             link: None,
             connection: 0,
             ended: 0,

@@ -4,7 +4,7 @@ use super::{
     frame::FrameError,
     link::TabLink,
     message::{self, FromTab},
-    tabs::{Place, Replaced, Reporter, TabSignalKind},
+    tabs::{Ending, Place, Reporter, TabSignalKind},
 };
 use crate::types::{Cause, Failure};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -29,12 +29,25 @@ pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// How a connection ended: what the fleet is told, and what the tab is.
 struct End {
     failure: Failure,
-    code: u16,
+    farewell: Farewell,
+}
+
+/// What the tab is told when the fleet's side ends.
+enum Farewell {
+    /// A close frame with this code.
+    Code(u16),
+    /// Nothing: the socket is dropped as it is.
+    None,
 }
 
 impl End {
     fn closed(message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(Cause::SocketClosed, message), code: close_code::AWAY }
+        Self { failure: Failure::new(Cause::SocketClosed, message), farewell: Farewell::Code(close_code::AWAY) }
+    }
+
+    fn cut() -> Self {
+        let failure = Failure::new(Cause::SocketClosed, "the socket was cut on purpose");
+        Self { failure, farewell: Farewell::None }
     }
 
     fn broken(error: &FrameError) -> Self {
@@ -43,7 +56,7 @@ impl End {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        Self { failure: Failure::new(Cause::BadFrame, message), code }
+        Self { failure: Failure::new(Cause::BadFrame, message), farewell: Farewell::Code(code) }
     }
 
     /// The tab closed the socket, and may have said why.
@@ -54,7 +67,7 @@ impl End {
         let message = format!("the tab closed its socket with code {code} ({reason})");
         match code {
             close_code::PROTOCOL | OTHER_VERSION | BROKEN_BY_US => {
-                Self { failure: Failure::new(Cause::BadFrame, message), code }
+                Self { failure: Failure::new(Cause::BadFrame, message), farewell: Farewell::Code(code) }
             }
             _ => Self::closed(message),
         }
@@ -96,8 +109,12 @@ pub(super) async fn serve(socket: WebSocket, place: Place, origin: Arc<str>, mut
         Cause::BadFrame => tracing::warn!("{reporter} broke the harness protocol: {}", end.failure),
         _ => tracing::debug!("{reporter} ended: {}", end.failure),
     }
-    let farewell = CloseFrame { code: end.code, reason: shortened(&end.failure.message).into() };
+    let farewell = match end.farewell {
+        Farewell::Code(code) => Some(CloseFrame { code, reason: shortened(&end.failure.message).into() }),
+        Farewell::None => None,
+    };
     reporter.report(TabSignalKind::Disconnected(end.failure));
+    let Some(farewell) = farewell else { return };
     // Reading on until the tab hangs up keeps the close frame from being lost in a reset; a tab that does not is cut off.
     let goodbye = async {
         if sink.send(Message::Close(Some(farewell))).await.is_ok() {
@@ -107,9 +124,10 @@ pub(super) async fn serve(socket: WebSocket, place: Place, origin: Arc<str>, mut
     let _ = tokio::time::timeout(CLOSE_GRACE, goodbye).await;
 }
 
-async fn asked_to_end(end: oneshot::Receiver<Replaced>) -> End {
+async fn asked_to_end(end: oneshot::Receiver<Ending>) -> End {
     match end.await {
-        Ok(Replaced) => End::closed("a newer socket of the same tab replaced it"),
+        Ok(Ending::Cut) => End::cut(),
+        Ok(Ending::Replaced) => End::closed("a newer socket of the same tab replaced it"),
         Err(_) => End::closed("the fleet no longer needs this tab"),
     }
 }

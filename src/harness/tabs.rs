@@ -55,6 +55,16 @@ impl Invitation {
     }
 }
 
+impl Invitation {
+    /// Cuts the tab's socket as a broken network would, without a word to either side: for fault injection. The tab may
+    /// connect again. Tells whether there was a socket.
+    pub fn cut(&self) -> bool {
+        let end = self.tabs.lock().invited.get_mut(&self.token).and_then(|invited| invited.end.take());
+        // It fails when the connection has ended already: there is nothing left to cut.
+        end.is_some_and(|end| end.send(Ending::Cut).is_ok())
+    }
+}
+
 impl Drop for Invitation {
     fn drop(&mut self) {
         // Dropping the entry drops the sender its connection waits on, which is what ends the connection.
@@ -88,19 +98,24 @@ struct Invited {
     /// How many sockets there have been.
     connections: u64,
     /// Ends the present one.
-    end: Option<oneshot::Sender<Replaced>>,
+    end: Option<oneshot::Sender<Ending>>,
 }
 
-/// A newer socket of the same tab has come.
-pub(super) struct Replaced;
+/// Why a socket is to end.
+pub(super) enum Ending {
+    /// A newer socket of the same tab has come.
+    Replaced,
+    /// Somebody wants to see what happens when it is cut.
+    Cut,
+}
 
 /// One socket's place among the tabs.
 pub(super) struct Place {
     tab: TabId,
     connection: u64,
     signals: mpsc::UnboundedSender<TabSignal>,
-    /// Resolves when the connection is to end: replaced by a newer one, or (the error) its invitation was taken back.
-    pub(super) end: oneshot::Receiver<Replaced>,
+    /// Resolves when the connection is to end; the error is that its invitation was taken back.
+    pub(super) end: oneshot::Receiver<Ending>,
 }
 
 impl Tabs {
@@ -139,7 +154,7 @@ impl Tabs {
         let (sender, end) = oneshot::channel();
         if let Some(older) = invited.end.replace(sender) {
             // It fails when the older connection has ended already, which is just as well.
-            let _ = older.send(Replaced);
+            let _ = older.send(Ending::Replaced);
         }
         invited.connections += 1;
         Some(Place { tab: invited.tab, connection: invited.connections, signals: invited.signals.clone(), end })
@@ -159,7 +174,7 @@ pub(super) struct Reporter {
 
 impl Place {
     /// The wait for the end, and the voice to say it with.
-    pub(super) fn split(self) -> (oneshot::Receiver<Replaced>, Reporter) {
+    pub(super) fn split(self) -> (oneshot::Receiver<Ending>, Reporter) {
         let Self { tab, connection, signals, end } = self;
         (end, Reporter { tab, connection, signals })
     }

@@ -2,6 +2,7 @@
 //! its results come in.
 
 mod bench;
+mod chaos;
 mod doctor;
 mod error;
 mod file;
@@ -19,11 +20,12 @@ mod table;
 mod writer;
 
 pub use bench::{BenchFailure, BenchReport, BenchSeries, Comparison, write_bench_json};
+pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, ModeRow, write_chaos_json};
 pub use doctor::{DoctorReport, Missing};
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
 pub use html::write_html;
 pub use junit::write_junit;
 pub use matrix::{CaseResult, ErrorRow, MatrixReport, TargetRow, write_matrix_json};
-pub use table::{TableStyle, bench_table, doctor_table, health_table, matrix_table};
+pub use table::{TableStyle, bench_table, chaos_table, doctor_table, health_table, matrix_table};
 pub use writer::{Outputs, ReportWriter};

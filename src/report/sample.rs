@@ -5,12 +5,12 @@ mod health;
 pub(super) use health::health;
 
 use super::{
-    BenchFailure, BenchReport, BenchSeries, CaseResult, Comparison, DoctorReport, ErrorRow, MatrixReport, Missing,
-    TargetRow,
+    BadJob, Badness, BenchFailure, BenchReport, BenchSeries, CaseResult, ChaosJobs, ChaosReport, Comparison,
+    DoctorReport, ErrorRow, InjectionRow, LeftOut, MatrixReport, Missing, ModeRow, TargetRow,
 };
 use crate::{
     host::Host,
-    types::{Adapter, Browser, Category, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict},
+    types::{Adapter, Browser, Category, FailureMode, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict},
 };
 use time::OffsetDateTime;
 
@@ -273,6 +273,65 @@ pub(super) fn bench() -> BenchReport {
             category: Category::Timeout,
             message: "no answer within 30 s (sample)".into(),
         }],
+    }
+}
+
+pub(super) fn chaos() -> ChaosReport {
+    let mode = |mode, injected: u64, detected: u64, ms: f64, told_as: &[(&str, u64)]| ModeRow {
+        mode,
+        skipped: None,
+        injected,
+        detected,
+        detection_p50_ms: (detected > 0).then_some(ms),
+        detection_p99_ms: (detected > 0).then_some(rounded(ms * 1.9)),
+        recovered: injected,
+        recovery_p50_ms: Some(rounded(ms * 30.0)),
+        recovery_p99_ms: Some(rounded(ms * 41.0)),
+        lost: u64::from(mode == FailureMode::Hang),
+        wrong: 0,
+        doubled: 0,
+        told_as: told_as.iter().map(|(told, count)| ((*told).to_owned(), *count)).collect(),
+    };
+    let skipped = ModeRow {
+        skipped: Some("chrome: it is driven over CDP, without a driver process (sample)".into()),
+        recovered: 0,
+        recovery_p50_ms: None,
+        recovery_p99_ms: None,
+        ..mode(FailureMode::DriverKill, 0, 0, 0.0, &[])
+    };
+    ChaosReport {
+        tabfleet: "0.0.0-sample".into(),
+        elapsed_ms: 61_234.5,
+        targets: targets(),
+        host: host(),
+        jobs: ChaosJobs { submitted: 4321, answered: 4320, retried: 17, lost: 1, ..ChaosJobs::default() },
+        modes: vec![
+            mode(FailureMode::TabCrash, 110, 110, 31.0, &[("tab-crashed", 108), ("socket-closed", 2)]),
+            mode(FailureMode::Hang, 2, 0, 333.0, &[]),
+            skipped,
+        ],
+        injections: vec![InjectionRow {
+            mode: FailureMode::TabCrash,
+            browser: "chrome browser-1".into(),
+            what: "renderer 4242 was killed".into(),
+            at_ms: 1234.5,
+            detected_ms: Some(31.0),
+            told_as: Some("tab-crashed".into()),
+            recovered_ms: None,
+        }],
+        bad_jobs: vec![BadJob {
+            badness: Badness::Lost,
+            job: "sample-encoder".into(),
+            at_ms: 43_210.0,
+            mode: Some(FailureMode::Hang),
+            message: "sample-encoder: no answer in time (timeout)\n  attempt 1: chrome/wasm after 30000 ms".into(),
+        }],
+        left_out: vec![LeftOut {
+            case: "sample/attention".into(),
+            target: Some(target("edge/webnn")),
+            reason: "the model cannot be loaded (sample)".into(),
+        }],
+        ..ChaosReport::new(at(1_767_323_045), 7, 0.05)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod event;
 mod failure;
+mod failure_mode;
 mod health;
 mod id;
 mod importance;
@@ -13,6 +14,7 @@ mod verdict;
 
 pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
+pub use failure_mode::FailureMode;
 pub use health::{
     BreakerHealth, BreakerState, BrowserHealth, FleetHealth, HealthLevel, HealthScore, HealthTerm, HealthTrend,
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,

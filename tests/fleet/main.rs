@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod calls;
+mod chaos;
 mod command;
 mod commands;
 mod devtools;

@@ -55,6 +55,12 @@ impl Coordinator {
             Request::Health(reply) => {
                 let _ = reply.send(self.health());
             }
+            Request::Tabs(reply) => {
+                let _ = reply.send(self.tabs.iter().map(|(id, tab)| (*id, tab.browser, tab.target)).collect());
+            }
+            Request::CutSocket(tab, reply) => {
+                let _ = reply.send(self.tabs.get(&tab).is_some_and(|tab| tab.invitation.cut()));
+            }
             Request::Close(_) => {}
         }
     }

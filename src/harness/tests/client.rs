@@ -56,6 +56,14 @@ impl Tab {
         }
     }
 
+    /// Waits until the socket ends without a word.
+    pub(super) async fn cut_off(&mut self) {
+        match self.0.next().await {
+            None | Some(Err(_)) => {}
+            Some(Ok(message)) => panic!("{message:?} came over a socket that was cut"),
+        }
+    }
+
     /// Connects and says hello; returns the fleet's end as well.
     pub(super) async fn introduce(server: &Server, invitation: &Invitation, signals: &mut Signals) -> (Self, TabLink) {
         let mut tab = Self::connect(server, invitation).await;

@@ -240,6 +240,22 @@ async fn a_dropped_invitation_closes_the_socket_and_revokes_the_token() {
 }
 
 #[tokio::test]
+async fn a_cut_socket_ends_without_a_word_and_the_tab_may_connect_again() {
+    let (server, invitation, mut signals) = invited().await;
+    assert!(!invitation.cut(), "there is none yet");
+    let (mut tab, link) = Tab::introduce(&server, &invitation, &mut signals).await;
+    assert!(invitation.cut());
+    tab.cut_off().await;
+    let (connection, failure) = disconnected(&mut signals).await;
+    assert_eq!((connection, failure.cause), (1, Cause::SocketClosed));
+    assert_eq!(link.ping(1), Err(LinkClosed));
+    assert!(!invitation.cut(), "it is cut already");
+    let (mut again, link) = Tab::introduce(&server, &invitation, &mut signals).await;
+    link.ping(2).unwrap();
+    assert_eq!(again.hear_header().await["id"], 2);
+}
+
+#[tokio::test]
 async fn closing_the_server_closes_the_sockets() {
     let (server, invitation, mut signals) = invited().await;
     let (mut tab, link) = Tab::introduce(&server, &invitation, &mut signals).await;

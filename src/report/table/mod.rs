@@ -1,6 +1,7 @@
 //! Results as tables for the terminal: readable without colour, and cut into blocks where the terminal is narrow.
 
 mod bench;
+mod chaos;
 mod doctor;
 mod grid;
 mod health;
@@ -8,6 +9,7 @@ mod matrix;
 mod targets;
 
 pub use bench::bench_table;
+pub use chaos::chaos_table;
 pub use doctor::doctor_table;
 pub use health::health_table;
 pub use matrix::matrix_table;
@@ -152,6 +154,11 @@ mod tests {
     #[test]
     fn health() {
         insta::assert_snapshot!(health_table(&sample::health(), TableStyle { colour: false, width: Some(120) }));
+    }
+
+    #[test]
+    fn chaos() {
+        insta::assert_snapshot!(chaos_table(&sample::chaos(), PLAIN));
     }
 
     #[test]
