@@ -3,7 +3,7 @@
 use super::{config::Settings, error::CliError};
 use crate::{
     browser::{Catalogue, Overrides},
-    fleet::{Fleet, FleetBuilder},
+    fleet::{AlertConfig, Fleet, FleetBuilder},
     history::RunInfo,
     schedule::preferred_browser,
     types::{Backend, Browser, Family, Target},
@@ -71,5 +71,16 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.history = settings.history.value.clone();
         config.run = RunInfo::detect(command);
         config.announce = true;
+        config.alerts = Some(alerts(settings));
     })
+}
+
+fn alerts(settings: &Settings) -> AlertConfig {
+    AlertConfig {
+        error_rate: *settings.alert_error_rate,
+        window: *settings.alert_window,
+        cooldown: *settings.alert_cooldown,
+        webhook: settings.alert_webhook.value.clone(),
+        ..AlertConfig::default()
+    }
 }

@@ -41,10 +41,8 @@ impl Announcement {
         server: &Server,
         run: &RunInfo,
     ) -> Result<(Self, mpsc::Receiver<HealthQuestion>), RunningFleetError> {
-        let folder = folder()?;
-        let (token, questions) = server.serve_health().ok_or_else(|| {
-            RunningFleetError::io(&folder, io::Error::other("the server tells of its health already"))
-        })?;
+        let known = || io::Error::other("the server tells of its health already");
+        let (token, questions) = server.serve_health().ok_or_else(|| RunningFleetError::io(&place(), known()))?;
         let pid = std::process::id();
         let note = Note {
             pid,
@@ -55,25 +53,32 @@ impl Announcement {
             started: run.started.into(),
         };
         let port = server.origin().rsplit_once(':').map_or("80", |(_, port)| port);
-        let path = folder.join(format!("{pid}-{port}.json"));
-        write(&note, &folder, &path).map_err(|source| RunningFleetError::io(&path, source))?;
+        let path = write(&note, &format!("{pid}-{port}.json"))?;
         Ok((Self { path }, questions))
     }
 }
 
 impl Drop for Announcement {
     fn drop(&mut self) {
-        // Whoever looked for fleets may have found that this one has ended, and taken the note away.
-        let _ = std::fs::remove_file(&self.path);
+        take_away(&self.path);
     }
 }
 
 /// Only the user can read it, and nobody ever finds half of it.
-fn write(note: &Note, folder: &Path, path: &Path) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut file, note)?;
-    file.persist(path)?;
-    Ok(())
+fn write(note: &Note, name: &str) -> Result<PathBuf, RunningFleetError> {
+    let attempt = || {
+        let folder = folder()?;
+        let path = folder.join(name);
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+            serde_json::to_writer(&mut file, note)?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        write().map(|()| path.clone()).map_err(|source| RunningFleetError::io(&path, source))
+    };
+    // A fleet that ends takes the empty folder away, perhaps just now.
+    attempt().or_else(|_| attempt())
 }
 
 /// Answers until the fleet is gone, without keeping it alive.
@@ -89,17 +94,45 @@ pub(super) async fn answer(mut questions: mpsc::Receiver<HealthQuestion>, fleet:
     }
 }
 
-/// The folder of this user's notes, which is made where it is missing: in `$XDG_RUNTIME_DIR`, which goes with the
-/// user's last session, or else where temporary files are.
-pub(super) fn folder() -> Result<PathBuf, RunningFleetError> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = match runtime {
+/// The folder of this user's notes: in `$XDG_RUNTIME_DIR`, which goes with the user's last session, or else where
+/// temporary files are.
+fn place() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match runtime.filter(|path| path.is_absolute() && path.is_dir()) {
         Some(runtime) => runtime.join("tabfleet"),
         None => std::env::temp_dir().join(format!("tabfleet-{}", user())),
-    };
+    }
+}
+
+/// Where a note is to be left.
+fn folder() -> Result<PathBuf, RunningFleetError> {
+    let folder = place();
     match make(&folder) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(RunningFleetError::io(&folder, source)),
         _ => only_ours(&folder).map(|()| folder),
+    }
+}
+
+/// The notes that were left.
+pub(super) fn notes() -> Result<Vec<PathBuf>, RunningFleetError> {
+    let folder = place();
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(RunningFleetError::io(&folder, source)),
+    };
+    only_ours(&folder)?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect())
+}
+
+/// Takes a note away, and the folder with the last one.
+pub(super) fn take_away(note: &Path) {
+    // Whoever looked for fleets may have done so before.
+    let _ = std::fs::remove_file(note);
+    if let Some(folder) = note.parent() {
+        // Most often an error: it is not empty.
+        let _ = std::fs::remove_dir(folder);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a fleet is made of.
 
-use super::{Canary, Fleet, FleetError, coordinator};
+use super::{AlertConfig, Canary, Fleet, FleetError, coordinator};
 use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
@@ -56,6 +56,8 @@ pub struct FleetConfig {
     pub run: RunInfo,
     /// Whether other programs of the same user find the fleet and can ask it how it is, as `tabfleet health` does.
     pub announce: bool,
+    /// What an operator is told of, and how.
+    pub alerts: Option<AlertConfig>,
 }
 
 impl Default for FleetConfig {
@@ -80,6 +82,7 @@ impl Default for FleetConfig {
             history: None,
             run: RunInfo::detect("library"),
             announce: false,
+            alerts: None,
         }
     }
 }
@@ -132,6 +135,12 @@ impl FleetBuilder {
         self
     }
 
+    /// Tells an operator when attempts fail too often, a circuit breaker opens, or a target is given up.
+    pub fn alerts(mut self, alerts: AlertConfig) -> Self {
+        self.config.alerts = Some(alerts);
+        self
+    }
+
     /// Loads models with this module in the place of ONNX Runtime Web.
     pub fn custom_runtime(mut self, module: impl AsRef<Path>) -> Self {
         self.config.custom_runtime = Some(module.as_ref().to_owned());
@@ -154,8 +163,8 @@ impl FleetBuilder {
     ///
     /// # Errors
     /// [`FleetError::NoTargets`] when none was named, [`FleetError::Policy`] for a number out of range,
-    /// [`FleetError::NothingWorks`] with each target's reason when none
-    /// works here, and what keeps the harness server or the history from opening.
+    /// [`FleetError::NothingWorks`] with each target's reason when none works here, [`FleetError::Alerts`] for alerts
+    /// that cannot be, and what keeps the harness server or the history from opening.
     pub async fn launch(self) -> Result<Fleet, FleetError> {
         coordinator::launch(self.config).await
     }

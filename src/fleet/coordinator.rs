@@ -5,6 +5,7 @@ mod outgoing;
 
 use super::{
     Fleet, FleetConfig, FleetError,
+    alerts::Watch,
     announcement::{self, Announcement},
     canary::{self, Canary},
     events::Events,
@@ -47,11 +48,16 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     let server = Server::start(server_config).await?;
     let events = Events::new();
     let recording = recorder.map(|recorder| Recording::start(recorder, events.subscribe()));
+    let watch = match &config.alerts {
+        Some(alerts) => Some(Watch::start(alerts.clone(), &config.run.command, events.subscribe())?),
+        None => None,
+    };
     let (requests, inbox) = mpsc::unbounded_channel();
     let room = Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS));
     let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
     let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
     coordinator.announcement = announcement;
+    coordinator.watch = watch;
     tokio::spawn(coordinator.run(inbox));
     let fleet = Fleet::new(Shared { config, server, requests, events, room, next_job: AtomicU64::new(1) });
     if let Some(questions) = questions {
@@ -89,6 +95,7 @@ struct Coordinator {
     events: Events,
     recording: Option<Recording>,
     announcement: Option<Announcement>,
+    watch: Option<Watch>,
     scheduler: Scheduler,
     targets: Targets,
     browsers: HashMap<BrowserId, (Browser, Arc<dyn RunningBrowser>)>,
@@ -133,6 +140,7 @@ impl Coordinator {
             events,
             recording,
             announcement: None,
+            watch: None,
             scheduler,
             targets,
             browsers: HashMap::new(),
@@ -196,8 +204,11 @@ impl Coordinator {
         }
         self.server.close().await;
         self.events.emit(|| EventKind::FleetClosed);
-        let recording = self.recording.take();
+        let (recording, watch) = (self.recording.take(), self.watch.take());
         drop(self);
+        if let Some(watch) = watch {
+            watch.finish().await;
+        }
         match recording {
             Some(recording) => Ok(recording.finish().await?),
             None => Ok(()),

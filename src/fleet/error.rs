@@ -1,5 +1,6 @@
 //! What the fleet's callers are told when something does not work.
 
+use super::AlertConfigError;
 use crate::{
     browser::BrowserError,
     harness::HarnessError,
@@ -28,6 +29,9 @@ pub enum FleetError {
     /// The history cannot be recorded.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// What is to be alerted of cannot be, or nobody can be told.
+    #[error(transparent)]
+    Alerts(#[from] AlertConfigError),
     /// No target works on this machine.
     #[error("no target works on this machine:{}", reasons(.0))]
     NothingWorks(Vec<Arc<TargetInfo>>),

@@ -5,6 +5,7 @@
 //! and carries out what the scheduler answers. Whatever takes time (launching, opening, closing) runs in tasks of its
 //! own and reports back, so that the loop never waits for a browser.
 
+mod alerts;
 mod announcement;
 mod builder;
 mod canary;
@@ -21,6 +22,7 @@ mod running;
 mod tab;
 mod targets;
 
+pub use alerts::{Alert, AlertConfig, AlertConfigError, AlertKind, Alerts};
 pub use builder::{FleetBuilder, FleetConfig};
 pub use canary::Canary;
 pub use error::{FleetError, JobError, ModelSpecError};

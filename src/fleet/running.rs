@@ -94,11 +94,7 @@ impl RunningFleet {
     /// # Errors
     /// [`RunningFleetError::Folder`] and [`RunningFleetError::Io`].
     pub fn all() -> Result<Vec<Self>, RunningFleetError> {
-        let folder = announcement::folder()?;
-        let entries = std::fs::read_dir(&folder).map_err(|source| RunningFleetError::io(&folder, source))?;
-        let notes = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut fleets: Vec<Self> =
-            notes.filter(|path| path.extension().is_some_and(|it| it == "json")).filter_map(Self::read).collect();
+        let mut fleets: Vec<Self> = announcement::notes()?.into_iter().filter_map(Self::read).collect();
         fleets.sort_by_key(|fleet| (fleet.note.started, fleet.note.pid));
         Ok(fleets)
     }
@@ -123,14 +119,9 @@ impl RunningFleet {
         let lives =
             self.note.process_start.is_none() || announcement::process_start(self.note.pid) == self.note.process_start;
         if !lives {
-            self.forget();
+            announcement::take_away(&self.path);
         }
         lives
-    }
-
-    fn forget(&self) {
-        // Somebody else may have done so.
-        let _ = std::fs::remove_file(&self.path);
     }
 
     /// The process that runs it.
@@ -170,7 +161,7 @@ impl RunningFleet {
             Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => Err(RunningFleetError::Ended { pid: *pid }),
             Ok((status, body)) => Err(no_answer(format!("{status}: {}", String::from_utf8_lossy(&body)))),
             Err(HttpError::Connect(_)) => {
-                self.forget();
+                announcement::take_away(&self.path);
                 Err(RunningFleetError::Ended { pid: *pid })
             }
             Err(error) => Err(no_answer(error.to_string())),

@@ -21,7 +21,8 @@ pub fn tabfleet(folder: &Path, args: &[&str]) -> Command {
     inherited.filter(|name| ours(name)).chain(["RUST_LOG".to_owned()]).for_each(|name| {
         command.env_remove(name);
     });
-    command.env("TABFLEET_LAUNCH_TIMEOUT", "90s").kill_on_drop(true);
+    // Notes of running fleets go into the folder, too.
+    command.env("TABFLEET_LAUNCH_TIMEOUT", "90s").env("XDG_RUNTIME_DIR", folder).kill_on_drop(true);
     command
 }
 

@@ -1,7 +1,7 @@
 //! `tabfleet health` beside commands that really run: what it says, what it exits with, and that nobody else can ask.
 
 use crate::{
-    command::{Ended, ended, tabfleet},
+    command::{Ended, run, tabfleet},
     fleets::{PATIENCE, are_here},
     models::{self, ENDLESS, count, counting},
     processes::{kill, until, within},
@@ -17,16 +17,17 @@ use tabfleet::{
 };
 use tokio::{io::AsyncReadExt, process::Child};
 
-/// With notes in a folder of the test's own.
-fn command(folder: &Path, args: &[&str]) -> tokio::process::Command {
-    let mut command = tabfleet(folder, args);
-    command.env("XDG_RUNTIME_DIR", folder);
-    command
-}
-
 fn notes(folder: &Path) -> Vec<PathBuf> {
     let notes = std::fs::read_dir(folder.join("tabfleet")).into_iter().flatten();
     notes.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "json")).collect()
+}
+
+/// A note that no fleet left.
+fn put(note: &Path, text: &Value) {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700).create(note.parent().unwrap()).unwrap();
+    std::fs::write(note, text.to_string()).unwrap();
 }
 
 /// A matrix that never ends by itself, and its note.
@@ -34,13 +35,13 @@ async fn busy(folder: &Path) -> (Child, PathBuf) {
     let y = ("y".to_owned(), Tensor::from_values([1], &[0.0_f32]).unwrap());
     models::save_case(&folder.join("suite"), "hangs", &counting(), &count(ENDLESS, 1.0), &[y]);
     let args = ["matrix", "suite", "--targets", "chrome/wasm,chrome/webnn", "--case-timeout", "1h"];
-    let child = command(folder, &args).spawn().unwrap();
+    let child = tabfleet(folder, &args).spawn().unwrap();
     until(PATIENCE, "the fleet's note", || notes(folder).len() == 1).await;
     (child, notes(folder).remove(0))
 }
 
 async fn health(folder: &Path, args: &[&str]) -> Ended {
-    ended(command(folder, &[&["health"], args].concat())).await
+    run(folder, &[&["health"], args].concat()).await
 }
 
 /// Asks until a tab is ready; the fleet may be asked while it launches.
@@ -91,7 +92,7 @@ async fn the_health_of_a_fleet_is_told_until_its_command_ends() {
     let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     within(PATIENCE, "the command to end", child.wait()).await.unwrap();
-    assert_eq!(notes(folder.path()), Vec::<PathBuf>::new());
+    assert!(!folder.path().join("tabfleet").exists(), "{:?}", notes(folder.path()));
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).await.unwrap();
     assert!(!err.contains("will not find this fleet"), "{err}");
@@ -114,13 +115,13 @@ async fn what_a_killed_command_left_behind_is_not_believed() {
 
     // The process id was given to somebody else: to this test.
     text["pid"] = std::process::id().into();
-    std::fs::write(&note, text.to_string()).unwrap();
+    put(&note, &text);
     assert_eq!(health(folder.path(), &[]).await.code, Some(5));
     assert!(!note.exists());
 
     // Where the system does not tell when a process started, only asking does.
     text["process_start"] = Value::Null;
-    std::fs::write(&note, text.to_string()).unwrap();
+    put(&note, &text);
     assert_eq!(health(folder.path(), &[]).await.code, Some(5));
     assert!(!note.exists());
 
@@ -129,7 +130,7 @@ async fn what_a_killed_command_left_behind_is_not_believed() {
     text["origin"] = format!("http://{}", listener.local_addr().unwrap()).into();
     let other = axum::Router::new().route("/health", axum::routing::get(|| async { "I am fine" }));
     tokio::spawn(async move { axum::serve(listener, other).await });
-    std::fs::write(&note, text.to_string()).unwrap();
+    put(&note, &text);
     let told = health(folder.path(), &[]).await;
     assert!(told.code == Some(4) && told.err.contains("does not tell of its health: expected value"), "{told:?}");
 }
@@ -145,7 +146,9 @@ async fn without_a_fleet_it_exits_with_5_and_says_so() {
     let none = serde_json::json!({ "fleets": [] });
     assert_eq!((told.code, serde_json::from_str::<Value>(&told.out).unwrap()), (Some(5), none));
 
-    std::fs::write(folder.path().join("tabfleet/other.json"), "{}").unwrap();
+    assert!(!folder.path().join("tabfleet").exists(), "who looks leaves nothing");
+
+    put(&folder.path().join("tabfleet/other.json"), &serde_json::json!({}));
     let told = health(folder.path(), &[]).await;
     assert!(told.code == Some(5) && told.err.contains("this is no fleet's note"), "{told:?}");
 }

@@ -1,6 +1,7 @@
 //! The fleet and its commands with real browsers, real models and really caused faults.
 #![allow(missing_docs)]
 
+mod alerts;
 mod calls;
 mod chaos;
 mod command;

@@ -11,6 +11,8 @@ use std::{
 };
 
 use super::{TargetPattern, parse_targets};
+use crate::fleet::AlertConfig;
+use url::Url;
 
 /// A value as it was given.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,6 +221,30 @@ impl Kind for MaybePath {
     }
     fn show(&self, value: &Option<PathBuf>) -> String {
         value.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// An address that can be posted to without TLS, or none.
+pub(super) struct MaybeUrl;
+
+impl Kind for MaybeUrl {
+    type Value = Option<Url>;
+    const VALUE_NAME: &'static str = "URL";
+    fn expected(&self) -> String {
+        "an http:// address without a password (this build speaks no TLS), or none".to_owned()
+    }
+    fn parse(&self, raw: &Raw) -> Option<Option<Url>> {
+        match text(raw)? {
+            "none" => Some(None),
+            url => {
+                let webhook = Some(Url::parse(url).ok()?);
+                let alerts = AlertConfig { webhook, ..AlertConfig::default() };
+                alerts.check().is_ok().then_some(alerts.webhook)
+            }
+        }
+    }
+    fn show(&self, value: &Option<Url>) -> String {
+        value.as_ref().map_or("none".to_owned(), Url::to_string)
     }
 }
 

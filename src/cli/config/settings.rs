@@ -2,7 +2,7 @@
 
 use super::{
     ConfigError, Resolved, Source, TargetPattern,
-    kind::{Choice, Kind, MaybePath, Number, PerBrowser, Size, Span, Switch, Targets},
+    kind::{Choice, Kind, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets},
     table::{Entry, LookUp, resolve_one, settings},
 };
 use crate::{
@@ -110,6 +110,14 @@ settings! {
         seed: u64 = 0, Number(0..=u64::MAX);
         /// The DuckDB file in which runs are recorded.
         history: Option<PathBuf> = None, MaybePath;
+        /// The share of failed attempts above which is warned; 1 is never. Half is more failures than answers.
+        alert_error_rate: f64 = 0.5, Number(0.0..=1.0);
+        /// The time over which failed attempts are counted. Of fewer than 20 in it, nothing is said.
+        alert_window: Duration = secs(60), Span(secs(1)..=DAY);
+        /// How long the same warning (failed attempts, an open circuit, a target given up) is not repeated.
+        alert_cooldown: Duration = secs(300), Span(secs(1)..=DAY);
+        /// Where warnings are posted to as JSON, besides the log.
+        alert_webhook: Option<Url> = None, MaybeUrl;
         /// A runtime module to load models with, instead of the ONNX Runtime Web that is built in.
         runtime: Option<PathBuf> = None, MaybePath;
         /// A browser catalogue, instead of the one that is built in.

@@ -156,6 +156,7 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
             of("rtol", "-0.1"), of("gpu", "fast"), of("headless", "maybe"), of("port", "65536"),
             of("in-flight-bytes", "1KiB"), of("in-flight-bytes", "99999999999999GiB"), of("targets", "chrome/cuda"),
             of("targets", ""), of("binary", "opera=/x"), of("webdriver", "firefox=ftp://x"), of("history", ""),
+            of("alert-webhook", "https://x"), of("alert-error-rate", "2"), of("alert-window", "0s"),
             refused(&[], &[("TABFLEET_TABS", "100")], None),
         ]
         .join("\n"),
@@ -180,6 +181,9 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
         `binary` (flag) cannot be `opera=/x`: it takes BROWSER=PATH for each of chrome, edge, firefox, webkit
         `webdriver` (flag) cannot be `firefox=ftp://x`: it takes BROWSER=URL (http) for each of chrome, edge, firefox, webkit
         `history` (flag) cannot be ``: it takes a path, or none
+        `alert-webhook` (flag) cannot be `https://x`: it takes an http:// address without a password (this build speaks no TLS), or none
+        `alert-error-rate` (flag) cannot be `2`: it takes a number from 0 to 1
+        `alert-window` (flag) cannot be `0s`: it takes a duration with its unit, from 1s to 24h
         `tabs` (TABFLEET_TABS) cannot be `100`: it takes a number from 1 to 64
         "
     );
@@ -219,6 +223,10 @@ fn the_table_of_settings() {
         port               0                   default          a number from 0 to 65535
         seed               0                   default          a number from 0 to 18446744073709551615
         history            none                default          a path, or none
+        alert-error-rate   0.5                 default          a number from 0 to 1
+        alert-window       1m                  default          a duration with its unit, from 1s to 24h
+        alert-cooldown     5m                  default          a duration with its unit, from 1s to 24h
+        alert-webhook      none                default          an http:// address without a password (this build speaks no TLS), or none
         runtime            none                default          a path, or none
         browsers-file      none                default          a path, or none
         binary             chrome=/opt/chrome  TABFLEET_BINARY  BROWSER=PATH for each of chrome, edge, firefox, webkit
