@@ -41,12 +41,32 @@ pub(super) async fn launch_firefox(
         let mut driver = start(driver_binary.clone(), args, BTreeMap::new(), &guard, &words).await?;
         let address: SocketAddr =
             driver.wait_for_line(|line| line.split_once("Listening on ")?.1.trim().parse().ok()).await?;
-        let options = firefox_options(&launch, Some(&binary));
+        let options = firefox_options(&launch, Some(&forgiving(&binary, &guard)?));
         let capabilities = Capabilities::from_iter([("moz:firefoxOptions".into(), options)]);
         let local = Local { driver, display: Display::Users, guard, driver_name: format!("geckodriver {version}") };
         webdriver::connect(launch.clone(), &endpoint(address)?, capabilities, OpenAs::Tabs, Some(local)).await
     })
     .await
+}
+
+/// Firefox as a script that starts it without a variable that geckodriver insists on: with it, a tab that crashes takes
+/// the whole browser along ("MOZ_CRASHREPORTER_SHUTDOWN is set, shutting down").
+#[cfg(unix)]
+fn forgiving(binary: &Path, guard: &Guard) -> Result<PathBuf, BrowserError> {
+    use std::os::unix::{ffi::OsStrExt, fs::PermissionsExt};
+    let path = guard.folder().join("firefox.sh");
+    let quoted = binary.as_os_str().as_bytes().split(|byte| *byte == b'\'').collect::<Vec<_>>().join(&b"'\\''"[..]);
+    let script = [b"#!/bin/sh\nunset MOZ_CRASHREPORTER_SHUTDOWN\nexec '", &quoted[..], b"' \"$@\"\n"].concat();
+    let executable = || std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700));
+    let written = std::fs::write(&path, script).and_then(|()| executable());
+    let what = || "the script that starts Firefox could not be written".to_owned();
+    written.map_err(|source| BrowserError::System { what: what(), source })?;
+    Ok(path)
+}
+
+#[cfg(not(unix))]
+fn forgiving(binary: &Path, _guard: &Guard) -> Result<PathBuf, BrowserError> {
+    Ok(binary.to_owned())
 }
 
 /// Launches WebKitWebDriver (or safaridriver), and through it MiniBrowser (or Safari).

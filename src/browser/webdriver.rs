@@ -73,6 +73,8 @@ struct Driven {
 struct Session {
     /// `None` once closed.
     client: Option<Client>,
+    /// The window the session began with. It stays empty: a session ends with its last window.
+    home: WindowHandle,
     windows: HashMap<TabId, WindowHandle>,
 }
 
@@ -93,6 +95,11 @@ pub(super) async fn connect(
     let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(endpoint.as_str()).await;
     let last_words = || local.as_ref().map_or_else(String::new, |local| local.driver.last_words().text());
     let client = client.map_err(|error| BrowserError::Refused {
+        browser,
+        message: error.to_string(),
+        last_words: last_words(),
+    })?;
+    let home = client.window().await.map_err(|error| BrowserError::Refused {
         browser,
         message: error.to_string(),
         last_words: last_words(),
@@ -122,7 +129,7 @@ pub(super) async fn connect(
         gpu: launch.gpu,
         open_as,
         command_timeout,
-        session: Mutex::new(Session { client: Some(client), windows: HashMap::new() }),
+        session: Mutex::new(Session { client: Some(client), home, windows: HashMap::new() }),
         process_id,
         local,
         ended,
@@ -277,10 +284,14 @@ impl RunningBrowser for Driven {
     }
 
     async fn open_tab(&self, tab: TabId, url: &str) -> Result<(), BrowserError> {
-        // The window the session began with stays empty: a session ends with its last window.
         let mut session = self.session.lock().await;
         let client = self.client(&session)?;
-        let opened = self.command("open a tab", tab, client.new_window(self.open_as == OpenAs::Tabs)).await?;
+        let open = async {
+            // A window is opened from another one, and the last that was used may be closed by now, or have crashed.
+            client.switch_to_window(session.home.clone()).await?;
+            client.new_window(self.open_as == OpenAs::Tabs).await
+        };
+        let opened = self.command("open a tab", tab, open).await?;
         session.windows.insert(tab, opened.handle.clone());
         let load = async {
             client.switch_to_window(opened.handle).await?;

@@ -158,7 +158,8 @@ impl Ledger {
                 let late = Duration::from_secs_f64(elapsed_ms / 1e3).saturating_sub(limit);
                 injection.at = at.checked_sub(late).unwrap_or(at);
             }
-            injection.detected = Some((at, told_as));
+            let first = injection.detected.take().map_or(at, |(first, _)| first);
+            injection.detected = Some((first, told_as));
             injection.affected = affected;
         }
         let recovered = self.recovery(at, event);
@@ -166,7 +167,8 @@ impl Ledger {
         recovered
     }
 
-    /// The open injection that an event is the first to tell of, what as, and what is seen to be affected.
+    /// The open injection that an event is the first to tell of, what as, and what is seen to be affected. A closed socket
+    /// is often the first to be told of; what it meant is told by the next.
     fn detection(&self, at: Instant, event: &EventKind) -> Option<(usize, String, Affected)> {
         let (kind, launch, told_as, affected) = self.told(event)?;
         let index = self.open(kind)?;
@@ -174,7 +176,9 @@ impl Ledger {
         let same_launch = launch.is_none_or(|launch| launch == injection.browser);
         // A job that runs into its limit is told of as a job; what else is told meanwhile came of something before it.
         let of_a_job = injection.limit.is_none() || tells_of_an_end(event);
-        let first = injection.detected.is_none() && injection.at <= at && same_launch && of_a_job;
+        let unexplained = |(_, told_as): &(Instant, String)| told_as == Cause::SocketClosed.name();
+        let first =
+            injection.detected.as_ref().is_none_or(unexplained) && injection.at <= at && same_launch && of_a_job;
         first.then_some((index, told_as, affected))
     }
 
@@ -188,6 +192,9 @@ impl Ledger {
             EventKind::BrowserEnded { browser, failure } => {
                 let told_as = failure.as_ref().map_or("ended by the fleet", |failure| failure.cause.name());
                 Some((*self.kinds.get(browser)?, Some(*browser), told_as.to_owned(), Affected::Browser))
+            }
+            EventKind::TabDisconnected { tab, target, failure } => {
+                of_tab(tab, failure.cause.name(), Affected::Tab(*tab, *target))
             }
             EventKind::TabLost { tab, target, failure } => of_tab(tab, failure.cause.name(), Affected::Target(*target)),
             EventKind::AttemptFailed { tab, target, failure, .. }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     chaos::{self, ChaosOptions, Notice},
-    fleet::Fleet,
+    fleet::{Fleet, FleetConfig},
     onnx::{Case, Suite, Tolerance},
     report::{Badness, ChaosReport, InjectionRow, chaos_table, write_chaos_json},
     types::{FailureMode, ParseTargetError},
@@ -75,7 +75,10 @@ pub(super) async fn execute(args: ChaosArgs, settings: &Settings, quiet: bool) -
     };
     let cases: Vec<Case> = suites.into_iter().flat_map(|suite| suite.cases).collect();
     let targets = fleet::targets(settings)?;
-    let launch = fleet::builder(settings, "chaos").targets(targets).launch();
+    let builder = fleet::builder(settings, "chaos").targets(targets);
+    // What ends a tab here is known not to be the job that it was at.
+    let innocent = |config: &mut FleetConfig| config.policy.quarantine_after = u32::MAX;
+    let launch = builder.configure(innocent).launch();
     let fleet = tokio::select! {
         fleet = launch => fleet?,
         () = interrupted() => return Ok(Outcome::Interrupted),

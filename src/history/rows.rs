@@ -20,7 +20,9 @@ pub(super) struct Rows {
 
 /// Whether the event becomes a row. What does not is never sent to the writer.
 pub(super) fn is_recorded(kind: &EventKind) -> bool {
-    use EventKind::{AttemptStarted, BreakerChanged, FleetClosed, HealthChecked, JobEnded, JobQueued, Recovery};
+    use EventKind::{
+        AttemptStarted, BreakerChanged, FleetClosed, HealthChecked, JobEnded, JobQueued, Recovery, TabDisconnected,
+    };
     !matches!(
         kind,
         JobQueued { .. }
@@ -28,6 +30,7 @@ pub(super) fn is_recorded(kind: &EventKind) -> bool {
             | BreakerChanged { .. }
             | HealthChecked { .. }
             | Recovery { .. }
+            | TabDisconnected { .. }
             | JobEnded { .. }
             | FleetClosed
     )
@@ -177,6 +180,7 @@ impl Rows {
             }
             EventKind::BreakerChanged { .. }
             | EventKind::HealthChecked { .. }
+            | EventKind::TabDisconnected { .. }
             | EventKind::Recovery { .. }
             | EventKind::JobQueued { .. }
             | EventKind::AttemptStarted { .. }

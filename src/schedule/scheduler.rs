@@ -91,6 +91,8 @@ pub enum Action {
     StartBackend { tab: TabId, target: Target },
     /// End the tab's worker and start a fresh one; answered by `TabConnected` or `TabLost`.
     RestartWorker { tab: TabId, failure: Failure },
+    /// A tab's socket closed, and what it was handed moves; for those who watch.
+    Disconnected { tab: TabId, target: Target, failure: Failure },
     /// Close the tab and forget it.
     CloseTab { tab: TabId, failure: Failure },
     /// Hand the job to the tab.
@@ -156,6 +158,8 @@ pub struct Scheduler {
     given_up: BTreeMap<Target, Failure>,
     start_failures: BTreeMap<Target, u32>,
     software: TargetSet,
+    /// Targets that have had a ready tab.
+    proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
     tabs: Tabs,
     jobs: HashMap<JobId, Job>,
@@ -189,6 +193,7 @@ impl Scheduler {
             given_up: BTreeMap::new(),
             start_failures: BTreeMap::new(),
             software: TargetSet::EMPTY,
+            proven: TargetSet::EMPTY,
             slots: BTreeMap::new(),
             tabs: Tabs::default(),
             jobs: HashMap::new(),

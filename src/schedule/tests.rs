@@ -118,7 +118,7 @@ impl World {
                     self.blamed.push((job, attempt.failure.cause));
                     None
                 }
-                Action::HealthChecked { .. } => None,
+                Action::HealthChecked { .. } | Action::Disconnected { .. } => None,
                 Action::EndWithResult { job, attempts } => self.end(job, Ok(()), attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end(job, Err(failure.cause), attempts),
                 Action::GiveUpTarget { target, .. } => {
@@ -658,6 +658,21 @@ fn a_backend_that_does_not_start_is_given_up_and_the_others_go_on() {
     assert_eq!(world.given_up, [CHROME_WEBGPU]);
     let job = world.submit(&[CHROME_WEBGPU, CHROME_WASM]);
     assert_eq!(world.target_of(job), Some(CHROME_WASM));
+}
+
+#[test]
+fn a_backend_that_worked_and_is_no_longer_offered_costs_its_browser_not_the_target() {
+    let mut world = World::new(&[CHROME_WEBGPU], one_tab());
+    let browser = *world.browsers.keys().next().expect("running");
+    let tab = *world.tabs.keys().next().expect("open");
+    world.tell(Input::TabLost { tab, failure: crash() });
+    let tab = *world.tabs.keys().next().expect("opened again");
+    world.tell(Input::TabFailed { tab, failure: Failure::new(Cause::BackendUnavailable, "no adapter") });
+    assert_eq!(world.given_up, []);
+    world.wait(Duration::from_secs(1));
+    assert!(!world.browsers.contains_key(&browser));
+    let job = world.submit(&[CHROME_WEBGPU]);
+    assert!(world.tab_of(job).is_some());
 }
 
 #[test]

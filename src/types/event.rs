@@ -42,6 +42,9 @@ pub enum EventKind {
     TabReady { tab: TabId, browser: BrowserId, info: Arc<TargetInfo> },
     /// A target was found not to work on this machine.
     TargetUnavailable { info: Arc<TargetInfo> },
+    /// A tab's socket closed. What it was running goes elsewhere at once; what it means is told by what follows:
+    /// [`TabLost`](Self::TabLost), [`BrowserEnded`](Self::BrowserEnded), or [`TabReady`](Self::TabReady) again.
+    TabDisconnected { tab: TabId, target: Target, failure: Failure },
     /// A tab was lost; what it was running goes elsewhere.
     TabLost { tab: TabId, target: Target, failure: Failure },
     /// A tab was closed because it was no longer needed.

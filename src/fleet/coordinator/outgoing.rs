@@ -51,6 +51,9 @@ impl Coordinator {
                     let wait_ms = wait.map(|wait| wait.as_secs_f64() * 1e3);
                     self.events.emit(|| EventKind::BreakerChanged { target, model, from, to, reason, wait_ms });
                 }
+                Action::Disconnected { tab, target, failure } => {
+                    self.events.emit(|| EventKind::TabDisconnected { tab, target, failure });
+                }
                 Action::HealthChecked { tab, target, failure } => {
                     if let Some(failure) = &failure {
                         tracing::warn!(%tab, %target, %failure, "health check failed");

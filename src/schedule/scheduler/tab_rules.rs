@@ -152,6 +152,7 @@ impl Scheduler {
         });
         let Some((target, browser, ready_before)) = found else { return };
         self.start_failures.remove(&target);
+        self.proven.insert(target);
         self.with_slot(browser, Slot::worked);
         self.repaired(id, target, now);
         if ready_before.is_none() {
@@ -162,7 +163,8 @@ impl Scheduler {
     pub(super) fn tab_failed(&mut self, tab: TabId, failure: Failure, now: Instant) {
         let Some(found) = self.tabs.get(tab) else { return };
         let (target, browser) = (found.target, found.browser);
-        if failure.cause == Cause::BackendUnavailable {
+        let never_worked = !self.proven.contains(target);
+        if failure.cause == Cause::BackendUnavailable && never_worked {
             self.remove_tab(tab, &failure, now);
             self.give_up(target, failure, now);
             return;
@@ -175,8 +177,9 @@ impl Scheduler {
         self.target_failed(target, &failure, now);
         if failures >= self.policy.give_up_after {
             self.give_up(target, failure, now);
-        } else if failures > 1 {
-            // A fresh page did not help: the browser itself may be wedged.
+        } else if failures > 1 || failure.cause == Cause::BackendUnavailable {
+            // A fresh page did not help, or what the browser had it no longer offers (Chromium has no adapter after its
+            // GPU process has crashed twice): the browser itself is to be made afresh.
             self.restart_browser(browser, target.browser, &failure, now);
         }
     }
@@ -187,6 +190,10 @@ impl Scheduler {
             Some(Stage::Ready) if failure.cause == Cause::BadFrame => self.tab_lost(tab, failure, now),
             // It may be a crash that is told a moment later: whoever blames a job for it should know which.
             Some(Stage::Ready) if failure.cause == Cause::SocketClosed => {
+                if let Some(target) = self.tabs.get(tab).map(|tab| tab.target) {
+                    let failure = failure.clone();
+                    self.actions.push_back(Action::Disconnected { tab, target, failure });
+                }
                 self.suspect_first(tab, now);
                 self.displace(tab);
                 let give_up = now + self.policy.cut_grace;
