@@ -2,9 +2,15 @@
 //! and runs them.
 
 mod echo;
+mod failover;
 mod measures;
 mod memory;
+#[allow(dead_code)] // The tests make more models than one.
+#[path = "../../tests/fleet/models.rs"]
+mod models;
 mod peer;
+#[path = "../../tests/shared/processes.rs"]
+mod processes;
 mod table;
 mod workload;
 
@@ -18,7 +24,7 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 6] = ["round-trips", "in-flight", "two-tabs", "first", "memory", "matrix"];
+const GROUPS: [&str; 7] = ["round-trips", "in-flight", "two-tabs", "first", "memory", "failover", "matrix"];
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -63,6 +69,9 @@ async fn run() -> Result<(), Failed> {
     echo.close().await;
     if wanted("memory") {
         print(memory::measure().await?);
+    }
+    if wanted("failover") {
+        print(failover::measure().await?);
     }
     if wanted("matrix") {
         let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);
