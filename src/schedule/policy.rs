@@ -65,7 +65,8 @@ pub struct Policy {
     pub health_check_interval: Duration,
     /// Whether the fleet has a canary; without one, jobs are the first probes of a half-open breaker.
     pub canary: bool,
-    /// How long the canary may take, from when the tab turns to it.
+    /// How long the canary may take, from when the tab turns to it: on a busy machine, SwiftShader compiles its shaders for
+    /// seconds the first time.
     pub canary_timeout: Duration,
     /// The WASM memory of a tab's worker: above the first it is replaced when idle, above the second now. WASM memory
     /// never shrinks and ends at 4 GiB.
@@ -156,7 +157,7 @@ impl Default for Policy {
             missed_heartbeats: 2,
             health_check_interval: Duration::from_secs(30),
             canary: true,
-            canary_timeout: Duration::from_secs(10),
+            canary_timeout: Duration::from_secs(30),
             tab_memory: MemoryLimits { soft: 2 << 30, hard: 3 << 30 },
             browser_memory: MemoryLimits { soft: 8 << 30, hard: 16 << 30 },
             seed: 0,

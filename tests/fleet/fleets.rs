@@ -30,6 +30,7 @@ pub fn builder(targets: &[&str]) -> Option<FleetBuilder> {
             (config.launch_timeout, config.command_timeout) = (PATIENCE, PATIENCE);
             (config.policy.open_timeout, config.policy.start_timeout) = (PATIENCE, PATIENCE);
             config.policy.restart_timeout = Duration::from_secs(30);
+            (config.policy.heartbeat_timeout, config.policy.canary_timeout) = (PATIENCE / 3, PATIENCE);
             config.job_deadline = 2 * PATIENCE;
         })
     })
