@@ -12,7 +12,7 @@ impl TargetSet {
 
     /// Every target there can be.
     pub fn all() -> Self {
-        every_target().collect()
+        Self((1 << (Browser::ALL.len() * Backend::ALL.len())) - 1)
     }
 
     /// Adds one.
@@ -57,7 +57,12 @@ impl TargetSet {
 
     /// Its targets, by browser and then by backend.
     pub fn iter(self) -> impl Iterator<Item = Target> {
-        every_target().filter(move |target| self.contains(*target))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let first = (left != 0).then(|| target(left.trailing_zeros() as usize));
+            left &= left.wrapping_sub(1);
+            first
+        })
     }
 }
 
@@ -69,10 +74,27 @@ impl FromIterator<Target> for TargetSet {
     }
 }
 
-fn every_target() -> impl Iterator<Item = Target> {
-    Browser::ALL.iter().flat_map(|browser| Backend::ALL.iter().map(|backend| Target::new(*browser, *backend)))
+const fn bit(target: Target) -> u16 {
+    1 << (target.browser as usize * Backend::ALL.len() + target.backend as usize)
 }
 
-const fn bit(target: Target) -> u16 {
-    1 << (target.browser as u16 * 3 + target.backend as u16)
+/// The target whose bit has this number.
+const fn target(number: usize) -> Target {
+    Target::new(Browser::ALL[number / Backend::ALL.len()], Backend::ALL[number % Backend::ALL.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_bit_of_its_own_and_they_come_in_order() {
+        let all: Vec<Target> = TargetSet::all().iter().collect();
+        assert_eq!(all.len(), Browser::ALL.len() * Backend::ALL.len());
+        assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
+        assert_eq!(all.iter().copied().collect::<TargetSet>(), TargetSet::all());
+        for one in all {
+            assert_eq!(TargetSet::from_iter([one]).iter().collect::<Vec<_>>(), [one]);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The scheduler in a simulated world: it hands out actions, the world answers them as the test says.
 
+mod many;
+
 use super::*;
 use crate::types::{
     Backend, BreakerState, Browser, BrowserId, Cause, Failure, Family, Importance, JobId, ModelId, TabId, Target,

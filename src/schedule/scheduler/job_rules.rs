@@ -48,7 +48,11 @@ impl Scheduler {
         let mut ejected = self.breakers.ejected();
         while !free.is_empty() {
             let admitted = |route| self.admitted(route, hopeful, ejected);
-            let Some(id) = self.queue.first(|route| !admitted(route).intersection(free).is_empty()) else { return };
+            // The first test is part of the second, and spares it where nothing is free anyway.
+            let may_go = |route: TargetSet| {
+                !route.intersection(free).is_empty() && !admitted(route).intersection(free).is_empty()
+            };
+            let Some(id) = self.queue.first(may_go) else { return };
             let Some(job) = self.jobs.get(&id) else { return };
             let route = self.route(job);
             if route != job.route {

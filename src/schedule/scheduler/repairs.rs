@@ -2,11 +2,21 @@
 
 use super::{Action, Recovery, Scheduler};
 use crate::types::{Browser, Failure, Strategy, TabId, Target};
-use std::time::Instant;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
-/// Repairs under way.
+/// Repairs under way, by what will show that they helped.
 #[derive(Debug, Default)]
-pub(super) struct Repairs(Vec<Repair>);
+pub(super) struct Repairs {
+    /// The tab is ready again.
+    workers: BTreeMap<TabId, Vec<Repair>>,
+    /// A tab of the target becomes ready. It stands for one that was replaced, however many were: the oldest.
+    tabs: BTreeMap<Target, VecDeque<Repair>>,
+    /// A tab of the browser becomes ready.
+    browsers: BTreeMap<Browser, Repair>,
+}
 
 #[derive(Debug)]
 struct Repair {
@@ -18,17 +28,6 @@ struct Repair {
     since: Instant,
 }
 
-impl Repair {
-    /// Whether a tab of `target` that became ready shows that it helped.
-    fn is_done_by(&self, tab: TabId, target: Target) -> bool {
-        match self.strategy {
-            Strategy::RestartWorker => self.tab == Some(tab),
-            Strategy::ReplaceTab => self.target == Some(target) && self.tab != Some(tab),
-            _ => self.browser == target.browser,
-        }
-    }
-}
-
 impl Scheduler {
     /// Chooses what is done about a tab's failure: the cheapest step from `least` on that has helped against such
     /// failures before.
@@ -38,6 +37,7 @@ impl Scheduler {
         self.recoveries.prefer(target.browser, failure.category(), &steps[from..])
     }
 
+    /// A fresh worker or a fresh tab is to help.
     pub(super) fn repair_tab(
         &mut self,
         tab: TabId,
@@ -46,48 +46,44 @@ impl Scheduler {
         strategy: Strategy,
         now: Instant,
     ) {
-        let (browser, target, tab) = (target.browser, Some(target), Some(tab));
-        self.repairs.0.push(Repair { browser, target, tab, failure: failure.clone(), strategy, since: now });
+        let (browser, failure) = (target.browser, failure.clone());
+        let repair = Repair { browser, target: Some(target), tab: Some(tab), failure, strategy, since: now };
+        if strategy == Strategy::RestartWorker {
+            self.repairs.workers.entry(tab).or_default().push(repair);
+        } else {
+            self.repairs.tabs.entry(target).or_default().push_back(repair);
+        }
     }
 
     pub(super) fn repair_browser(&mut self, browser: Browser, failure: &Failure, now: Instant) {
         // A browser that does not come up is launched again: that is still the same repair.
-        let under_way = |repair: &Repair| repair.browser == browser && repair.strategy == Strategy::RestartBrowser;
-        if !self.repairs.0.iter().any(under_way) {
-            let strategy = Strategy::RestartBrowser;
-            let repair = Repair { browser, target: None, tab: None, failure: failure.clone(), strategy, since: now };
-            self.repairs.0.push(repair);
-        }
+        self.repairs.browsers.entry(browser).or_insert_with(|| {
+            let (strategy, failure) = (Strategy::RestartBrowser, failure.clone());
+            Repair { browser, target: None, tab: None, failure, strategy, since: now }
+        });
     }
 
     /// A tab is ready: what was waiting for it has helped.
     pub(super) fn repaired(&mut self, tab: TabId, target: Target, now: Instant) {
-        // One new tab stands for one that was replaced, however many were.
-        let mut replaced = false;
-        let done = self.repairs.0.extract_if(.., |repair| {
-            repair.is_done_by(tab, target)
-                && (repair.strategy != Strategy::ReplaceTab || !std::mem::replace(&mut replaced, true))
-        });
-        let done: Vec<Repair> = done.collect();
-        done.into_iter().for_each(|repair| self.conclude(repair, true, now));
+        let worker = self.repairs.workers.remove(&tab).unwrap_or_default();
+        let replaced = self.repairs.tabs.get_mut(&target).and_then(VecDeque::pop_front);
+        let browser = self.repairs.browsers.remove(&target.browser);
+        let done = worker.into_iter().chain(replaced).chain(browser);
+        done.for_each(|repair| self.conclude(repair, true, now));
     }
 
     /// A tab was lost before it was ready: a worker that was being restarted in it was not.
     pub(super) fn not_repaired(&mut self, tab: TabId, now: Instant) {
-        let failed = |repair: &mut Repair| repair.strategy == Strategy::RestartWorker && repair.tab == Some(tab);
-        let failed: Vec<Repair> = self.repairs.0.extract_if(.., failed).collect();
+        let failed = self.repairs.workers.remove(&tab).unwrap_or_default();
         failed.into_iter().for_each(|repair| self.conclude(repair, false, now));
     }
 
-    /// A target was given up: nothing that was done about it helped.
+    /// A target was given up, and its tabs are gone: nothing that was done about it helped.
     pub(super) fn beyond_repair(&mut self, target: Target, now: Instant) {
+        let tabs = self.repairs.tabs.remove(&target).unwrap_or_default();
         let browser_is_lost = !self.hopeful().iter().any(|hopeful| hopeful.browser == target.browser);
-        let failed = |repair: &mut Repair| match repair.target {
-            Some(of) => of == target,
-            None => browser_is_lost && repair.browser == target.browser,
-        };
-        let failed: Vec<Repair> = self.repairs.0.extract_if(.., failed).collect();
-        failed.into_iter().for_each(|repair| self.conclude(repair, false, now));
+        let browser = browser_is_lost.then(|| self.repairs.browsers.remove(&target.browser)).flatten();
+        tabs.into_iter().chain(browser).for_each(|repair| self.conclude(repair, false, now));
     }
 
     fn conclude(&mut self, repair: Repair, succeeded: bool, now: Instant) {
