@@ -28,6 +28,7 @@ struct World {
     ended: BTreeMap<JobId, (Result<(), Cause>, Vec<Attempt>)>,
     restarted: Vec<TabId>,
     given_up: Vec<Target>,
+    unavailable: Vec<Target>,
     /// What a tab answers to the canary.
     canary: Option<Cause>,
     canaries: Vec<TabId>,
@@ -41,6 +42,11 @@ struct World {
 
 impl World {
     fn new(targets: &[Target], policy: Policy) -> Self {
+        Self::without(&[], targets, policy)
+    }
+
+    /// As [`new`](Self::new), but some backends do not work.
+    fn without(unavailable: &[Target], targets: &[Target], policy: Policy) -> Self {
         let now = Instant::now();
         let mut world = Self {
             scheduler: Scheduler::new(policy, targets.iter().copied().collect(), now),
@@ -51,6 +57,7 @@ impl World {
             ended: BTreeMap::new(),
             restarted: Vec::new(),
             given_up: Vec::new(),
+            unavailable: unavailable.to_vec(),
             canary: None,
             canaries: Vec::new(),
             alive: true,
@@ -80,6 +87,9 @@ impl World {
                     self.tabs.insert(tab, (browser, target));
                     self.handed.insert(tab, Vec::new());
                     Some(Input::TabConnected { tab })
+                }
+                Action::StartBackend { tab, target } if self.unavailable.contains(&target) => {
+                    Some(Input::TabFailed { tab, failure: Failure::new(Cause::BackendUnavailable, "no adapter") })
                 }
                 Action::StartBackend { tab, .. } => Some(Input::TabReady { tab }),
                 Action::RestartWorker { tab, .. } => {
@@ -654,9 +664,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
 
 #[test]
 fn a_backend_that_does_not_start_is_given_up_and_the_others_go_on() {
-    let mut world = World::new(&[CHROME_WEBGPU, CHROME_WASM], one_tab());
-    let tab = *world.tabs.iter().find(|(_, (_, target))| *target == CHROME_WEBGPU).expect("open").0;
-    world.tell(Input::TabFailed { tab, failure: Failure::new(Cause::BackendUnavailable, "no adapter") });
+    let mut world = World::without(&[CHROME_WEBGPU], &[CHROME_WEBGPU, CHROME_WASM], one_tab());
     assert_eq!(world.given_up, [CHROME_WEBGPU]);
     let job = world.submit(&[CHROME_WEBGPU, CHROME_WASM]);
     assert_eq!(world.target_of(job), Some(CHROME_WASM));
