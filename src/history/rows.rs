@@ -1,6 +1,6 @@
 //! Events as rows, and the rows that wait to be written.
 
-use super::tables::{BrowserEventRow, ResultRow, TargetRow, append};
+use super::tables::{BreakerEventRow, BrowserEventRow, HealthCheckRow, RecoveryRow, ResultRow, TargetRow, Utc, append};
 use crate::types::{Browser, BrowserId, Event, EventKind, Failure, TabId, TargetInfo};
 use duckdb::Connection;
 use std::{collections::HashMap, sync::Arc};
@@ -12,6 +12,9 @@ pub(super) struct Rows {
     targets: Vec<TargetRow>,
     results: Vec<ResultRow>,
     browser_events: Vec<BrowserEventRow>,
+    breaker_events: Vec<BreakerEventRow>,
+    recoveries: Vec<RecoveryRow>,
+    health_checks: Vec<HealthCheckRow>,
     /// Every description of a target so far; its place is its `target_id`.
     described: Vec<Arc<TargetInfo>>,
     description_of: HashMap<TabId, u32>,
@@ -20,17 +23,8 @@ pub(super) struct Rows {
 
 /// Whether the event becomes a row. What does not is never sent to the writer.
 pub(super) fn is_recorded(kind: &EventKind) -> bool {
-    use EventKind::{AttemptStarted, BreakerChanged, FleetClosed, HealthChecked, JobEnded, JobQueued, Recovery};
-    !matches!(
-        kind,
-        JobQueued { .. }
-            | AttemptStarted { .. }
-            | BreakerChanged { .. }
-            | HealthChecked { .. }
-            | Recovery { .. }
-            | JobEnded { .. }
-            | FleetClosed
-    )
+    use EventKind::{AttemptStarted, FleetClosed, JobEnded, JobQueued};
+    !matches!(kind, JobQueued { .. } | AttemptStarted { .. } | JobEnded { .. } | FleetClosed)
 }
 
 impl Rows {
@@ -43,14 +37,17 @@ impl Rows {
     }
 
     pub fn len(&self) -> usize {
-        self.targets.len() + self.results.len() + self.browser_events.len()
+        self.targets.len() + self.losable()
     }
 
     /// Appends every row to its table; they stay here until [`Rows::written`] or [`Rows::given_up`].
     pub fn append(&self, connection: &Connection) -> duckdb::Result<()> {
         append(connection, &self.targets)?;
         append(connection, &self.results)?;
-        append(connection, &self.browser_events)
+        append(connection, &self.browser_events)?;
+        append(connection, &self.breaker_events)?;
+        append(connection, &self.recoveries)?;
+        append(connection, &self.health_checks)
     }
 
     /// The rows are in the file. Says how many they were.
@@ -62,10 +59,19 @@ impl Rows {
 
     /// The rows could not be written. Says how many are lost: all but the few that later rows refer to, which wait on.
     pub fn given_up(&mut self) -> u64 {
-        let rows = self.results.len() + self.browser_events.len();
+        let rows = self.losable();
         self.results.clear();
         self.browser_events.clear();
+        self.breaker_events.clear();
+        self.recoveries.clear();
+        self.health_checks.clear();
         rows as u64
+    }
+
+    /// Rows that nothing refers to.
+    fn losable(&self) -> usize {
+        let of_health = self.breaker_events.len() + self.recoveries.len() + self.health_checks.len();
+        self.results.len() + self.browser_events.len() + of_health
     }
 
     /// Adds the row of one event.
@@ -175,15 +181,63 @@ impl Rows {
                 self.describe(info);
                 return;
             }
-            EventKind::BreakerChanged { .. }
-            | EventKind::HealthChecked { .. }
-            | EventKind::Recovery { .. }
-            | EventKind::JobQueued { .. }
+            kind
+            @ (EventKind::BreakerChanged { .. } | EventKind::HealthChecked { .. } | EventKind::Recovery { .. }) => {
+                return self.add_health(happened_at, kind);
+            }
+            EventKind::JobQueued { .. }
             | EventKind::AttemptStarted { .. }
             | EventKind::JobEnded { .. }
             | EventKind::FleetClosed => return,
         };
         self.browser_events.push(row);
+    }
+
+    /// Adds the row of what the fleet did for its own health.
+    fn add_health(&mut self, happened_at: Utc, kind: EventKind) {
+        let run_id = self.run_id;
+        match kind {
+            EventKind::BreakerChanged { target, model, from, to, reason, wait_ms } => {
+                self.breaker_events.push(BreakerEventRow {
+                    run_id,
+                    happened_at,
+                    target: target.to_string(),
+                    model: model.as_ref().map(|model| model.name.clone()),
+                    model_sha256: model.as_ref().map(|model| model.sha256.clone()),
+                    from_state: from.name(),
+                    to_state: to.name(),
+                    reason,
+                    wait_ms,
+                });
+            }
+            EventKind::Recovery { browser, target, tab, job, failure, strategy, succeeded, elapsed_ms } => {
+                self.recoveries.push(RecoveryRow {
+                    run_id,
+                    happened_at,
+                    browser: browser.name(),
+                    target: target.map(|target| target.to_string()),
+                    tab: tab.map(|tab| tab.0),
+                    job: job.map(|job| job.0),
+                    category: failure.category().name(),
+                    cause: failure.cause.name(),
+                    message: failure.message,
+                    strategy: strategy.name(),
+                    succeeded,
+                    elapsed_ms,
+                });
+            }
+            EventKind::HealthChecked { tab, target, failure } => self.health_checks.push(HealthCheckRow {
+                run_id,
+                happened_at,
+                tab: tab.0,
+                target: target.to_string(),
+                success: failure.is_none(),
+                category: failure.as_ref().map(|failure| failure.category().name()),
+                cause: failure.as_ref().map(|failure| failure.cause.name()),
+                message: failure.map(|failure| failure.message),
+            }),
+            _ => {}
+        }
     }
 
     /// The `target_id` of a description; a new one gets a row. A target whose tabs are not all alike (one got the GPU,

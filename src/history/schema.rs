@@ -4,8 +4,11 @@ use super::{HistoryError, database::Database};
 use duckdb::params;
 
 /// Each takes the schema one version further; the first makes version 1. Never change one that was released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_performance_results.sql"), include_str!("migrations/0002_browser_events.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_performance_results.sql"),
+    include_str!("migrations/0002_browser_events.sql"),
+    include_str!("migrations/0003_health.sql"),
+];
 
 /// The version this tabfleet writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -105,6 +105,53 @@ table!(
     }
 );
 
+table!(
+    /// A circuit breaker changed its state.
+    BreakerEventRow in "breaker_events" {
+        run_id: i64,
+        happened_at: Utc,
+        target: String,
+        model: Option<String>,
+        model_sha256: Option<String>,
+        from_state: &'static str,
+        to_state: &'static str,
+        reason: String,
+        wait_ms: Option<f64>,
+    }
+);
+
+table!(
+    /// Something was done about a failure.
+    RecoveryRow in "recoveries" {
+        run_id: i64,
+        happened_at: Utc,
+        browser: &'static str,
+        target: Option<String>,
+        tab: Option<u64>,
+        job: Option<u64>,
+        category: &'static str,
+        cause: &'static str,
+        message: String,
+        strategy: &'static str,
+        succeeded: bool,
+        elapsed_ms: f64,
+    }
+);
+
+table!(
+    /// A tab was asked something whose answer is known.
+    HealthCheckRow in "health_checks" {
+        run_id: i64,
+        happened_at: Utc,
+        tab: u64,
+        target: String,
+        success: bool,
+        category: Option<&'static str>,
+        cause: Option<&'static str>,
+        message: Option<String>,
+    }
+);
+
 /// Appends the rows to their table.
 pub(super) fn append<R: Row>(connection: &Connection, rows: &[R]) -> duckdb::Result<()> {
     if rows.is_empty() {

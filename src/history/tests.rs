@@ -2,8 +2,8 @@
 
 use super::{History, HistoryError, Recorder, RunInfo, database, schema};
 use crate::types::{
-    Adapter, Backend, Browser, BrowserId, Cause, Event, EventKind, Failure, Family, Identity, JobId, ModelTag,
-    RuntimeInfo, Severity, TabId, Target, TargetInfo, Timings,
+    Adapter, Backend, BreakerState, Browser, BrowserId, Cause, Event, EventKind, Failure, Family, Identity, JobId,
+    ModelTag, RuntimeInfo, Severity, Strategy, TabId, Target, TargetInfo, Timings,
 };
 use duckdb::{Connection, types::Value};
 use std::{fs, path::Path, sync::Arc, time::SystemTime};
@@ -78,6 +78,34 @@ fn ready(tab: u64, info: Arc<TargetInfo>) -> Event {
     event(EventKind::TabReady { tab: TabId(tab), browser: BrowserId(1), info })
 }
 
+fn opened(model: Option<Arc<ModelTag>>) -> Event {
+    event(EventKind::BreakerChanged {
+        target: TARGET,
+        model,
+        from: BreakerState::Closed,
+        to: BreakerState::Open,
+        reason: "5 of 5 calls failed".to_owned(),
+        wait_ms: Some(30e3),
+    })
+}
+
+fn recovery(job: Option<JobId>, strategy: Strategy, elapsed_ms: f64) -> Event {
+    event(EventKind::Recovery {
+        browser: Browser::Chrome,
+        target: Some(TARGET),
+        tab: Some(TabId(1)),
+        job,
+        failure: Failure::new(Cause::TabCrashed, "it is gone"),
+        strategy,
+        succeeded: true,
+        elapsed_ms,
+    })
+}
+
+fn checked(failure: Option<Failure>) -> Event {
+    event(EventKind::HealthChecked { tab: TabId(1), target: TARGET, failure })
+}
+
 /// One query's rows as one text, with commas and newlines.
 fn query(path: &Path, sql: &str) -> String {
     let history = History::open(path).unwrap();
@@ -145,6 +173,32 @@ fn what_is_recorded_is_read_back() {
 }
 
 #[test]
+fn what_the_fleet_did_for_its_health_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
+    recorder.record(&opened(None));
+    recorder.record(&opened(Some(model())));
+    recorder.record(&recovery(Some(JobId(3)), Strategy::OtherTab, 2.5));
+    recorder.record(&recovery(None, Strategy::ReplaceTab, 480.0));
+    recorder.record(&checked(None));
+    recorder.record(&checked(Some(Failure::new(Cause::WrongOutput, "y[0] is 3, not 2"))));
+    assert_eq!(recorder.close().unwrap().rows, 6);
+    let all = |table: &str| query(&path, &format!("SELECT * EXCLUDE (run_id, happened_at) FROM {table}"));
+    let model = format!("chrome/webgpu,add,{},closed,open,5 of 5 calls failed,30000", "ab".repeat(32));
+    let target = "chrome/webgpu,-,-,closed,open,5 of 5 calls failed,30000";
+    assert_eq!(all("breaker_events"), format!("{target}\n{model}"));
+    insta::assert_snapshot!(all("recoveries"), @"
+    chrome,chrome/webgpu,1,3,connection,tab-crashed,it is gone,other-tab,true,2.5
+    chrome,chrome/webgpu,1,-,connection,tab-crashed,it is gone,replace-tab,true,480
+    ");
+    insta::assert_snapshot!(all("health_checks"), @"
+    1,chrome/webgpu,true,-,-,-
+    1,chrome/webgpu,false,health-check,wrong-output,y[0] is 3, not 2
+    ");
+}
+
+#[test]
 fn runs_are_added_and_counted_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
@@ -189,11 +243,11 @@ fn dropping_a_recorder_loses_nothing() {
 
 #[test]
 fn an_older_file_is_migrated_when_written_and_when_read() {
-    for reads in [true, false] {
+    for (older, reads) in (1..schema::VERSION).flat_map(|older| [(older, true), (older, false)]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.duckdb");
         let database = database::Database::open(&path, database::Access::Write).unwrap();
-        schema::migrate_to(&database, 1).unwrap();
+        schema::migrate_to(&database, older).unwrap();
         database
             .connection()
             .execute_batch("INSERT INTO runs (run_id, command, tabfleet, started_at, os, arch, cores) VALUES (7, 'old', '0', '2026-01-01', 'o', 'a', 1)")
@@ -206,7 +260,9 @@ fn an_older_file_is_migrated_when_written_and_when_read() {
         assert_eq!(history.runs().unwrap()[0].info.command, "old");
         drop(history);
         assert_eq!(query(&path, "SELECT max(version) FROM schema_version"), schema::VERSION.to_string());
-        assert_eq!(query(&path, "SELECT count(*) FROM browser_events"), "0");
+        for table in ["browser_events", "breaker_events", "recoveries", "health_checks"] {
+            assert_eq!(query(&path, &format!("SELECT count(*) FROM {table}")), "0");
+        }
     }
 }
 
@@ -280,14 +336,27 @@ fn the_documentation_names_every_column_and_its_queries_work() {
     recorder.record(&ready(1, info(false)));
     recorder.record(&succeeded(1, 1, &model()));
     recorder.record(&failed(2));
+    recorder.record(&opened(Some(model())));
+    recorder.record(&recovery(None, Strategy::ReplaceTab, 450.0));
+    recorder.record(&recovery(None, Strategy::ReplaceTab, 550.0));
+    recorder.record(&checked(None));
+    recorder.record(&checked(Some(Failure::new(Cause::WrongOutput, "y[0] is 3, not 2"))));
     recorder.close().unwrap();
 
     for column in query(&path, "SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal").lines() {
         assert!(documentation.contains(&format!("`{column}`")), "docs/HISTORY.md does not name {column}");
     }
     let queries: Vec<_> = documentation.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(queries.len(), 5);
+    assert_eq!(queries.len(), 8);
     let answers: Vec<_> = queries.iter().map(|sql| query(&path, sql)).collect();
     assert_eq!(answers[1], "Chrome,156.0.1,-,false,1.5", "the median run on each adapter");
     assert_eq!(answers[2], "chrome/webgpu,session,device-lost,1,the device's \"gone\"; \u{1F4A5}");
+    assert_eq!(
+        answers[5..],
+        [
+            "chrome,connection,replace-tab,2,2,500,550",
+            "chrome/webgpu,add,1,30000,5 of 5 calls failed",
+            "chrome/webgpu,2,1,wrong-output",
+        ]
+    );
 }

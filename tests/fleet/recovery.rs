@@ -6,7 +6,10 @@ use crate::{
     processes::{descendants, kill, stop, until},
 };
 use bytes::Bytes;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 use tabfleet::{
     fleet::{Canary, Fleet, FleetConfig, FleetError, Model, ModelSpec},
     onnx::Tolerance,
@@ -25,11 +28,18 @@ fn beating(config: &mut FleetConfig) {
     config.policy.heartbeat_timeout = Duration::from_secs(2);
 }
 
+/// How many rows of the history of a closed fleet there are, as its query tells.
+fn recorded(history: &Path, rows: &str) -> u64 {
+    let history = duckdb::Connection::open(history).unwrap();
+    history.query_row(&format!("SELECT count(*) FROM {rows}"), [], |row| row.get(0)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_hangs_is_restarted_and_its_job_answered_elsewhere() {
     let Some(builder) = builder(&["chrome/wasm", "firefox/wasm"]) else { return };
-    let fleet = builder.configure(beating).launch().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.duckdb");
+    let fleet = builder.configure(beating).history(&history).launch().await.unwrap();
     let model = counting_on(&fleet, &folder).await;
     let here = model.options().pin(target("chrome/wasm"));
     model.run_with(count(1, 1.0), here).await.unwrap();
@@ -65,6 +75,9 @@ async fn a_browser_that_hangs_is_restarted_and_its_job_answered_elsewhere() {
     assert_eq!((record.browser, record.category, record.tried), (Browser::Chrome, Category::HealthCheck, 1));
     assert_eq!(record.succeeded, 1);
     fleet.close().await.unwrap();
+    let restarts = "recoveries WHERE browser = 'chrome' AND cause = 'heartbeat-missed' AND elapsed_ms > 0 \
+                    AND strategy = 'restart-browser' AND succeeded";
+    assert_eq!(recorded(&history, restarts), 1);
 }
 
 /// A runtime that doubles its input, but in Firefox triples it: a browser whose arithmetic is broken.
@@ -99,7 +112,8 @@ async fn a_target_that_computes_wrongly_is_found_out_and_gets_no_more_jobs() {
         expected: vec![("y".to_owned(), tensor(&[2.0, 4.0]))],
         tolerance: Tolerance::default(),
     };
-    let fleet = builder.custom_runtime(module).canary(canary).configure(|config| {
+    let history = folder.path().join("history.duckdb");
+    let fleet = builder.custom_runtime(module).canary(canary).history(&history).configure(|config| {
         beating(config);
         config.policy.health_check_interval = Duration::from_millis(500);
     });
@@ -127,6 +141,12 @@ async fn a_target_that_computes_wrongly_is_found_out_and_gets_no_more_jobs() {
     assert_eq!(of("firefox/wasm").health.level, HealthLevel::Critical);
     assert_eq!(of("chrome/wasm").health.level, HealthLevel::Healthy);
     fleet.close().await.unwrap();
+    let opened = "breaker_events WHERE target = 'firefox/wasm' AND model IS NULL AND to_state = 'open' AND wait_ms > 0";
+    assert_ne!(recorded(&history, opened), 0);
+    let wrong = "health_checks WHERE target = 'firefox/wasm' AND NOT success AND cause = 'wrong-output'";
+    assert_ne!(recorded(&history, wrong), 0);
+    assert_ne!(recorded(&history, "health_checks WHERE target = 'chrome/wasm' AND success"), 0);
+    assert_eq!(recorded(&history, "health_checks WHERE target = 'chrome/wasm' AND cause = 'wrong-output'"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
