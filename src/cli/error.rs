@@ -77,7 +77,9 @@ impl CliError {
             }
             Self::RunningFleet(error) => error.hint(),
             Self::NoFleet => Some("`tabfleet run`, `bench`, `matrix` and `doctor` run one while they work".to_owned()),
-            Self::Config(_) => Some("`tabfleet help matrix` describes every setting and what it takes".to_owned()),
+            Self::Config(_) | Self::Fleet(FleetError::Policy(_)) => {
+                Some("`tabfleet help matrix` describes every setting and what it takes".to_owned())
+            }
             _ => None,
         }
     }
@@ -86,6 +88,7 @@ impl CliError {
     pub const fn outcome(&self) -> Outcome {
         match self {
             Self::Job(_) => Outcome::Failed,
+            Self::Fleet(FleetError::Policy(_)) => Outcome::Usage,
             Self::Runtime(_) | Self::Fleet(_) | Self::Browser(_) | Self::Report(_) | Self::Write { .. } => {
                 Outcome::Infrastructure
             }

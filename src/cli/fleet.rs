@@ -5,7 +5,7 @@ use crate::{
     browser::{Catalogue, Overrides},
     fleet::{AlertConfig, Fleet, FleetBuilder},
     history::RunInfo,
-    schedule::preferred_browser,
+    schedule::{BreakerPolicy, MemoryLimits, Policy, preferred_browser},
     types::{Backend, Browser, Family, Target},
 };
 use std::collections::BTreeSet;
@@ -53,9 +53,8 @@ pub(super) fn browser_for(settings: &Settings, family: Family) -> Result<Browser
 
 /// A fleet as the settings say, still without targets.
 pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
-    Fleet::builder().tabs_per_browser(*settings.tabs as usize).configure(|config| {
-        config.policy.in_flight_per_tab = *settings.in_flight_per_tab as usize;
-        config.policy.in_flight_bytes_per_tab = usize::try_from(*settings.in_flight_bytes).unwrap_or(usize::MAX);
+    Fleet::builder().configure(|config| {
+        config.policy = policy(settings);
         config.job_deadline = *settings.job_deadline;
         config.attempts = *settings.retries + 1;
         config.queue_limit = *settings.queue_limit as usize;
@@ -75,6 +74,49 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
     })
 }
 
+/// What the scheduler decides by. That the numbers do not contradict each other is seen to when the fleet is launched.
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        tabs_per_target: *settings.tabs as usize,
+        in_flight_per_tab: *settings.in_flight_per_tab as usize,
+        in_flight_bytes_per_tab: usize::try_from(*settings.in_flight_bytes).unwrap_or(usize::MAX),
+        quarantine_after: *settings.quarantine_after,
+        retry_backoff: *settings.retry_backoff,
+        retry_pause: *settings.retry_pause,
+        retry_pause_cap: *settings.retry_pause_cap,
+        breakers: Browser::ALL.iter().map(|browser| (*browser, breaker(settings, *browser))).collect(),
+        keep_targets: *settings.keep_targets,
+        heartbeat_interval: *settings.heartbeat_interval,
+        heartbeat_timeout: *settings.heartbeat_timeout,
+        missed_heartbeats: *settings.missed_heartbeats,
+        health_check_interval: *settings.health_check_interval,
+        tab_memory: MemoryLimits { soft: *settings.tab_memory_soft, hard: *settings.tab_memory_hard },
+        browser_memory: MemoryLimits { soft: *settings.browser_memory_soft, hard: *settings.browser_memory_hard },
+        seed: *settings.seed,
+        ..Policy::default()
+    }
+}
+
+fn breaker(settings: &Settings, browser: Browser) -> BreakerPolicy {
+    let mut breaker = BreakerPolicy {
+        failure_rate_threshold: *settings.breaker_failure_rate,
+        slow_call_rate_threshold: *settings.breaker_slow_call_rate,
+        permitted_number_of_calls_in_half_open_state: *settings.breaker_probes,
+        ..BreakerPolicy::of(browser)
+    };
+    if let Some(failures) = settings.breaker_failures.get(&browser) {
+        breaker.minimum_number_of_calls = *failures;
+        breaker.sliding_window_size = 2 * failures;
+    }
+    if let Some(wait) = settings.breaker_wait.get(&browser) {
+        breaker.wait_duration_in_open_state = *wait;
+    }
+    if let Some(slow) = settings.breaker_slow_call.get(&browser) {
+        breaker.slow_call_duration_threshold = *slow;
+    }
+    breaker
+}
+
 fn alerts(settings: &Settings) -> AlertConfig {
     AlertConfig {
         error_rate: *settings.alert_error_rate,
@@ -82,5 +124,70 @@ fn alerts(settings: &Settings) -> AlertConfig {
         cooldown: *settings.alert_cooldown,
         webhook: settings.alert_webhook.value.clone(),
         ..AlertConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::config::SettingsArgs, *};
+    use crate::{cli::config::resolve, schedule::RetryBackoff};
+    use clap::{Args, Command, FromArgMatches};
+    use std::time::Duration;
+
+    fn policy_of(flags: &[&str]) -> Policy {
+        let command = SettingsArgs::augment_args(Command::new("tabfleet")).no_binary_name(true);
+        let args = SettingsArgs::from_arg_matches(&command.get_matches_from(flags)).unwrap();
+        policy(&resolve(&args, |_| None, None).unwrap())
+    }
+
+    /// As without any settings, but for the tabs: two keep a target busy while one's answer is on its way.
+    fn default_policy() -> Policy {
+        let breakers = Browser::ALL.iter().map(|browser| (*browser, BreakerPolicy::of(*browser))).collect();
+        Policy { tabs_per_target: 2, breakers, ..Policy::default() }
+    }
+
+    #[test]
+    fn without_settings_the_policy_is_the_librarys() {
+        assert_eq!(policy_of(&[]), default_policy());
+        assert_eq!(policy_of(&[]).validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_setting_has_its_number_in_the_policy() {
+        let flags = "--heartbeat-interval=1s --heartbeat-timeout=4s --missed-heartbeats=5 --health-check-interval=9s \
+                     --tab-memory-soft=1GiB --tab-memory-hard=2GiB --browser-memory-soft=3GiB \
+                     --browser-memory-hard=4GiB --quarantine-after=7 --keep-targets=0 --retry-backoff=fibonacci \
+                     --retry-pause=8ms --retry-pause-cap=1s --seed=6 --breaker-failures=chrome=2 \
+                     --breaker-wait=firefox=11s --breaker-wait=edge=12s --breaker-slow-call=webkit=13s \
+                     --breaker-failure-rate=25 --breaker-slow-call-rate=75 --breaker-probes=1";
+        let flags: Vec<_> = flags.split_whitespace().collect();
+        let secs = Duration::from_secs;
+        let mut expected = Policy {
+            heartbeat_interval: secs(1),
+            heartbeat_timeout: secs(4),
+            missed_heartbeats: 5,
+            health_check_interval: secs(9),
+            tab_memory: MemoryLimits { soft: 1 << 30, hard: 2 << 30 },
+            browser_memory: MemoryLimits { soft: 3 << 30, hard: 4 << 30 },
+            quarantine_after: 7,
+            keep_targets: 0,
+            retry_backoff: RetryBackoff::Fibonacci,
+            retry_pause: Duration::from_millis(8),
+            retry_pause_cap: secs(1),
+            seed: 6,
+            ..default_policy()
+        };
+        for (browser, breaker) in &mut expected.breakers {
+            breaker.failure_rate_threshold = 25.0;
+            breaker.slow_call_rate_threshold = 75.0;
+            breaker.permitted_number_of_calls_in_half_open_state = 1;
+            match browser {
+                Browser::Chrome => (breaker.minimum_number_of_calls, breaker.sliding_window_size) = (2, 4),
+                Browser::Firefox => breaker.wait_duration_in_open_state = secs(11),
+                Browser::Edge => breaker.wait_duration_in_open_state = secs(12),
+                Browser::Webkit => breaker.slow_call_duration_threshold = secs(13),
+            }
+        }
+        assert_eq!(policy_of(&flags), expected);
     }
 }

@@ -25,7 +25,7 @@ use webhook::Webhook;
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertConfig {
     /// The share of failed attempts above which is told, from 0 to 1; nothing is above 1. Half: more failures than
-    /// answers.
+    /// answers. Attempts that the caller gave up, or could not have had, are not counted.
     pub error_rate: f64,
     /// Fewer attempts than this in the window say nothing. Of 20, one failure more or less is 5 percent.
     pub minimum_attempts: u32,

@@ -18,7 +18,7 @@ pub enum FleetError {
     #[error("the fleet has no target: name at least one browser")]
     NoTargets,
     /// A number of the policy cannot be used.
-    #[error("the fleet's policy cannot be used: {0}")]
+    #[error("the fleet's policy cannot be used")]
     Policy(#[from] PolicyError),
     /// The browser catalogue cannot be used.
     #[error(transparent)]

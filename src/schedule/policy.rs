@@ -1,7 +1,7 @@
 //! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
 use super::backoff::{Backoff, BackoffError, Decorrelated, Exponential, Fibonacci, Jitter, Linear};
-use crate::types::Browser;
+use crate::types::{Browser, names};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// What the scheduler decides by.
@@ -89,6 +89,12 @@ pub enum RetryBackoff {
     /// Each drawn between the first and three times the one before.
     DecorrelatedJitter,
 }
+names!(RetryBackoff {
+    Exponential = "exponential",
+    Linear = "linear",
+    Fibonacci = "fibonacci",
+    DecorrelatedJitter = "decorrelated-jitter",
+});
 
 /// The pauses of one job.
 pub(super) struct Pauses(Box<dyn Backoff + Send + Sync>);

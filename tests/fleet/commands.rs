@@ -51,7 +51,22 @@ async fn what_is_typed_wrong_is_told_with_what_would_be_right() {
         (&["config", "--config", "not.toml"], "not.toml is not TOML"),
         (&["config", "--config", "nowhere.toml"], "the settings in nowhere.toml could not be read"),
     ];
-    for (args, words) in typed {
+    // Of values that are good but not together, too, nothing is started: there is no such browser.
+    let nowhere = &["--targets", "chrome/wasm", "--binary", "chrome=/nowhere/chrome"][..];
+    let policies: &[(&[&str], &str)] = &[
+        (
+            &["matrix", "--tab-memory-soft", "3GiB", "--tab-memory-hard", "1GiB"],
+            "tab_memory.soft is 3221225472, but must be at most tab_memory.hard, 1073741824 bytes",
+        ),
+        (
+            &["bench", "--heartbeat-interval", "1m"],
+            "health_check_interval is 30s, but must be at least heartbeat_interval, 60s",
+        ),
+        (&["doctor", "--retry-pause", "9s"], "retry_pause_cap is 2s, but must be at least retry_pause, 9s"),
+    ];
+    let together: Vec<_> = policies.iter().map(|(args, words)| ([*args, nowhere].concat(), *words)).collect();
+    let together = together.iter().map(|(args, words)| (&args[..], *words));
+    for (args, words) in typed.iter().copied().chain(together) {
         let ended = run(folder.path(), args).await;
         assert!(ended.code == Some(2) && ended.err.contains(words), "{args:?}: {ended:?}");
         assert_eq!(ended.out, "", "{args:?}");

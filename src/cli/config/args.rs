@@ -3,6 +3,7 @@
 use super::{
     Settings,
     kind::{Arity, Raw},
+    settings::SETTINGS,
     table::Entry,
 };
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -17,8 +18,6 @@ pub struct SettingsArgs {
     pub(super) given: BTreeMap<String, Raw>,
 }
 
-const HEADING: &str = "Settings (also in tabfleet.toml; see `tabfleet config`)";
-
 impl Args for SettingsArgs {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new("config")
@@ -26,7 +25,7 @@ impl Args for SettingsArgs {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Read settings from FILE instead of tabfleet.toml")
-            .help_heading(HEADING)
+            .help_heading(SETTINGS)
             .global(true);
         command.arg(config).args(Settings::entries().into_iter().map(flag))
     }
@@ -37,14 +36,14 @@ impl Args for SettingsArgs {
 }
 
 fn flag(entry: Entry) -> Arg {
-    let Entry { name, env, help, expected, default, value_name, arity } = entry;
+    let Entry { name, env, help, expected, default, value_name, arity, heading } = entry;
     let first_sentence = help.split_inclusive(". ").next().unwrap_or(help).trim_end_matches([' ', '.']).to_owned();
     let arg = Arg::new(name.clone())
         .long(name)
         .value_name(value_name)
         .help(format!("{first_sentence} [default: {default}]"))
         .long_help(format!("{help}\n\nTakes {expected}. [default: {default}] [env: {env}]"))
-        .help_heading(HEADING)
+        .help_heading(heading)
         .global(true);
     match arity {
         Arity::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),

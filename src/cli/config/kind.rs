@@ -289,30 +289,73 @@ impl<T> Kind for PerBrowser<T> {
     const VALUE_NAME: &'static str = "BROWSER=VALUE";
     const ARITY: Arity = Arity::Many;
     fn expected(&self) -> String {
-        let browsers: Vec<_> = Browser::ALL.iter().map(|browser| browser.name()).collect();
-        format!("{} for each of {}", self.what, browsers.join(", "))
+        format!("{} for each of {}", self.what, browsers())
     }
     fn parse(&self, raw: &Raw) -> Option<BTreeMap<Browser, T>> {
-        let mut texts = BTreeMap::<Browser, Vec<String>>::new();
-        let mut add = |entry: &str| {
-            let (browser, value) = entry.split_once('=')?;
-            texts.entry(browser.trim().parse().ok()?).or_default().push(value.trim().to_owned());
-            Some(())
-        };
-        match raw {
-            Raw::Text(text) => text.split(';').filter(|entry| !entry.trim().is_empty()).try_for_each(add)?,
-            Raw::List(entries) => entries.iter().try_for_each(|entry| add(entry))?,
-            Raw::Map(map) => {
-                for (browser, values) in map {
-                    texts.insert(browser.parse().ok()?, values.clone());
-                }
-            }
-        }
-        texts.into_iter().map(|(browser, values)| Some((browser, (self.parse)(&values)?))).collect()
+        let texts = of_each_browser(raw)?.into_iter();
+        texts.map(|(browser, values)| Some((browser, (self.parse)(&values)?))).collect()
     }
     fn show(&self, value: &BTreeMap<Browser, T>) -> String {
-        let entries: Vec<_> =
-            value.iter().map(|(browser, value)| format!("{browser}={}", (self.show)(value))).collect();
-        if entries.is_empty() { "none".to_owned() } else { entries.join("; ") }
+        show_each(value, self.show)
     }
+}
+
+/// A value for each of the browsers; those that are not named keep their default.
+pub(super) struct EachBrowser<K: Kind> {
+    pub of: K,
+    pub default: fn(Browser) -> K::Value,
+}
+
+impl<K: Kind> EachBrowser<K> {
+    pub fn defaults(&self) -> BTreeMap<Browser, K::Value> {
+        Browser::ALL.iter().map(|browser| (*browser, (self.default)(*browser))).collect()
+    }
+}
+
+impl<K: Kind> Kind for EachBrowser<K> {
+    type Value = BTreeMap<Browser, K::Value>;
+    const VALUE_NAME: &'static str = "BROWSER=VALUE";
+    const ARITY: Arity = Arity::Many;
+    fn expected(&self) -> String {
+        format!("BROWSER={} for each of {}: {}", K::VALUE_NAME, browsers(), self.of.expected())
+    }
+    fn parse(&self, raw: &Raw) -> Option<BTreeMap<Browser, K::Value>> {
+        let mut values = self.defaults();
+        for (browser, texts) in of_each_browser(raw)? {
+            let [text] = <[String; 1]>::try_from(texts).ok()?;
+            values.insert(browser, self.of.parse(&Raw::Text(text))?);
+        }
+        Some(values)
+    }
+    fn show(&self, value: &BTreeMap<Browser, K::Value>) -> String {
+        show_each(value, |value| self.of.show(value))
+    }
+}
+
+fn browsers() -> String {
+    Browser::ALL.iter().map(|browser| browser.name()).collect::<Vec<_>>().join(", ")
+}
+
+fn of_each_browser(raw: &Raw) -> Option<BTreeMap<Browser, Vec<String>>> {
+    let mut texts = BTreeMap::<Browser, Vec<String>>::new();
+    let mut add = |entry: &str| {
+        let (browser, value) = entry.split_once('=')?;
+        texts.entry(browser.trim().parse().ok()?).or_default().push(value.trim().to_owned());
+        Some(())
+    };
+    match raw {
+        Raw::Text(text) => text.split(';').filter(|entry| !entry.trim().is_empty()).try_for_each(add)?,
+        Raw::List(entries) => entries.iter().try_for_each(|entry| add(entry))?,
+        Raw::Map(map) => {
+            for (browser, values) in map {
+                texts.insert(browser.parse().ok()?, values.clone());
+            }
+        }
+    }
+    Some(texts)
+}
+
+fn show_each<T>(values: &BTreeMap<Browser, T>, show: impl Fn(&T) -> String) -> String {
+    let entries: Vec<_> = values.iter().map(|(browser, value)| format!("{browser}={}", show(value))).collect();
+    if entries.is_empty() { "none".to_owned() } else { entries.join("; ") }
 }

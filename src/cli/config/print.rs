@@ -9,7 +9,9 @@ pub fn print(settings: &Settings) -> String {
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["setting", "value", "from", "takes"]);
     for (entry, (value, source)) in Settings::entries().into_iter().zip(settings.shown()) {
-        table.add_row([entry.name, value, source.to_string(), entry.expected]);
+        // Each browser's value has a line, so that those of all do not make the table too wide.
+        table.add_row([entry.name, value.replace("; ", "\n"), source.to_string(), entry.expected]);
     }
-    table.lines().map(|line| line.trim().to_owned() + "\n").collect()
+    let unpadded = |line: String| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned() + "\n";
+    table.lines().map(unpadded).collect()
 }

@@ -2,12 +2,13 @@
 
 use super::{
     ConfigError, Resolved, Source, TargetPattern,
-    kind::{Choice, Kind, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets},
+    kind::{Choice, EachBrowser, Kind, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets},
     table::{Entry, LookUp, resolve_one, settings},
 };
 use crate::{
     browser::GpuMode,
     harness::WebnnDevice,
+    schedule::{BreakerPolicy, Policy, RetryBackoff},
     types::{Browser, names},
 };
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -43,6 +44,11 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// What `--help` lists the settings under.
+pub(super) const SETTINGS: &str = "Settings (also in tabfleet.toml; see `tabfleet config`)";
+/// And those of health and recovery.
+const HEALTH: &str = "Health and recovery (settings, too)";
+
 const MIB: u64 = 1 << 20;
 const DAY: Duration = secs(24 * 3600);
 
@@ -67,10 +73,23 @@ const ENDPOINTS: PerBrowser<Url> = PerBrowser {
     },
     show: Url::to_string,
 };
+const FAILURES: EachBrowser<Number<u32>> =
+    EachBrowser { of: Number(1..=1000), default: |browser| BreakerPolicy::of(browser).minimum_number_of_calls };
+const WAITS: EachBrowser<Span> = EachBrowser {
+    of: Span(millis(1)..=ANY_BREAKER.wait_duration_cap),
+    default: |browser| BreakerPolicy::of(browser).wait_duration_in_open_state,
+};
+const SLOW_CALLS: EachBrowser<Span> = EachBrowser {
+    of: Span(millis(1)..=DAY),
+    default: |browser| BreakerPolicy::of(browser).slow_call_duration_threshold,
+};
+/// For what does not depend on the browser.
+const ANY_BREAKER: BreakerPolicy = BreakerPolicy::of(Browser::Chrome);
 
 settings! {
     /// Every setting, resolved.
     struct Settings {
+        in SETTINGS:
         /// The targets to use. A bare browser means all of its backends; all means every target that is found.
         targets: Vec<TargetPattern> = Vec::new(), Targets;
         /// Tabs for each target. Two keep a target busy while one's answer is on its way.
@@ -132,5 +151,46 @@ settings! {
         log_format: LogFormat = LogFormat::Text, Choice(LogFormat::ALL);
         /// Whether output is coloured. Without a value of its own, NO_COLOR is obeyed.
         colour: Colour = Colour::Auto, Choice(Colour::ALL);
+
+        in HEALTH:
+        /// How often tabs and browsers are asked whether they are there.
+        heartbeat_interval: Duration = Policy::default().heartbeat_interval, Span(millis(10)..=DAY);
+        /// How long tabs and browsers may take to answer that.
+        heartbeat_timeout: Duration = Policy::default().heartbeat_timeout, Span(millis(10)..=DAY);
+        /// Heartbeats missed in a row after which a tab is replaced or a browser restarted. One may be a busy machine's.
+        missed_heartbeats: u32 = Policy::default().missed_heartbeats, Number(1..=1000);
+        /// How often each tab is asked something whose answer is known, and memory is read.
+        health_check_interval: Duration = Policy::default().health_check_interval, Span(millis(10)..=DAY);
+        /// The WASM memory above which an idle tab's worker is replaced. WASM memory never shrinks.
+        tab_memory_soft: u64 = Policy::default().tab_memory.soft, Size(MIB..=16 * 1024 * MIB);
+        /// The WASM memory above which a tab's worker is replaced at once. It ends at 4 GiB.
+        tab_memory_hard: u64 = Policy::default().tab_memory.hard, Size(MIB..=16 * 1024 * MIB);
+        /// The memory of its processes above which an idle browser is restarted.
+        browser_memory_soft: u64 = Policy::default().browser_memory.soft, Size(64 * MIB..=1024 * 1024 * MIB);
+        /// The memory of its processes above which a browser is restarted at once.
+        browser_memory_hard: u64 = Policy::default().browser_memory.hard, Size(64 * MIB..=1024 * 1024 * MIB);
+        /// How often a job may end what runs it before it is given up. Once may be the tab's fault, twice is the job's.
+        quarantine_after: u32 = Policy::default().quarantine_after, Number(1..=1000);
+        /// Targets that a job keeps whatever their circuit breakers say. With 0, a job that only open ones could run
+        /// fails at once.
+        keep_targets: usize = Policy::default().keep_targets, Number(0..=64);
+        /// How the pauses grow before a job is tried again.
+        retry_backoff: RetryBackoff = Policy::default().retry_backoff, Choice(RetryBackoff::ALL);
+        /// The first pause before a job is tried again, where it helps to wait.
+        retry_pause: Duration = Policy::default().retry_pause, Span(millis(1)..=DAY);
+        /// The longest pause before a job is tried again.
+        retry_pause_cap: Duration = Policy::default().retry_pause_cap, Span(millis(1)..=DAY);
+        /// Calls to a browser's target before its breaker may open. It looks at the last calls, twice as many as these.
+        breaker_failures: BTreeMap<Browser, u32> = FAILURES.defaults(), FAILURES;
+        /// How long the breaker of a browser's target first stays open. Each further time doubles it.
+        breaker_wait: BTreeMap<Browser, Duration> = WAITS.defaults(), WAITS;
+        /// From when a call to a browser's target may be slow. It is if it also takes far longer than its model does.
+        breaker_slow_call: BTreeMap<Browser, Duration> = SLOW_CALLS.defaults(), SLOW_CALLS;
+        /// The failed calls, in percent, at which a breaker opens.
+        breaker_failure_rate: f64 = ANY_BREAKER.failure_rate_threshold, Number(1.0..=100.0);
+        /// The slow calls, in percent, at which a breaker opens.
+        breaker_slow_call_rate: f64 = ANY_BREAKER.slow_call_rate_threshold, Number(1.0..=100.0);
+        /// The calls that an open breaker lets through after its wait. If all succeed, it closes.
+        breaker_probes: u32 = ANY_BREAKER.permitted_number_of_calls_in_half_open_state, Number(1..=100);
     }
 }

@@ -19,10 +19,12 @@ pub(super) struct Entry {
     pub default: String,
     pub value_name: &'static str,
     pub arity: Arity,
+    /// What `--help` lists it under.
+    pub heading: &'static str,
 }
 
 impl Entry {
-    pub fn new<K: Kind>(field: &str, help: &'static str, kind: &K, default: &K::Value) -> Self {
+    pub fn new<K: Kind>(heading: &'static str, field: &str, help: &'static str, kind: &K, default: &K::Value) -> Self {
         Self {
             name: field.replace('_', "-"),
             env: format!("TABFLEET_{}", field.to_uppercase()),
@@ -31,6 +33,7 @@ impl Entry {
             default: kind.show(default),
             value_name: K::VALUE_NAME,
             arity: K::ARITY,
+            heading,
         }
     }
 }
@@ -59,36 +62,36 @@ pub(super) fn resolve_one<K: Kind>(
     }
 }
 
-/// Makes the settings' type from lines of the form `/// help` `name: type = default, kind;`.
+/// Makes the settings' type from lines of the form `/// help` `name: type = default, kind;` below `in HEADING:`.
 macro_rules! settings {
     ($(#[$doc:meta])* struct $Settings:ident {
-        $($(#[doc = $help:literal])+ $field:ident: $type:ty = $default:expr, $kind:expr;)+
+        $(in $heading:ident: $($(#[doc = $help:literal])+ $field:ident: $type:ty = $default:expr, $kind:expr;)+)+
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $Settings {
-            $($(#[doc = $help])+ pub $field: Resolved<$type>,)+
+            $($($(#[doc = $help])+ pub $field: Resolved<$type>,)+)+
         }
 
         impl $Settings {
             /// One for each setting, in the order of the table.
             pub(super) fn entries() -> Vec<Entry> {
-                vec![$(Entry::new(stringify!($field), concat!($($help),+), &$kind, &$default)),+]
+                vec![$($(Entry::new($heading, stringify!($field), concat!($($help),+), &$kind, &$default)),+),+]
             }
 
             /// Every setting's value.
             pub(super) fn read(look_up: LookUp<'_>) -> Result<Self, ConfigError> {
                 Ok(Self {
-                    $($field: {
-                        let entry = Entry::new(stringify!($field), concat!($($help),+), &$kind, &$default);
+                    $($($field: {
+                        let entry = Entry::new($heading, stringify!($field), concat!($($help),+), &$kind, &$default);
                         resolve_one(&entry, &$kind, $default, look_up)?
-                    },)+
+                    },)+)+
                 })
             }
 
             /// Every setting's value as text and its source, in the order of the table.
             pub(super) fn shown(&self) -> Vec<(String, &Source)> {
-                vec![$(($kind.show(&self.$field.value), &self.$field.source)),+]
+                vec![$($(($kind.show(&self.$field.value), &self.$field.source)),+),+]
             }
         }
     };

@@ -157,6 +157,8 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
             of("in-flight-bytes", "1KiB"), of("in-flight-bytes", "99999999999999GiB"), of("targets", "chrome/cuda"),
             of("targets", ""), of("binary", "opera=/x"), of("webdriver", "firefox=ftp://x"), of("history", ""),
             of("alert-webhook", "https://x"), of("alert-error-rate", "2"), of("alert-window", "0s"),
+            of("retry-backoff", "none"), of("breaker-failures", "chrome"), of("breaker-failures", "chrome=0"),
+            of("breaker-wait", "firefox=6m"), of("breaker-failure-rate", "0"), of("keep-targets", "-1"),
             refused(&[], &[("TABFLEET_TABS", "100")], None),
         ]
         .join("\n"),
@@ -184,6 +186,12 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
         `alert-webhook` (flag) cannot be `https://x`: it takes an http:// address without a password (this build speaks no TLS), or none
         `alert-error-rate` (flag) cannot be `2`: it takes a number from 0 to 1
         `alert-window` (flag) cannot be `0s`: it takes a duration with its unit, from 1s to 24h
+        `retry-backoff` (flag) cannot be `none`: it takes exponential, linear, fibonacci or decorrelated-jitter
+        `breaker-failures` (flag) cannot be `chrome`: it takes BROWSER=NUMBER for each of chrome, edge, firefox, webkit: a number from 1 to 1000
+        `breaker-failures` (flag) cannot be `chrome=0`: it takes BROWSER=NUMBER for each of chrome, edge, firefox, webkit: a number from 1 to 1000
+        `breaker-wait` (flag) cannot be `firefox=6m`: it takes BROWSER=DURATION for each of chrome, edge, firefox, webkit: a duration with its unit, from 1ms to 5m
+        `breaker-failure-rate` (flag) cannot be `0`: it takes a number from 1 to 100
+        `keep-targets` (flag) cannot be `-1`: it takes a number from 0 to 64
         `tabs` (TABFLEET_TABS) cannot be `100`: it takes a number from 1 to 64
         "
     );
@@ -203,37 +211,65 @@ fn the_table_of_settings() {
     let env = [("TABFLEET_BINARY", "chrome=/opt/chrome"), ("NO_COLOR", "1")];
     let settings = from(&["--targets", "chrome,edge/webnn", "--case-timeout", "2m"], &env, None).unwrap();
     insta::assert_snapshot!(print(&settings), @r"
-        setting            value               from             takes
-        targets            chrome,edge/webnn   flag             targets such as chrome/webgpu, browsers such as firefox, or all
-        tabs               2                   default          a number from 1 to 64
-        in-flight-per-tab  8                   default          a number from 1 to 1024
-        in-flight-bytes    64MiB               default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
-        queue-limit        10000               default          a number from 1 to 10000000
-        job-deadline       1m                  default          a duration with its unit, from 10ms to 24h
-        case-timeout       2m                  flag             a duration with its unit, from 10ms to 24h
-        retries            1                   default          a number from 0 to 10
-        launch-timeout     30s                 default          a duration with its unit, from 1s to 10m
-        rtol               0.001               default          a number from 0 to 1
-        atol               0.00001             default          a number from 0 to 1
-        float16-tolerance  0.01                default          a number from 0 to 1
-        webnn-device       cpu                 default          cpu, gpu or npu
-        gpu                auto                default          auto, hardware or software
-        threads            0                   default          a number from 0 to 256
-        headless           true                default          true or false
-        port               0                   default          a number from 0 to 65535
-        seed               0                   default          a number from 0 to 18446744073709551615
-        history            none                default          a path, or none
-        alert-error-rate   0.5                 default          a number from 0 to 1
-        alert-window       1m                  default          a duration with its unit, from 1s to 24h
-        alert-cooldown     5m                  default          a duration with its unit, from 1s to 24h
-        alert-webhook      none                default          an http:// address without a password (this build speaks no TLS), or none
-        runtime            none                default          a path, or none
-        browsers-file      none                default          a path, or none
-        binary             chrome=/opt/chrome  TABFLEET_BINARY  BROWSER=PATH for each of chrome, edge, firefox, webkit
-        browser-arg        none                default          BROWSER=ARGUMENT, any number for each of chrome, edge, firefox, webkit
-        webdriver          none                default          BROWSER=URL (http) for each of chrome, edge, firefox, webkit
-        log-format         text                default          text or json
-        colour             never               NO_COLOR         auto, always or never
+        setting                 value               from             takes
+        targets                 chrome,edge/webnn   flag             targets such as chrome/webgpu, browsers such as firefox, or all
+        tabs                    2                   default          a number from 1 to 64
+        in-flight-per-tab       8                   default          a number from 1 to 1024
+        in-flight-bytes         64MiB               default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        queue-limit             10000               default          a number from 1 to 10000000
+        job-deadline            1m                  default          a duration with its unit, from 10ms to 24h
+        case-timeout            2m                  flag             a duration with its unit, from 10ms to 24h
+        retries                 1                   default          a number from 0 to 10
+        launch-timeout          30s                 default          a duration with its unit, from 1s to 10m
+        rtol                    0.001               default          a number from 0 to 1
+        atol                    0.00001             default          a number from 0 to 1
+        float16-tolerance       0.01                default          a number from 0 to 1
+        webnn-device            cpu                 default          cpu, gpu or npu
+        gpu                     auto                default          auto, hardware or software
+        threads                 0                   default          a number from 0 to 256
+        headless                true                default          true or false
+        port                    0                   default          a number from 0 to 65535
+        seed                    0                   default          a number from 0 to 18446744073709551615
+        history                 none                default          a path, or none
+        alert-error-rate        0.5                 default          a number from 0 to 1
+        alert-window            1m                  default          a duration with its unit, from 1s to 24h
+        alert-cooldown          5m                  default          a duration with its unit, from 1s to 24h
+        alert-webhook           none                default          an http:// address without a password (this build speaks no TLS), or none
+        runtime                 none                default          a path, or none
+        browsers-file           none                default          a path, or none
+        binary                  chrome=/opt/chrome  TABFLEET_BINARY  BROWSER=PATH for each of chrome, edge, firefox, webkit
+        browser-arg             none                default          BROWSER=ARGUMENT, any number for each of chrome, edge, firefox, webkit
+        webdriver               none                default          BROWSER=URL (http) for each of chrome, edge, firefox, webkit
+        log-format              text                default          text or json
+        colour                  never               NO_COLOR         auto, always or never
+        heartbeat-interval      2s                  default          a duration with its unit, from 10ms to 24h
+        heartbeat-timeout       3s                  default          a duration with its unit, from 10ms to 24h
+        missed-heartbeats       2                   default          a number from 1 to 1000
+        health-check-interval   30s                 default          a duration with its unit, from 10ms to 24h
+        tab-memory-soft         2GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        tab-memory-hard         3GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        browser-memory-soft     8GiB                default          a number of bytes or a size such as 64MiB, from 64MiB to 1024GiB
+        browser-memory-hard     16GiB               default          a number of bytes or a size such as 64MiB, from 64MiB to 1024GiB
+        quarantine-after        2                   default          a number from 1 to 1000
+        keep-targets            1                   default          a number from 0 to 64
+        retry-backoff           exponential         default          exponential, linear, fibonacci or decorrelated-jitter
+        retry-pause             50ms                default          a duration with its unit, from 1ms to 24h
+        retry-pause-cap         2s                  default          a duration with its unit, from 1ms to 24h
+        breaker-failures        chrome=5            default          BROWSER=NUMBER for each of chrome, edge, firefox, webkit: a number from 1 to 1000
+                                edge=5
+                                firefox=4
+                                webkit=3
+        breaker-wait            chrome=30s          default          BROWSER=DURATION for each of chrome, edge, firefox, webkit: a duration with its unit, from 1ms to 5m
+                                edge=25s
+                                firefox=20s
+                                webkit=45s
+        breaker-slow-call       chrome=2s           default          BROWSER=DURATION for each of chrome, edge, firefox, webkit: a duration with its unit, from 1ms to 24h
+                                edge=2s
+                                firefox=1s 800ms
+                                webkit=2s 500ms
+        breaker-failure-rate    50                  default          a number from 1 to 100
+        breaker-slow-call-rate  100                 default          a number from 1 to 100
+        breaker-probes          3                   default          a number from 1 to 100
     ");
 }
 

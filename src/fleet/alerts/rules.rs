@@ -1,7 +1,7 @@
 //! When there is something to tell: pure, with time as an argument.
 
 use super::AlertConfig;
-use crate::types::{BreakerState, Event, EventKind, Failure, Target};
+use crate::types::{BreakerState, Cause, Event, EventKind, Failure, Target};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -143,6 +143,8 @@ impl Alerts {
                 self.window.count(false, now);
                 None
             }
+            // What the caller did is no flaw of the fleet, and no proof that it works.
+            EventKind::AttemptFailed { failure, .. } if is_the_callers(failure.cause) => None,
             EventKind::AttemptFailed { target, failure, .. } => {
                 self.window.count(true, now);
                 self.error_rate(*target, failure)
@@ -174,6 +176,11 @@ impl Alerts {
         let window_ms = self.config.window.as_secs_f64() * 1e3;
         too_many.then(|| AlertKind::ErrorRate { failed, attempts, window_ms, target, failure: failure.clone() })
     }
+}
+
+/// Whether an operator could do nothing about it: the caller asked for what cannot be, asked too much, or gave up.
+const fn is_the_callers(cause: Cause) -> bool {
+    matches!(cause, Cause::BadInput | Cause::Cancelled | Cause::QueueFull | Cause::FleetClosed | Cause::NoTarget)
 }
 
 /// Counts over the last while, in steps, so that a million attempts take no more room than one.

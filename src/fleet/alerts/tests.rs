@@ -26,13 +26,17 @@ fn tag() -> Arc<ModelTag> {
 }
 
 fn failed() -> EventKind {
+    failed_by(Cause::ModelRun)
+}
+
+fn failed_by(cause: Cause) -> EventKind {
     EventKind::AttemptFailed {
         job: JobId(1),
         attempt: 1,
         tab: TabId(1),
         target: target("chrome/wasm"),
         model: tag(),
-        failure: Failure::new(Cause::ModelRun, "no kernel"),
+        failure: Failure::new(cause, "no kernel"),
         severity: Severity::Minor,
         elapsed_ms: 1.0,
     }
@@ -132,6 +136,16 @@ fn half_is_not_above_half_and_nothing_is_above_all() {
     assert_eq!(observed.see_many(1, failed), 1);
     let mut observed = Observed::new(AlertConfig { minimum_attempts: 1, error_rate: 1.0, ..AlertConfig::default() });
     assert_eq!(observed.see_many(1000, failed), 0);
+}
+
+#[test]
+fn what_callers_did_wrong_counts_neither_as_a_failure_nor_as_an_answer() {
+    let mut observed = Observed::new(AlertConfig { minimum_attempts: 10, ..AlertConfig::default() });
+    for cause in [Cause::BadInput, Cause::Cancelled, Cause::QueueFull, Cause::FleetClosed, Cause::NoTarget] {
+        (0..100).for_each(|_| assert_eq!(observed.see(failed_by(cause)), None, "{cause}"));
+    }
+    assert_eq!(observed.alerts.window_total(), (0, 0));
+    assert_eq!(observed.see_many(10, failed), 1, "the fleet's own failures still count");
 }
 
 #[test]
