@@ -5,6 +5,7 @@ mod echo;
 mod measures;
 mod memory;
 mod peer;
+mod scheduler;
 mod table;
 mod workload;
 
@@ -18,7 +19,7 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 6] = ["round-trips", "in-flight", "two-tabs", "first", "memory", "matrix"];
+const GROUPS: [&str; 7] = ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "memory", "matrix"];
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -32,10 +33,22 @@ async fn run() -> Result<(), Failed> {
     if arguments.iter().any(|argument| argument == memory::ARGUMENT) {
         return memory::measure_here().await;
     }
+    if let [scheduler::ARGUMENT, seed] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return scheduler::simulate_here(seed);
+    }
     if let Some(unknown) = arguments.iter().find(|name| !GROUPS.contains(&name.as_str())) {
         return Err(format!("there is no group {unknown}; there are {}", GROUPS.join(", ")).into());
     }
     let wanted = |group: &str| arguments.is_empty() || arguments.iter().any(|name| name == group);
+
+    // Lines are printed as they come: a later failure must not lose them.
+    println!("{}", table::HEADING);
+    if wanted("scheduler") {
+        print(scheduler::measure().await?);
+        if arguments.iter().all(|name| name == "scheduler") && !arguments.is_empty() {
+            return Ok(());
+        }
+    }
 
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let peers = project.join("benchmarks/peers");
@@ -44,8 +57,6 @@ async fn run() -> Result<(), Failed> {
     let browser = BrowserCommand { program, flags };
     let mut peer = Peer::start(&peers, browser.clone()).await?;
 
-    // Lines are printed as they come: a later failure must not lose them.
-    println!("{}", table::HEADING);
     if wanted("round-trips") {
         print(measures::round_trips(&mut echo, &mut peer).await?);
     }
