@@ -11,6 +11,7 @@ mod models;
 mod peer;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
+mod scheduler;
 mod table;
 mod workload;
 
@@ -24,7 +25,8 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 7] = ["round-trips", "in-flight", "two-tabs", "first", "memory", "failover", "matrix"];
+const GROUPS: [&str; 8] =
+    ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "memory", "failover", "matrix"];
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -38,10 +40,22 @@ async fn run() -> Result<(), Failed> {
     if arguments.iter().any(|argument| argument == memory::ARGUMENT) {
         return memory::measure_here().await;
     }
+    if let [scheduler::ARGUMENT, seed] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return scheduler::simulate_here(seed);
+    }
     if let Some(unknown) = arguments.iter().find(|name| !GROUPS.contains(&name.as_str())) {
         return Err(format!("there is no group {unknown}; there are {}", GROUPS.join(", ")).into());
     }
     let wanted = |group: &str| arguments.is_empty() || arguments.iter().any(|name| name == group);
+
+    // Lines are printed as they come: a later failure must not lose them.
+    println!("{}", table::HEADING);
+    if wanted("scheduler") {
+        print(scheduler::measure().await?);
+        if arguments.iter().all(|name| name == "scheduler") && !arguments.is_empty() {
+            return Ok(());
+        }
+    }
 
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let peers = project.join("benchmarks/peers");
@@ -50,8 +64,6 @@ async fn run() -> Result<(), Failed> {
     let browser = BrowserCommand { program, flags };
     let mut peer = Peer::start(&peers, browser.clone()).await?;
 
-    // Lines are printed as they come: a later failure must not lose them.
-    println!("{}", table::HEADING);
     if wanted("round-trips") {
         print(measures::round_trips(&mut echo, &mut peer).await?);
     }

@@ -42,14 +42,15 @@ pub async fn measure_here() -> Result<(), Failed> {
 }
 
 fn resident(jobs: usize) -> Result<Resident, Failed> {
+    Ok(Resident { jobs, all: own_mib("VmRSS")?, anon: own_mib("RssAnon")?, file: own_mib("RssFile")? })
+}
+
+/// A size that the system tells of this process, in MiB.
+pub fn own_mib(name: &str) -> Result<f64, Failed> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let mib = |name: &str| -> Result<f64, Failed> {
-        let line =
-            status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in /proc/self/status")?;
-        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024.0)
-    };
-    Ok(Resident { jobs, all: mib("VmRSS")?, anon: mib("RssAnon")?, file: mib("RssFile")? })
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in /proc/self/status")?;
+    let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1024.0)
 }
 
 pub async fn measure() -> Result<Vec<Row>, Failed> {
