@@ -45,6 +45,9 @@ mod chance {
 
 /// How long a browser lives on average.
 const BROWSER_LIFE: Duration = Duration::from_secs(300);
+/// Jobs that wait when the fleet has opened: more than ever wait later, so that what memory does from then on is not
+/// tables that grow with a queue.
+const BACKLOG: usize = 100_000;
 const MODELS: u64 = 20;
 /// What an attempt may fail with, while its tab lives.
 const CAUSES: [Cause; 6] =
@@ -160,6 +163,7 @@ impl World {
         while !self.scheduler.settled() {
             self.step();
         }
+        (0..BACKLOG.min(self.setting.jobs)).for_each(|_| self.submit());
         self.happens(Event::Arrival, Duration::ZERO);
         let life = self.about(BROWSER_LIFE / self.browsers.len().max(1) as u32);
         self.happens(Event::BrowserDies, life);
@@ -237,6 +241,10 @@ impl World {
         }
         let pause = -self.random.random::<f64>().max(f64::MIN_POSITIVE).ln() / self.setting.rate;
         self.happens(Event::Arrival, Duration::from_secs_f64(pause));
+        self.submit();
+    }
+
+    fn submit(&mut self) {
         self.submitted += 1;
         let job = JobId(self.submitted as u64);
         let spec = self.spec();
