@@ -118,10 +118,10 @@ impl Job {
     }
 
     /// Takes a failed attempt into account and tells whether another one is worth making.
-    pub fn fail(&mut self, attempt: Attempt) -> Verdict {
+    pub fn fail(&mut self, attempt: Attempt, guilt: Guilt) -> Verdict {
         let (cause, target) = (attempt.failure.cause, attempt.target);
         self.attempts.push(attempt);
-        self.kills += u32::from(is_killing(cause));
+        self.kills += u32::from(guilt == Guilt::Own && is_killing(cause));
         match Remedy::of(cause) {
             Remedy::None => return Verdict::End,
             Remedy::OtherTarget => self.open_to.remove(target),
@@ -163,6 +163,15 @@ impl Remedy {
             _ => Remedy::Again,
         }
     }
+}
+
+/// Whose doing a job's failure can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guilt {
+    /// The job's own: it alone was at work in what failed.
+    Own,
+    /// That of one of several jobs, and nobody can say which.
+    Shared,
 }
 
 /// Whether what ran the job ended of it, as far as can be told.

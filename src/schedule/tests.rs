@@ -489,6 +489,24 @@ fn three_tabs_that_die_in_a_row_cost_the_browser_once() {
 const RESTART_BROWSER: crate::types::Strategy = crate::types::Strategy::RestartBrowser;
 
 #[test]
+fn jobs_of_a_browser_that_is_restarted_or_dies_with_others_are_not_held_to_have_killed_it() {
+    let policy = Policy { tabs_per_target: 3, in_flight_per_tab: 1, ..Policy::default() };
+    let mut world = World::new(&[CHROME_WASM], policy);
+    let innocent: Vec<JobId> = (0..3).map(|_| world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 9)).collect();
+    for _ in 0..3 {
+        let id = *world.browsers.keys().next().expect("running");
+        let exit = world.browser_ends(id);
+        world.tell(exit);
+        world.wait(Duration::from_millis(500));
+    }
+    assert!(innocent.iter().all(|job| world.tab_of(*job).is_some()), "{:?}", world.ended);
+    let id = *world.browsers.keys().next().expect("running");
+    let attempts = world.blamed.len();
+    world.tell(Input::BrowserMemory { id, bytes: 20 << 30 });
+    assert_eq!(world.blamed.len(), attempts, "too much memory is nobody's attempt");
+}
+
+#[test]
 fn tabs_that_die_far_apart_or_between_answers_cost_only_themselves() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     let browser = *world.browsers.keys().next().expect("running");

@@ -2,8 +2,11 @@
 
 use super::{Action, Scheduler};
 use crate::{
-    schedule::browsers::{self, Slot},
-    types::{Browser, BrowserId, Failure, TabId},
+    schedule::{
+        browsers::{self, Slot},
+        jobs::Guilt,
+    },
+    types::{Browser, BrowserId, Cause, Failure, TabId},
 };
 use std::time::Instant;
 
@@ -32,14 +35,18 @@ impl Scheduler {
         self.look_after_browser(id, now);
     }
 
-    /// Ends a running browser, which is then launched again. Its tabs' first jobs are blamed; all of them move at once.
+    /// Ends a running browser, which is then launched again. Its jobs move at once.
     pub(super) fn restart_browser(&mut self, id: BrowserId, browser: Browser, failure: &Failure, now: Instant) {
         if !self.slots.values().any(|slot| slot.running() == Some(id)) {
             return;
         }
         self.with_slot(id, |slot| slot.stage = browsers::Stage::Ending(id));
         self.repair_browser(browser, failure, now);
-        self.lose_tabs(id, failure, now);
+        if failure.cause == Cause::HeartbeatMissed {
+            self.lose_tabs(id, failure, now);
+        } else {
+            self.clear_tabs(id, failure, now);
+        }
         self.actions.push_back(Action::EndBrowser { id });
     }
 
@@ -62,12 +69,29 @@ impl Scheduler {
         }
     }
 
+    /// A browser ended, or hangs: its tabs go, and the first job of each spends an attempt. What a browser died of is one
+    /// job's doing at most; where several were at work, none is held to have killed it.
     fn lose_tabs(&mut self, id: BrowserId, failure: &Failure, now: Instant) {
-        let tabs: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.browser == id).map(|(tab, _)| tab).collect();
+        let tabs = self.tabs_of(id);
+        let at_work =
+            |tab: &&TabId| self.tabs.get(**tab).is_some_and(|tab| !tab.in_flight.is_empty() || tab.suspect.is_some());
+        let guilt = if tabs.iter().filter(at_work).count() > 1 { Guilt::Shared } else { Guilt::Own };
         for tab in tabs {
-            self.blame_first(tab, failure, now);
+            self.blame_first_as(tab, failure, guilt, now);
             self.displace(tab);
             self.remove_tab(tab, failure, now);
         }
+    }
+
+    /// A browser is ended for what its jobs had no part in: they move, and spend nothing.
+    fn clear_tabs(&mut self, id: BrowserId, failure: &Failure, now: Instant) {
+        for tab in self.tabs_of(id) {
+            self.displace(tab);
+            self.remove_tab(tab, failure, now);
+        }
+    }
+
+    fn tabs_of(&self, id: BrowserId) -> Vec<TabId> {
+        self.tabs.iter().filter(|(_, tab)| tab.browser == id).map(|(tab, _)| tab).collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     schedule::{
         TargetSet,
         breakers::{Permits, blames_target},
-        jobs::{Attempt, Avoid, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
+        jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         placement,
         policy::Pauses,
         recovery::JobFailure,
@@ -20,6 +20,7 @@ pub(super) struct Answered {
     pub target: Target,
     pub elapsed_ms: f64,
     pub permits: Option<Permits>,
+    pub guilt: Guilt,
 }
 
 impl Scheduler {
@@ -101,7 +102,7 @@ impl Scheduler {
             let in_flight = tab.in_flight.remove(position)?;
             tab.bytes -= in_flight.bytes;
             tab.head_since = now;
-            Some(Answered { target: tab.target, elapsed_ms, permits: in_flight.permits })
+            Some(Answered { target: tab.target, elapsed_ms, permits: in_flight.permits, guilt: Guilt::Own })
         })?
     }
 
@@ -179,13 +180,13 @@ impl Scheduler {
 
     /// Books a failed attempt: the job waits again, or ends.
     pub(super) fn attempt_failed(&mut self, id: JobId, tab: TabId, failure: Failure, answered: Answered, now: Instant) {
-        let Answered { target, elapsed_ms, permits } = answered;
+        let Answered { target, elapsed_ms, permits, guilt } = answered;
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let number = job.attempts.len() as u32 + 1;
         let (model, severity) = (job.spec.model, failure.severity_in(number));
         let attempt = Attempt { target, tab, failure: failure.clone(), elapsed_ms };
         self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt: attempt.clone() });
-        let verdict = job.fail(attempt);
+        let verdict = job.fail(attempt, guilt);
         let (kills, recovery) = (job.kills, job.recovery.take());
         self.blame(tab, target, model, permits, &failure, now);
         if let Some(recovery) = recovery {

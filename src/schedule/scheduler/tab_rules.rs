@@ -4,7 +4,7 @@ use super::{Action, Scheduler, job_rules::Answered};
 use crate::{
     schedule::{
         browsers::Slot,
-        jobs::{Attempt, Place, is_killing},
+        jobs::{Attempt, Guilt, Place, is_killing},
         tabs::{CANARY, Stage, Suspect, Tab},
     },
     types::{Cause, Failure, Strategy, TabId, Target},
@@ -29,7 +29,11 @@ impl Scheduler {
 
     /// The worker serves jobs in order, so what it died of is the first one's doing; the others only stood behind it.
     pub(super) fn blame_first(&mut self, id: TabId, failure: &Failure, now: Instant) {
-        if self.blame_suspect(id, failure, now) {
+        self.blame_first_as(id, failure, Guilt::Own, now);
+    }
+
+    pub(super) fn blame_first_as(&mut self, id: TabId, failure: &Failure, guilt: Guilt, now: Instant) {
+        if self.blame_suspect(id, failure, guilt, now) {
             return;
         }
         let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
@@ -37,14 +41,14 @@ impl Scheduler {
         if head == CANARY {
             self.canary_ended(id, answered.target, answered.permits, Some(failure.clone()), now);
         } else if self.jobs.get(&head).is_some_and(|job| job.place == Place::InFlight(id)) {
-            self.attempt_failed(head, id, failure.clone(), answered, now);
+            self.attempt_failed(head, id, failure.clone(), Answered { guilt, ..answered }, now);
         }
     }
 
     /// A socket closed: the job that the worker was at moves on at once, and is blamed when it is known for what.
     fn suspect_first(&mut self, id: TabId, now: Instant) {
         let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
-        let Some(Answered { target, elapsed_ms, permits }) = self.take_answered(id, head, now) else { return };
+        let Some(Answered { target, elapsed_ms, permits, .. }) = self.take_answered(id, head, now) else { return };
         let Some(job) = self.jobs.get_mut(&head).filter(|job| job.place == Place::InFlight(id)) else { return };
         let model = job.spec.model;
         let number = job.attempts.len() as u32 + 1;
@@ -62,14 +66,14 @@ impl Scheduler {
     }
 
     /// What the socket's end meant is known now. Tells whether there was a job to blame for it.
-    fn blame_suspect(&mut self, id: TabId, failure: &Failure, now: Instant) -> bool {
+    fn blame_suspect(&mut self, id: TabId, failure: &Failure, guilt: Guilt, now: Instant) -> bool {
         let taken = self.tabs.update(id, |tab| (tab.suspect.take(), tab.target));
         let Some((Some(Suspect { job: suspect, model, number, elapsed_ms, permits }), target)) = taken else {
             return false;
         };
         let Some(number) = number else {
             if self.jobs.get(&suspect).is_some_and(|job| job.place == Place::InFlight(id)) {
-                let answered = Answered { target, elapsed_ms, permits };
+                let answered = Answered { target, elapsed_ms, permits, guilt };
                 self.attempt_failed(suspect, id, failure.clone(), answered, now);
             }
             return true;
@@ -84,7 +88,7 @@ impl Scheduler {
             if let Some(recovery) = &mut job.recovery {
                 recovery.failure = failure.clone();
             }
-            job.kills += u32::from(is_killing(failure.cause));
+            job.kills += u32::from(guilt == Guilt::Own && is_killing(failure.cause));
             // One that runs again by now may finish: it is ended only if it kills once more.
             if job.kills >= self.policy.quarantine_after && !matches!(job.place, Place::InFlight(_)) {
                 self.quarantine(suspect);
@@ -245,6 +249,8 @@ impl Scheduler {
     }
 
     pub(super) fn remove_tab(&mut self, tab: TabId, failure: &Failure, now: Instant) {
+        // Whoever still waits to learn what its closed socket meant learns it now.
+        self.blame_suspect(tab, failure, Guilt::Shared, now);
         if self.tabs.remove(tab).is_some() {
             self.not_repaired(tab, now);
             self.actions.push_back(Action::CloseTab { tab, failure: failure.clone() });
