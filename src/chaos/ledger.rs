@@ -70,6 +70,9 @@ pub(super) struct Ledger {
     calm: HashMap<Browser, Instant>,
 }
 
+/// What is told of a tab whose worker was replaced without a word about why.
+const RESTARTED: &str = "worker restarted";
+
 impl Ledger {
     /// A tab that was there before events were read.
     pub fn know(&mut self, tab: TabId, browser: BrowserId, target: Target, now: Instant) {
@@ -176,7 +179,9 @@ impl Ledger {
         let same_launch = launch.is_none_or(|launch| launch == injection.browser);
         // A job that runs into its limit is told of as a job; what else is told meanwhile came of something before it.
         let of_a_job = injection.limit.is_none() || tells_of_an_end(event);
-        let unexplained = |(_, told_as): &(Instant, String)| told_as == Cause::SocketClosed.name();
+        // A worker that is ready again says that it was replaced, not why.
+        let explains = told_as != RESTARTED;
+        let unexplained = |(_, told_as): &(Instant, String)| explains && told_as == Cause::SocketClosed.name();
         let first =
             injection.detected.as_ref().is_none_or(unexplained) && injection.at <= at && same_launch && of_a_job;
         first.then_some((index, told_as, affected))
@@ -202,7 +207,7 @@ impl Ledger {
                 of_tab(tab, failure.cause.name(), Affected::Tab(*tab, *target))
             }
             EventKind::TabReady { tab, info, .. } if self.tabs.get(tab)?.ready.is_some() => {
-                of_tab(tab, "worker restarted", Affected::Tab(*tab, info.target))
+                of_tab(tab, RESTARTED, Affected::Tab(*tab, info.target))
             }
             EventKind::Recovery { browser, target, tab, failure, .. } => {
                 let affected = match (tab, target) {
