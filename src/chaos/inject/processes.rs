@@ -14,6 +14,9 @@ const SEARCH: Duration = Duration::from_secs(2);
 /// One look at the renderers' clocks to the next; their unit is a hundredth of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How Chromium, Firefox and WebKit name the threads of a page's workers, as far as the system keeps names.
+const WORKER_THREADS: [&str; 3] = ["DedicatedWorker", "DOM Worker", "WebCore: Worker"];
+
 /// A process held by its pidfd.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -111,13 +114,21 @@ pub(super) fn renderers(kind: Browser, browser: u32) -> Vec<u32> {
     renderers.map(|(pid, _)| pid).collect()
 }
 
-/// One of the browser's renderers that compute. Browsers keep spare ones, which no tab would miss; a tab that is at a
-/// job uses its processor.
+/// Whether a thread of a process runs a worker of a page. Browsers keep spare renderers, which use their processor too
+/// while they start, and which no tab would miss.
+fn runs_worker(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names.any(|name| WORKER_THREADS.iter().any(|worker| name.starts_with(worker)))
+}
+
+/// One of the browser's renderers that are at a job: with a worker, and computing.
 pub(super) async fn busy_renderer(victim: &Victim, browser: u32) -> Result<Process, Refusal> {
     let deadline = tokio::time::Instant::now() + SEARCH;
     let mut before: HashMap<u32, u64> = HashMap::new();
     loop {
-        let now: HashMap<u32, u64> = renderers(victim.kind, browser).into_iter().map(|pid| (pid, ticks(pid))).collect();
+        let tabs = renderers(victim.kind, browser).into_iter().filter(|pid| runs_worker(*pid));
+        let now: HashMap<u32, u64> = tabs.map(|pid| (pid, ticks(pid))).collect();
         let computed = |(pid, ticks): (&u32, &u64)| before.get(pid).is_some_and(|was| was < ticks).then_some(*pid);
         let mut busy: Vec<u32> = now.iter().filter_map(computed).collect();
         busy.sort_unstable();
