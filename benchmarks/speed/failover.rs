@@ -20,7 +20,7 @@ use tokio::sync::broadcast::Receiver;
 
 /// Times each fault is caused.
 const TAB_CRASHES: usize = 14;
-const BROWSER_KILLS: usize = 6;
+const BROWSER_KILLS: usize = 10;
 const ENDLESS_RUNS: usize = 5;
 
 /// When what was heard of, from the fault on.
@@ -108,12 +108,15 @@ async fn counting_on(fleet: &Fleet, folder: &tempfile::TempDir) -> Result<(Model
 async fn trial(
     fleet: &Fleet,
     job: impl Future<Output = Result<Output, tabfleet::fleet::JobError>>,
-    fault: impl AsyncFnOnce() -> Result<Instant, Failed>,
+    fault: impl AsyncFnOnce(Target) -> Result<Instant, Failed>,
 ) -> Result<Option<Trial>, Failed> {
     let mut events = fleet.subscribe();
     let breaking = async {
-        heard(&mut events, |kind| matches!(kind, EventKind::AttemptStarted { .. }).then_some(())).await?;
-        let at = fault().await?;
+        let there = |kind: &EventKind| match kind {
+            EventKind::AttemptStarted { target, .. } => Some(*target),
+            _ => None,
+        };
+        let at = fault(heard(&mut events, there).await?).await?;
         let tells = |kind: &EventKind| {
             matches!(
                 kind,
@@ -127,7 +130,17 @@ async fn trial(
     let (broken, (output, answered)) = tokio::join!(breaking, answering);
     let ((at, detected), output) = (broken?, output?);
     let met = !output.failed_attempts.is_empty();
-    Ok(met.then(|| Trial { detected_ms: ms(detected - at), beyond_ms: ms(answered - at) - output.timings.run_ms }))
+    let trial =
+        met.then(|| Trial { detected_ms: ms(detected - at), beyond_ms: ms(answered - at) - output.timings.run_ms });
+    match &trial {
+        Some(Trial { detected_ms, beyond_ms }) => {
+            let failed: Vec<String> = output.failed_attempts.iter().map(|failed| failed.target.to_string()).collect();
+            let (failed, by) = (failed.join(", "), output.provenance.target);
+            eprintln!("{failed}: detected {detected_ms:.1} ms, answered by {by} {beyond_ms:.1} ms beyond its run");
+        }
+        None => eprintln!("the fault met another tab"),
+    }
+    Ok(trial)
 }
 
 /// Waits until every target has its tabs again, and the machine is at rest.
@@ -166,8 +179,9 @@ async fn tab_crashes() -> Result<Vec<Trial>, Failed> {
     let mut trials = Vec::new();
     while trials.len() < TAB_CRASHES {
         let browser = fleet.processes().await?.first().ok_or("no browser")?.1;
-        trials
-            .extend(trial(&fleet, model.run(count(trips, 0.0)), async || Ok(kill_busy_renderer(browser).await)).await?);
+        trials.extend(
+            trial(&fleet, model.run(count(trips, 0.0)), async |_| Ok(kill_busy_renderer(browser).await)).await?,
+        );
         whole_again(&fleet, 2).await?;
         // Loads the model in the fresh tab, so that what is timed is the failover and not a load.
         futures::future::join_all((0..4).map(|_| model.run(count(1000, 0.0)))).await;
@@ -183,21 +197,19 @@ async fn browser_kills() -> Result<Vec<Trial>, Failed> {
     let (model, trips) = counting_on(&fleet, &folder).await?;
     let mut trials = Vec::new();
     while trials.len() < BROWSER_KILLS {
-        for at in both {
+        // What went well since the last kill keeps the breakers closed: they would turn the job away from a browser that
+        // is killed every other time.
+        for at in both.into_iter().cycle().take(20) {
             model.run_with(count(1000, 0.0), model.options().pin(at)).await?;
         }
-        let chrome = fleet
-            .health()
-            .await?
-            .browsers
-            .iter()
-            .find_map(|of| (of.browser == tabfleet::types::Browser::Chrome).then_some(of.pid)?);
-        let chrome = chrome.ok_or("Chrome is not there")?;
-        // On two idle tabs the first of equals is Chrome's.
-        let fault = async || {
+        let running = fleet.health().await?.browsers;
+        let fault = async |there: Target| {
+            let process = running.iter().find_map(|of| (of.browser == there.browser).then_some(of.pid)?);
+            let process = process.ok_or("the browser is not there")?;
+            // The job is well on its way.
             tokio::time::sleep(Duration::from_millis(150)).await;
             let at = Instant::now();
-            kill(chrome);
+            kill(process);
             Ok(at)
         };
         trials.extend(trial(&fleet, model.run(count(trips, 0.0)), fault).await?);

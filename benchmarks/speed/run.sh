@@ -9,7 +9,8 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 
-if [ ! -d benchmarks/peers/node_modules/playwright-core ]; then
+installed=benchmarks/peers/node_modules/.package-lock.json
+if [ ! -e "$installed" ] || [ benchmarks/peers/package-lock.json -nt "$installed" ]; then
     npm ci --prefix benchmarks/peers --ignore-scripts >&2
 fi
 

@@ -165,9 +165,20 @@ impl Ledger {
             injection.detected = Some((first, told_as));
             injection.affected = affected;
         }
+        self.widen(event);
         let recovered = self.recovery(at, event);
         self.keep_up(at, event);
         recovered
+    }
+
+    /// What was noticed at one of a browser's tabs affects them all when the browser ends.
+    fn widen(&mut self, event: &EventKind) {
+        if let EventKind::BrowserEnded { browser, .. } = event
+            && let Some(index) = self.kinds.get(browser).and_then(|kind| self.open(*kind))
+            && self.injections[index].browser == *browser
+        {
+            self.injections[index].affected = Affected::Browser;
+        }
     }
 
     /// The open injection that an event is the first to tell of, what as, and what is seen to be affected. A closed socket

@@ -107,6 +107,19 @@ fn a_browser_is_got_over_when_its_successor_answers() {
 }
 
 #[test]
+fn what_a_tab_tells_of_is_the_browsers_when_the_browser_ends() {
+    let (mut ledger, at) = fleet();
+    ledger.know(TabId(5), BROWSER, target("chrome/webgpu"), at);
+    inject(&mut ledger, FailureMode::Hang, at, None);
+    ledger.hear(at + ms(6000), &failed(5, Cause::HeartbeatMissed, 1.0));
+    ledger.hear(at + ms(6001), &ended(1, Some(Failure::new(Cause::HeartbeatMissed, ""))));
+    ledger.hear(at + ms(9000), &ready(7, 2));
+    let over =
+        ledger.hear(at + ms(9010), &answered(7)).expect("chrome/wasm answers, in place of a tab of chrome/webgpu");
+    assert_eq!(over.detected, Some((at + ms(6000), "heartbeat-missed".to_owned())));
+}
+
+#[test]
 fn a_worker_is_got_over_when_its_tab_answers_again() {
     let (mut ledger, at) = fleet();
     inject(&mut ledger, FailureMode::SocketCut, at, None);

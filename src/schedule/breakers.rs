@@ -1,4 +1,4 @@
-//! All breakers of a fleet: one for each target, and one for each model on a target where it has failed.
+//! All breakers of a fleet: one for each target, and one for each model on each target where it was tried.
 
 use super::{
     Policy, TargetSet,
@@ -23,6 +23,7 @@ pub(super) enum Owner {
 #[derive(Debug)]
 pub(super) struct Permits {
     target: Permit,
+    /// None for a canary, which is no model's call.
     model: Option<Permit>,
 }
 
@@ -90,9 +91,11 @@ impl Breakers {
         targets.iter().min_by_key(|target| self.targets.get(target).and_then(Breaker::opens_until))
     }
 
-    pub fn take(&self, target: Target, model: ModelId) -> Option<Permits> {
-        let model = self.models.get(&(model, target)).map(Breaker::take);
-        Some(Permits { target: self.targets.get(&target)?.take(), model })
+    pub fn take(&mut self, policy: &Policy, target: Target, model: ModelId, now: Instant) -> Option<Permits> {
+        let of_target = self.targets.get(&target)?.take();
+        let breaker = || Breaker::new(policy.breaker(target.browser).for_one_model(), now);
+        let of_model = self.models.entry((model, target)).or_insert_with(breaker).take();
+        Some(Permits { target: of_target, model: Some(of_model) })
     }
 
     /// The permit of a canary, which is no model's call.
@@ -116,21 +119,13 @@ impl Breakers {
     /// Takes in that a call failed; the cause says whose failure it was.
     pub fn failed(
         &mut self,
-        policy: &Policy,
         permits: Permits,
         target: Target,
         model: ModelId,
         (cause, why): (Cause, &str),
         now: Instant,
     ) -> Vec<Changed> {
-        let blame = Blame::of(cause);
-        let Permits { target: permit, model: mut model_permit } = permits;
-        if blame != Blame::Caller && model_permit.is_none() {
-            let breaker = || Breaker::new(policy.breaker(target.browser).for_one_model(), now);
-            model_permit = Some(self.models.entry((model, target)).or_insert_with(breaker).take());
-        }
-        let permits = Permits { target: permit, model: model_permit };
-        match blame {
+        match Blame::of(cause) {
             Blame::Caller => Vec::new(),
             // It shows that the target works.
             Blame::Model => self.record(permits, target, model, [Call::Succeeded, Call::Failed], why, now),
@@ -187,8 +182,10 @@ impl Breakers {
         self.due.retain(|(_, owner)| !matches!(owner, Owner::Model(_, of) if *of == model));
     }
 
+    /// What is known of models on targets where not all went well.
     pub fn models(&self, now: Instant) -> impl Iterator<Item = (ModelId, Target, BreakerHealth)> {
-        self.models.iter().map(move |((model, target), breaker)| (*model, *target, breaker.health(now)))
+        let noted = self.models.iter().filter(|(_, breaker)| !breaker.is_blank());
+        noted.map(move |((model, target), breaker)| (*model, *target, breaker.health(now)))
     }
 
     #[cfg(test)]
@@ -215,9 +212,6 @@ impl Breakers {
             && let Some(breaker) = self.models.get_mut(&(model, target))
         {
             let change = breaker.record(permit, of_model, why, now, &mut self.random);
-            if breaker.is_blank() {
-                self.models.remove(&(model, target));
-            }
             changes.extend(change.map(|change| self.changed(Owner::Model(target, model), change)));
         }
         changes

@@ -226,11 +226,12 @@ impl BreakerPolicy {
         }
     }
 
-    /// The breaker of one model: it opens after half as many calls as the target's, so that one bad model is turned away
-    /// before it has opened the target's for all.
+    /// The breaker of one model: it opens a call earlier than the target's, so that one bad model is turned away before it
+    /// has opened the target's for all; but not after fewer than three, of which one bad one is no half.
+    #[must_use]
     pub fn for_one_model(self) -> Self {
-        let minimum_number_of_calls = self.minimum_number_of_calls.div_ceil(2).max(2);
-        Self { minimum_number_of_calls, sliding_window_size: self.sliding_window_size.max(2), ..self }
+        let earlier = self.minimum_number_of_calls.saturating_sub(1).max(3);
+        Self { minimum_number_of_calls: earlier.min(self.minimum_number_of_calls), ..self }
     }
 }
 

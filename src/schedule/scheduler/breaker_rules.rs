@@ -51,8 +51,8 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn take_permits(&self, target: Target, model: ModelId) -> Option<Permits> {
-        self.breakers.take(target, model)
+    pub(super) fn take_permits(&mut self, target: Target, model: ModelId, now: Instant) -> Option<Permits> {
+        self.breakers.take(&self.policy, target, model, now)
     }
 
     pub(super) fn breakers_changed(&mut self, changes: impl IntoIterator<Item = Changed>) {

@@ -88,7 +88,7 @@ impl Scheduler {
         }
         let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
         let attempt = job.attempts.len() as u32 + 1;
-        let permits = self.take_permits(target, model);
+        let permits = self.take_permits(target, model, now);
         self.tabs.update(tab, |tab| tab.hand(InFlight { job: id, bytes, timeout, permits }, now));
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt });
         Some(target)
@@ -217,7 +217,7 @@ impl Scheduler {
         }
         if let Some(permits) = permits {
             let why = (failure.cause, failure.message.as_str());
-            let changes = self.breakers.failed(&self.policy, permits, target, model, why, now);
+            let changes = self.breakers.failed(permits, target, model, why, now);
             self.breakers_changed(changes);
         }
     }
