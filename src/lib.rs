@@ -54,6 +54,7 @@ pub mod matrix;
 pub mod onnx;
 pub mod report;
 pub mod schedule;
+pub mod stats;
 pub mod types;
 
 pub use browser::GpuMode;
