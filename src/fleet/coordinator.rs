@@ -86,6 +86,8 @@ struct Job {
     /// When its present attempt was handed to a tab.
     started: Instant,
     attempt: u32,
+    /// The present attempt, within the job's own span.
+    span: tracing::Span,
 }
 
 struct Coordinator {

@@ -175,7 +175,8 @@ impl Fleet {
             importance: options.importance,
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
-        let submission = Submission { job, spec, model: model.clone(), run, submitted, reply };
+        let span = tracing::debug_span!("job", %job, model = model.tag.name);
+        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply };
         let closed = || failed(Cause::FleetClosed, "the fleet is closed".to_owned());
         self.0.requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed())?;
         let mut cancel = CancelOnDrop { job: Some(job), requests: &self.0.requests };

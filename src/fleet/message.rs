@@ -37,6 +37,8 @@ pub(super) struct Submission {
     pub model: Arc<ModelRecord>,
     pub run: RunRequest,
     pub submitted: Instant,
+    /// From the call to the job's end, within the caller's own span.
+    pub span: tracing::Span,
     pub reply: oneshot::Sender<Result<Output, JobError>>,
 }
 

@@ -137,10 +137,16 @@ async fn run_reads_and_writes_npy() {
     let y = read_tensor_file(&folder.path().join("out/put/y.npy")).unwrap();
     assert_eq!(y, Tensor::from_values([1], &[3.5_f32]).unwrap());
 
-    let logged = ["--verbose", "--log-format", "json", "--targets", "chrome/wasm"];
+    let logged = ["-vv", "--log-format", "json", "--targets", "chrome/wasm"];
     let ended = run(folder.path(), &[&inputs[..], &logged].concat()).await;
     let lines: Vec<Value> = ended.err.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    assert!(lines.iter().any(|line| line["fields"]["message"] == "browser started"), "{}", ended.err);
+    let said = |message: &str| lines.iter().find(|line| line["fields"]["message"] == message).expect(&ended.err);
+    said("browser started");
+    let job = serde_json::json!({ "name": "job", "job": "job-1", "model": "counting" });
+    assert_eq!(said("answered")["spans"][0], job, "{}", ended.err);
+    let attempt = &said("answered")["spans"][1];
+    assert_eq!((&attempt["name"], &attempt["attempt"]), (&"attempt".into(), &1.into()), "{attempt}");
+    assert_eq!((&attempt["browser"], &attempt["target"]), (&"browser-1".into(), &"chrome/wasm".into()), "{attempt}");
 
     let ended = run(folder.path(), &["run", "unknown.onnx", "-i", "x=x.npy", "--targets", "chrome/wasm"]).await;
     assert!(ended.code == Some(1) && ended.err.contains("NoSuchOperator"), "{ended:?}");

@@ -25,7 +25,8 @@ impl Coordinator {
                 self.events.emit(|| EventKind::JobQueued { job, model: submission.model.tag.name.clone() });
                 let started = submission.submitted;
                 self.models.entry(spec.model).or_insert_with(|| submission.model.tag.clone());
-                self.jobs.insert(job, Job { submission: *submission, started, attempt: 0 });
+                let span = tracing::Span::none();
+                self.jobs.insert(job, Job { submission: *submission, started, attempt: 0, span });
                 self.tell(Input::Submit { job, spec });
             }
             Request::Cancel(job) => self.tell(Input::Cancel { job }),

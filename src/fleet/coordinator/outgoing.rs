@@ -161,14 +161,15 @@ impl Coordinator {
         let (Some(tab), Some(job)) = (self.tabs.get_mut(&tab_id), self.jobs.get_mut(&id)) else { return };
         job.started = Instant::now();
         job.attempt = attempt;
-        let Submission { model, run, .. } = &job.submission;
+        let (browser, target) = (tab.browser, tab.target);
+        let Submission { model, run, span, .. } = &job.submission;
+        job.span = tracing::debug_span!(parent: span, "attempt", attempt, tab = %tab_id, %browser, %target);
         if !run.release {
             tab.loaded.entry(model.key.clone()).or_default();
         }
         let request = tab.expect(Pending::Run(id));
         // A closed socket is told by its own signal, and the job is then placed again.
         let _ = tab.link.as_ref().map(|link| link.run(request, &model.served, run));
-        let target = tab.target;
         self.events.emit(|| EventKind::AttemptStarted { job: id, attempt, tab: tab_id, target });
     }
 
@@ -256,6 +257,7 @@ impl Coordinator {
             (None, remembered) => remembered.copied().flatten(),
         };
         let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
+        job.span.in_scope(|| tracing::debug!(run_ms = timings.run_ms, total_ms = timings.total_ms, "answered"));
         let provenance =
             Provenance { target, backend: target.backend, cpu_fallback, browser_id: tab.browser, tab: tab_id, info };
         self.events.emit(|| EventKind::AttemptSucceeded {
@@ -284,6 +286,7 @@ impl Coordinator {
     pub(super) fn end_with_failure(&mut self, id: JobId, failure: Failure, attempts: Vec<Attempt>) {
         let Some(job) = self.jobs.remove(&id) else { return };
         let count = attempts.len() as u32;
+        job.submission.span.in_scope(|| tracing::debug!(%failure, attempts = count, "job failed"));
         self.events.emit(|| EventKind::JobEnded { job: id, attempts: count, failure: Some(failure.clone()) });
         let model = job.submission.model.tag.name.clone();
         let _ = job.submission.reply.send(Err(JobError { model, failure, attempts }));
