@@ -1,0 +1,187 @@
+//! What a series will be, with intervals, and when it will cross a budget.
+//!
+//! The model is exponential smoothing chosen by AICc (Hyndman et al., "A state space framework for automatic
+//! forecasting", 2002; the crate augurs-ets), fitted to the values after the last change point where there are enough.
+//! The intervals are not the model's, which trust it: they are split-conformal (Vovk et al., 2005), the quantile of the
+//! errors that forecasts from each earlier point of the series would have had at that distance.
+
+use super::{change_points, robust};
+use augurs_core::{Fit, Predict};
+use augurs_ets::AutoETS;
+
+/// Fewer values than this after the last change point say too little: all are taken.
+const ENOUGH_AFTER_CHANGE: usize = 20;
+/// Older values than this many are left out: they say nothing of the next ones and cost time.
+const REMEMBERED: usize = 300;
+/// Fewer values than this have no model but their level.
+const ENOUGH_FOR_SMOOTHING: usize = 12;
+/// The least that a forecast can be made of.
+const LEAST: usize = 3;
+/// The median of so many values is the present level.
+const PRESENT: usize = 5;
+
+/// Why there is no forecast.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ForecastError {
+    /// A forecast needs values.
+    #[error("a forecast needs at least {LEAST} values that are numbers, and there are {0}")]
+    TooShort(usize),
+    /// A level is a probability.
+    #[error("the level of the intervals is {0}, and must lie between 0 and 1")]
+    Level(f64),
+}
+
+/// One step of a forecast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The point forecast.
+    pub expected: f64,
+    /// The lower end of the interval.
+    pub lower: f64,
+    /// The upper end of the interval.
+    pub upper: f64,
+}
+
+/// The next values of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// The first value that it was made of, by index in the series: after the last change point, or 0.
+    pub from: usize,
+    /// The median of the last five values.
+    pub present: f64,
+    /// One per step of the horizon.
+    pub steps: Vec<Step>,
+}
+
+/// A bound that a series should keep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// As for latencies and memory.
+    AtMost(f64),
+    /// As for throughput.
+    AtLeast(f64),
+}
+
+/// When a budget is crossed. Steps count from 1, the next value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// The present level is beyond the budget.
+    Already,
+    /// The interval reaches beyond the budget within the horizon.
+    Ahead {
+        /// The first step whose interval reaches beyond.
+        earliest: usize,
+        /// The first step expected beyond; `None` after the horizon.
+        expected: Option<usize>,
+        /// The first step whose whole interval is beyond; `None` after the horizon.
+        latest: Option<usize>,
+    },
+    /// No interval within the horizon reaches beyond the budget.
+    NotWithinHorizon,
+}
+
+/// The next `horizon` values with intervals that hold each with probability `level`, such as 0.95.
+///
+/// Values that are not finite are left out. A constant series is forecast to stay, with intervals of width 0.
+pub fn forecast(values: &[f64], horizon: usize, level: f64) -> Result<Forecast, ForecastError> {
+    if !(level > 0.0 && level < 1.0) {
+        return Err(ForecastError::Level(level));
+    }
+    let (indices, finite): (Vec<usize>, Vec<f64>) =
+        values.iter().copied().enumerate().filter(|(_, value)| value.is_finite()).unzip();
+    if finite.len() < LEAST {
+        return Err(ForecastError::TooShort(finite.len()));
+    }
+    let start = start_of_fit(&finite);
+    let recent = &finite[start..];
+    let model = Model::smoothing(recent, horizon).unwrap_or_else(|| Model::level(recent, horizon));
+    let steps = model.steps(recent, level);
+    let present = robust::median(&recent[recent.len().saturating_sub(PRESENT)..]);
+    Ok(Forecast { from: indices[start], present, steps })
+}
+
+fn start_of_fit(finite: &[f64]) -> usize {
+    let oldest = finite.len().saturating_sub(REMEMBERED);
+    let last_change = change_points::change_points(&finite[oldest..]).last().map_or(0, |change| change.index);
+    if finite.len() - oldest - last_change >= ENOUGH_AFTER_CHANGE { oldest + last_change } else { oldest }
+}
+
+impl Forecast {
+    /// When the series will cross `budget`.
+    pub fn crosses(&self, budget: Budget) -> Crossing {
+        let beyond = |value: f64| match budget {
+            Budget::AtMost(most) => value > most,
+            Budget::AtLeast(least) => value < least,
+        };
+        if beyond(self.present) {
+            return Crossing::Already;
+        }
+        let first = |reaches: &dyn Fn(&Step) -> bool| self.steps.iter().position(reaches).map(|at| at + 1);
+        let Some(earliest) = first(&|step| beyond(step.lower) || beyond(step.upper)) else {
+            return Crossing::NotWithinHorizon;
+        };
+        Crossing::Ahead {
+            earliest,
+            expected: first(&|step| beyond(step.expected)),
+            latest: first(&|step| beyond(step.lower) && beyond(step.upper)),
+        }
+    }
+}
+
+/// Point forecasts, and what the model would have said of the past.
+struct Model {
+    /// For each value of the past, the forecast from all before it.
+    fitted: Vec<f64>,
+    /// The point forecasts.
+    ahead: Vec<f64>,
+}
+
+impl Model {
+    /// Additive errors only: multiplicative ones need positive values.
+    fn smoothing(recent: &[f64], horizon: usize) -> Option<Self> {
+        if recent.len() < ENOUGH_FOR_SMOOTHING || recent.iter().all(|value| *value == recent[0]) {
+            return None;
+        }
+        let model = AutoETS::new(1, "AZN").ok()?.fit(recent).ok()?;
+        let fitted = model.predict_in_sample(None).ok()?.point;
+        let ahead = model.predict(horizon, None).ok()?.point;
+        let sound = fitted.len() == recent.len() && fitted.iter().chain(&ahead).all(|value| value.is_finite());
+        sound.then_some(Self { fitted, ahead })
+    }
+
+    /// The median of all values, at each step.
+    fn level(recent: &[f64], horizon: usize) -> Self {
+        let median = robust::median(recent);
+        Self { fitted: vec![median; recent.len()], ahead: vec![median; horizon] }
+    }
+
+    fn steps(&self, recent: &[f64], level: f64) -> Vec<Step> {
+        let mut reach = 0.0_f64;
+        self.ahead
+            .iter()
+            .enumerate()
+            .map(|(ahead, &expected)| {
+                // A forecast from further away is not more certain.
+                reach = reach.max(quantile(self.errors(recent, ahead), level).unwrap_or(reach));
+                Step { expected, lower: expected - reach, upper: expected + reach }
+            })
+            .collect()
+    }
+
+    /// How far the forecasts from each past point would have been off, `ahead` steps after the next one. The state of
+    /// the past models is not kept: their next value moves on by what the present model adds over that distance.
+    fn errors(&self, recent: &[f64], ahead: usize) -> Vec<f64> {
+        let drift = self.ahead[ahead] - self.ahead[0];
+        recent.iter().skip(ahead).zip(&self.fitted).map(|(value, next)| (value - next - drift).abs()).collect()
+    }
+}
+
+/// The conformal quantile: the ⌈(n + 1) · level⌉-th smallest, the largest where that is beyond n. `None` of nothing.
+fn quantile(mut errors: Vec<f64>, level: f64) -> Option<f64> {
+    let n = errors.len();
+    if n == 0 {
+        return None;
+    }
+    let rank = (((n + 1) as f64 * level).ceil() as usize).clamp(1, n);
+    Some(*errors.select_nth_unstable_by(rank - 1, f64::total_cmp).1)
+}
