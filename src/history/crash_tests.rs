@@ -22,17 +22,22 @@ fn victim(test: &str, file: &Path) -> Command {
     command
 }
 
-/// Not a test of its own: what [`a_killed_recorder_loses_less_than_a_second`] kills.
+/// Not a test of its own: what is killed by the others here.
 #[test]
 fn records_until_killed() {
     let Some(file) = env::var_os(FILE).map(PathBuf::from) else { return };
-    let recorder = Recorder::open(&file, RunInfo::detect("killed")).unwrap();
+    records_for_ever(&Recorder::open(&file, RunInfo::detect("killed")).unwrap());
+}
+
+fn records_for_ever(recorder: &Recorder) {
     let model = model();
     for job in 0.. {
         recorder.record(&succeeded(job, 1, &model));
-        println!("\njob {job}");
-        // The pace of a fast fleet, so that the kill comes at a moment of its own and not when a disk is full.
-        thread::sleep(Duration::from_micros(100));
+        if job % 100 == 1 {
+            println!("\njob {job}");
+            // The pace of a very fast fleet, 20,000 jobs a second: rows are written some three times a second.
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -47,29 +52,80 @@ fn kill_at(mut victim: Child, job: u64) -> SystemTime {
     killed
 }
 
+const KILLS: u64 = 100;
+/// Files that recorders are killed at side by side; most of the time is spent waiting for the moment.
+const FILES: u64 = 4;
+
 #[test]
-fn a_killed_recorder_loses_less_than_a_second() {
+fn a_recorder_killed_a_hundred_times_loses_less_than_a_second_each_time() {
+    thread::scope(|scope| {
+        for lane in 0..FILES {
+            scope.spawn(move || {
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("history.duckdb");
+                for run in 1..=KILLS / FILES {
+                    // At any moment of the first 0.6 s: before, while and after rows are written for the first time.
+                    let job = (run * FILES + lane) * 1_371 % 12_000 / 100 * 100 + 1;
+                    let killed = kill_at(victim("records_until_killed", &file).spawn().unwrap(), job);
+                    is_whole(&file, run, killed);
+                }
+            });
+        }
+    });
+}
+
+/// No run is lost, and of the last one, which was killed then, only the last rows.
+fn is_whole(file: &Path, run: u64, killed: SystemTime) {
+    let history = History::open(file).unwrap();
+    let runs = history.runs().unwrap();
+    assert_eq!((runs.len() as u64, runs.last().unwrap().ended), (run, None));
+    let (rows, first, last, at): (u64, Option<u64>, Option<u64>, i64) = history
+        .connection()
+        .query_row(
+            "SELECT count(job)::UBIGINT, min(job), max(job), epoch_us(coalesce(max(happened_at), max(started_at))) \
+             FROM runs LEFT JOIN performance_results USING (run_id) WHERE run_id = ?",
+            [run],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .unwrap();
+    assert_eq!(rows, last.map_or(0, |last| last + 1), "no row is missing between the first and the last");
+    assert_eq!(first.unwrap_or(0), 0);
+    let lost = killed.duration_since(UNIX_EPOCH + Duration::from_micros(at as u64)).unwrap_or_default();
+    // Less than a second on an idle machine; a test's machine may be late with everything.
+    assert!(lost < Duration::from_secs(5), "run {run} lost its last {lost:?}");
+}
+
+/// Not a test of its own: what [`recorders_killed_while_they_spool_leave_what_can_be_merged`] kills.
+#[test]
+fn spools_until_killed() {
+    let Some(file) = env::var_os(FILE).map(PathBuf::from) else { return };
+    let recorder = Recorder::open_or_spool(&file, RunInfo::detect("killed")).unwrap();
+    assert!(recorder.is_spooled());
+    records_for_ever(&recorder);
+}
+
+#[test]
+fn recorders_killed_while_they_spool_leave_what_can_be_merged() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("history.duckdb");
-    for run in 1..=10_u32 {
-        let killed = kill_at(victim("records_until_killed", &file).spawn().unwrap(), 2_000 + 1_371 * u64::from(run));
-        let history = History::open(&file).unwrap();
-        let runs = history.runs().unwrap();
-        assert_eq!(runs.len(), run as usize, "no run is lost");
-        assert_eq!(runs.last().unwrap().ended, None, "and this one did not end");
-        let (rows, first, last, at): (u64, u64, u64, i64) = history
-            .connection()
-            .query_row(
-                "SELECT count(*)::UBIGINT, min(job), max(job), max(epoch_us(happened_at)) FROM performance_results WHERE run_id = ?",
-                [run],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-            )
-            .unwrap();
-        assert_eq!((first, rows), (0, last + 1), "no row is missing between the first and the last");
-        let lost = killed.duration_since(UNIX_EPOCH + Duration::from_micros(at as u64)).unwrap_or_default();
-        // Less than a second on an idle machine; a test's machine may be late with everything.
-        assert!(lost < Duration::from_secs(5), "run {run} lost its last {lost:?}");
+    let holder = Recorder::open(&file, RunInfo::detect("holder")).unwrap();
+    for run in 1..=10 {
+        kill_at(victim("spools_until_killed", &file).spawn().unwrap(), run * 1_371 / 100 * 100 + 1);
     }
+    holder.close().unwrap();
+    assert_eq!(History::merge(&file).unwrap().runs, (2..=11).collect::<Vec<_>>());
+    let history = History::open(&file).unwrap();
+    let (whole, results): (i64, u64) = history
+        .connection()
+        .query_row(
+            "SELECT count(*) FILTER (rows = jobs), sum(rows)::UBIGINT \
+             FROM (SELECT count(*) AS rows, max(job) + 1 AS jobs FROM performance_results GROUP BY run_id)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    let with_results = history.runs().unwrap().iter().filter(|run| run.attempts > 0).count();
+    assert!(whole == with_results as i64 && results > 0, "{whole} of {with_results} runs are whole");
 }
 
 #[test]

@@ -77,6 +77,30 @@ pub enum HistoryError {
         /// DuckDB's words.
         source: Box<duckdb::Error>,
     },
+    /// A query that would have changed the history.
+    #[error("{} was not changed: queries only read. `tabfleet history import`, `merge` and `baseline` change it", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A query that DuckDB does not understand or cannot execute.
+    #[error("the query of {} failed", path.display())]
+    Query {
+        /// The file.
+        path: PathBuf,
+        /// DuckDB's words.
+        source: Box<duckdb::Error>,
+    },
+    /// A report that is none, or is not as its format says.
+    #[error("{} cannot be imported: {what}, at {place}", report.display())]
+    Import {
+        /// The report.
+        report: PathBuf,
+        /// Where in it: `line 3, column 7`, `testsuites/testsuite[0]`.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
     /// The writer thread could not be started.
     #[error("the history's writer thread could not be started: the system is out of threads or memory")]
     Thread(#[source] io::Error),

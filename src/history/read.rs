@@ -12,7 +12,7 @@ use std::{path::Path, time::SystemTime};
 /// A history file, open to be read. Several may be open at once, but none while a [`Recorder`](super::Recorder) writes.
 #[derive(Debug)]
 pub struct History {
-    database: Database,
+    pub(super) database: Database,
 }
 
 /// A run as it was recorded.
@@ -54,11 +54,15 @@ impl History {
     pub fn runs(&self) -> Result<Vec<RecordedRun>, HistoryError> {
         let read = || {
             let mut statement = self.connection().prepare(
-                "SELECT run_id, command, tabfleet, epoch_us(started_at) AS started, epoch_us(ended_at) AS ended, \
-                 rows_lost, git_commit, git_branch, os, arch, cpu, cores, memory_bytes, \
-                 CAST(count(success) AS UBIGINT) AS attempts, \
-                 CAST(count(success) FILTER (NOT success) AS UBIGINT) AS failures \
-                 FROM runs LEFT JOIN performance_results USING (run_id) GROUP BY ALL ORDER BY run_id",
+                "SELECT run_id, command, coalesce(tabfleet, '') AS tabfleet, epoch_us(started_at) AS started, \
+                 epoch_us(ended_at) AS ended, rows_lost, git_commit, git_branch, coalesce(os, '') AS os, \
+                 coalesce(arch, '') AS arch, cpu, coalesce(cores, 0) AS cores, memory_bytes, \
+                 CAST(coalesce(tried, 0) + attempts_rolled_up AS UBIGINT) AS attempts, \
+                 CAST(coalesce(failed, 0) + failures_rolled_up AS UBIGINT) AS failures \
+                 FROM runs LEFT JOIN ( \
+                     SELECT run_id, count(*) AS tried, count(*) FILTER (NOT success) AS failed \
+                     FROM performance_results GROUP BY run_id \
+                 ) USING (run_id) ORDER BY run_id",
             )?;
             statement.query_map([], run)?.collect::<duckdb::Result<Vec<_>>>()
         };

@@ -4,7 +4,7 @@ use super::{
     HistoryError, RunInfo,
     database::{Access, Database},
     rows::{Rows, is_recorded},
-    schema,
+    schema, spool,
     tables::Utc,
 };
 use crate::types::Event;
@@ -36,6 +36,8 @@ pub struct Recorder {
     events: Option<SyncSender<Event>>,
     writer: Option<JoinHandle<Result<Recorded, HistoryError>>>,
     lost: Arc<AtomicU64>,
+    /// The file it writes instead, while somebody else has the history.
+    spooled: Option<PathBuf>,
 }
 
 /// What a recorder has written.
@@ -69,7 +71,32 @@ impl Recorder {
             lost: Arc::clone(&lost),
         };
         let thread = thread::Builder::new().name("history".to_owned()).spawn(move || writer.run(&receiver));
-        Ok(Self { events: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost })
+        Ok(Self { events: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost, spooled: None })
+    }
+
+    /// The same, but where another process has the file open the run is kept beside it, for [`History::merge`] to take
+    /// in later.
+    ///
+    /// # Errors
+    /// Every [`HistoryError`] but [`Missing`](HistoryError::Missing) and [`InUse`](HistoryError::InUse).
+    ///
+    /// [`History::merge`]: super::History::merge
+    pub fn open_or_spool(path: &Path, run: RunInfo) -> Result<Self, HistoryError> {
+        match Self::open(path, run.clone()) {
+            Err(HistoryError::InUse { holder, .. }) => {
+                tracing::info!(%holder, "the history is in use: this run is kept beside it, to be merged");
+                let path = spool::new_run(path)?;
+                let mut recorder = Self::open(&path, run)?;
+                recorder.spooled = Some(path);
+                Ok(recorder)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the run is kept beside the history, for [`History::merge`](super::History::merge) to take in later.
+    pub fn is_spooled(&self) -> bool {
+        self.spooled.is_some()
     }
 
     /// Hands the event to the writer, if it is one that is recorded. Never waits: an event for which there is no room
@@ -98,7 +125,9 @@ impl Recorder {
         // Without a sender the writer's receiver ends.
         self.events = None;
         let ended = self.writer.take()?.join();
-        Some(ended.unwrap_or(Err(HistoryError::WriterPanicked)))
+        let ended = ended.unwrap_or(Err(HistoryError::WriterPanicked));
+        let sealed = self.spooled.as_deref().map_or(Ok(()), spool::seal);
+        Some(ended.and_then(|recorded| sealed.map(|()| recorded)))
     }
 }
 

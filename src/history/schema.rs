@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_performance_results.sql"),
     include_str!("migrations/0002_browser_events.sql"),
     include_str!("migrations/0003_health.sql"),
+    include_str!("migrations/0004_analysis.sql"),
 ];
 
 /// The version this tabfleet writes.

@@ -35,8 +35,8 @@ table!(
         run_id: i64,
         target_id: u32,
         target: String,
-        browser: &'static str,
-        backend: &'static str,
+        browser: Option<&'static str>,
+        backend: Option<&'static str>,
         available: bool,
         reason: Option<String>,
         product: Option<String>,
@@ -83,6 +83,29 @@ table!(
         cause: Option<&'static str>,
         severity: Option<&'static str>,
         message: Option<String>,
+    }
+);
+
+table!(
+    /// One attempt that a report tells of.
+    ImportedRow in "performance_results" {
+        run_id: i64,
+        happened_at: Utc,
+        job: u64,
+        attempt: u32,
+        target_id: Option<u32>,
+        target: String,
+        model: String,
+        family: Option<&'static str>,
+        success: bool,
+        create_ms: Option<f64>,
+        run_ms: Option<f64>,
+        cpu_fallback: Option<bool>,
+        category: Option<String>,
+        cause: Option<String>,
+        message: Option<String>,
+        operation: String,
+        throughput_per_s: Option<f64>,
     }
 );
 
@@ -164,7 +187,7 @@ pub(super) fn append<R: Row>(connection: &Connection, rows: &[R]) -> duckdb::Res
 }
 
 /// A moment as DuckDB keeps it: microseconds since 1970 in UTC, without a time zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Utc(pub i64);
 
 impl From<SystemTime> for Utc {

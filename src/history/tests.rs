@@ -31,7 +31,7 @@ pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
     })
 }
 
-fn failed(job: u64) -> Event {
+pub(super) fn failed(job: u64) -> Event {
     event(EventKind::AttemptFailed {
         job: JobId(job),
         attempt: 2,
@@ -44,7 +44,7 @@ fn failed(job: u64) -> Event {
     })
 }
 
-fn info(software: bool) -> Arc<TargetInfo> {
+pub(super) fn info(software: bool) -> Arc<TargetInfo> {
     Arc::new(TargetInfo {
         target: TARGET,
         identity: Some(identity()),
@@ -74,7 +74,7 @@ fn identity() -> Identity {
     }
 }
 
-fn ready(tab: u64, info: Arc<TargetInfo>) -> Event {
+pub(super) fn ready(tab: u64, info: Arc<TargetInfo>) -> Event {
     event(EventKind::TabReady { tab: TabId(tab), browser: BrowserId(1), info })
 }
 
@@ -107,7 +107,7 @@ fn checked(failure: Option<Failure>) -> Event {
 }
 
 /// One query's rows as one text, with commas and newlines.
-fn query(path: &Path, sql: &str) -> String {
+pub(super) fn query(path: &Path, sql: &str) -> String {
     let history = History::open(path).unwrap();
     let mut statement = history.connection().prepare(sql).unwrap();
     let lines = statement.query_map([], |row| {
@@ -160,8 +160,8 @@ fn what_is_recorded_is_read_back() {
     insta::assert_snapshot!(
         query(&path, "SELECT * EXCLUDE (run_id, happened_at) FROM performance_results ORDER BY job"),
         @r#"
-        1,1,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,true,0.25,-,-,1.5,-,0.5,2.25,-,false,-,-,-,-
-        2,2,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,false,-,-,-,-,-,-,-,12.5,-,session,device-lost,critical,the device's "gone"; 💥
+        1,1,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,true,0.25,-,-,1.5,-,0.5,2.25,-,false,-,-,-,-,infer,-,-,-,-
+        2,2,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,false,-,-,-,-,-,-,-,12.5,-,session,device-lost,critical,the device's "gone"; 💥,infer,-,-,-,-
     "#
     );
     insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @"1,0,chrome/webgpu,chrome,webgpu,true,-,Chrome,156.0.1,true,cdp 1.3,false,google,swiftshader,-,-,false,-,onnxruntime-web,1.30.0,1");
@@ -347,12 +347,12 @@ fn the_documentation_names_every_column_and_its_queries_work() {
         assert!(documentation.contains(&format!("`{column}`")), "docs/HISTORY.md does not name {column}");
     }
     let queries: Vec<_> = documentation.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(queries.len(), 8);
+    assert_eq!(queries.len(), 10);
     let answers: Vec<_> = queries.iter().map(|sql| query(&path, sql)).collect();
     assert_eq!(answers[1], "Chrome,156.0.1,-,false,1.5", "the median run on each adapter");
     assert_eq!(answers[2], "chrome/webgpu,session,device-lost,1,the device's \"gone\"; \u{1F4A5}");
     assert_eq!(
-        answers[5..],
+        answers[5..8],
         [
             "chrome,connection,replace-tab,2,2,500,550",
             "chrome/webgpu,add,1,30000,5 of 5 calls failed",
