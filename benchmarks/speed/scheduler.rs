@@ -196,6 +196,7 @@ fn cost_of_a_job() -> Row {
                 model: ModelId(number as u64 % 4),
                 family: Family::Other,
                 allowed: targets,
+                recommended: TargetSet::EMPTY,
                 bytes: 4096,
                 attempt_timeout: Duration::from_secs(10),
                 expires: fleet.now + Duration::from_secs(60),

@@ -2,7 +2,7 @@
 
 use super::{
     bench::BenchArgs, chaos::ChaosArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
-    matrix::MatrixArgs, run::RunArgs,
+    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -37,6 +37,8 @@ pub(super) enum Command {
     Matrix(MatrixArgs),
     /// Tell how well the fleets are that commands are running on this machine
     Health(HealthArgs),
+    /// Tell what was recorded with --history, and what it says: regressions, change points, trends, forecasts, …
+    History(HistoryArgs),
     /// Break browsers on purpose while they work, and check every answer
     Chaos(ChaosArgs),
     /// Print every setting and where its value came from

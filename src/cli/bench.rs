@@ -1,7 +1,7 @@
 //! `tabfleet bench`: how fast models run on each target.
 
 use super::{
-    config::Settings, error::CliError, fleet, interrupt::interrupted, outcome::Outcome, progress::Progress,
+    config::Settings, error::CliError, fleet, history, interrupt::interrupted, outcome::Outcome, progress::Progress,
     style::table_style,
 };
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     fleet::{Fleet, ModelSpec},
     onnx::{ModelFile, Suite, parse_shape_flag, random_inputs},
     report::{BenchReport, TargetRow, bench_table, write_bench_json},
+    stats::regression::Severity,
     types::Target,
 };
 use clap::Args;
@@ -44,9 +45,17 @@ pub(super) struct BenchArgs {
     /// Write the measurements there as JSON (docs/JSON.md describes it)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Compare with earlier runs of the history (--history), and exit with 3 when a regression is at least this bad:
+    /// minor, moderate, severe, critical
+    #[arg(long, value_name = "SEVERITY", value_parser = history::severity)]
+    fail_on: Option<Severity>,
 }
 
 pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
+    if args.fail_on.is_some() && settings.history.is_none() {
+        return Err(CliError::NothingToCompareWith);
+    }
     let workloads = workloads(&args, *settings.seed)?;
     let targets = fleet::targets(settings)?;
     let launch = fleet::builder(settings, "bench").targets(targets).tabs_per_browser(1).launch();
@@ -67,7 +76,10 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
         }
     }
     closed?;
-    outcome
+    match (outcome?, args.fail_on) {
+        (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
+        (outcome, _) => Ok(outcome),
+    }
 }
 
 /// A model that was read, and the inputs it is measured with.

@@ -1,10 +1,11 @@
 //! What a command can fail with, printed with its causes.
 
-use super::{config::ConfigError, outcome::Outcome};
+use super::{config::ConfigError, history::SeriesFileError, outcome::Outcome};
 use crate::{
     browser::BrowserError,
     chaos::ChaosError,
     fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
+    history::HistoryError,
     onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
     report::ReportError,
 };
@@ -47,6 +48,12 @@ pub(super) enum CliError {
     NothingSelected { cases: usize },
     #[error("none of the targets asked for can be used: no browser was found")]
     NoBrowser,
+    #[error("--fail-on compares with earlier runs, and no history is recorded: give --history FILE, too")]
+    NothingToCompareWith,
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    SeriesFile(#[from] SeriesFileError),
     #[error(transparent)]
     RunningFleet(#[from] RunningFleetError),
     #[error("no command of this user is running a fleet on this machine")]
@@ -92,6 +99,10 @@ impl CliError {
             Self::Runtime(_) | Self::Fleet(_) | Self::Browser(_) | Self::Report(_) | Self::Write { .. } => {
                 Outcome::Infrastructure
             }
+            Self::History(
+                HistoryError::Query { .. } | HistoryError::ReadOnly { .. } | HistoryError::NoBaseline { .. },
+            ) => Outcome::Usage,
+            Self::History(_) => Outcome::Infrastructure,
             Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,

@@ -68,6 +68,7 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.port = *settings.port;
         config.custom_runtime = settings.runtime.value.clone();
         config.history = settings.history.value.clone();
+        config.history_mode = *settings.history_mode;
         config.run = RunInfo::detect(command);
         config.announce = true;
         config.alerts = Some(alerts(settings));

@@ -1,7 +1,7 @@
 //! `tabfleet matrix`: every case of a suite on every target.
 
 use super::{
-    config::Settings, error::CliError, fleet, interrupt::interrupted, outcome::Outcome, progress::Progress,
+    config::Settings, error::CliError, fleet, history, interrupt::interrupted, outcome::Outcome, progress::Progress,
     style::table_style,
 };
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     matrix::{self, MatrixOptions, Selection, Shard},
     onnx::{Case, Suite, Tolerance},
     report::{CaseResult, Outputs, ReportError, ReportWriter, TargetRow, matrix_table},
+    stats::regression::Severity,
     types::{TargetInfo, Verdict},
 };
 use clap::Args;
@@ -44,9 +45,17 @@ pub(super) struct MatrixArgs {
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
+
+    /// Compare with earlier runs of the history (--history), and exit with 3 when a regression is at least this bad:
+    /// minor, moderate, severe, critical
+    #[arg(long, value_name = "SEVERITY", value_parser = history::severity)]
+    fail_on: Option<Severity>,
 }
 
 pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
+    if args.fail_on.is_some() && settings.history.is_none() {
+        return Err(CliError::NothingToCompareWith);
+    }
     let suites = if args.suites.is_empty() {
         vec![Suite::builtin()?]
     } else {
@@ -82,10 +91,11 @@ pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) 
         }
     };
     print!("{}", matrix_table(&report, table_style(settings)));
-    Ok(match outcome {
-        Outcome::Good if report.failures() > 0 && !args.no_fail => Outcome::Failed,
-        outcome => outcome,
-    })
+    match (outcome, args.fail_on) {
+        (Outcome::Good, _) if report.failures() > 0 && !args.no_fail => Ok(Outcome::Failed),
+        (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
+        (outcome, _) => Ok(outcome),
+    }
 }
 
 fn rows(infos: &[Arc<TargetInfo>]) -> Vec<TargetRow> {

@@ -8,6 +8,7 @@ mod doctor;
 mod error;
 mod fleet;
 mod health;
+mod history;
 mod interrupt;
 mod logging;
 mod matrix;
@@ -52,6 +53,7 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Health(args) => health::execute(args, &settings).await,
             Command::Matrix(args) => matrix::execute(args, &settings, quiet).await,
             Command::Chaos(args) => chaos::execute(args, &settings, quiet).await,
+            Command::History(args) => history::execute(args, &settings),
         }
     });
     // A file that is still being read (a huge model, say) is not waited for.

@@ -11,6 +11,8 @@ pub(super) enum Outcome {
     Failed,
     /// The command line or the configuration is wrong.
     Usage,
+    /// Something got slower than it may.
+    Regressed,
     /// No usable browser, or other infrastructure is missing.
     Infrastructure,
     /// No fleet is running that could be asked.
@@ -25,7 +27,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Good => 0,
             Outcome::Failed => 1,
             Outcome::Usage => 2,
-            // 3 is kept for a performance regression.
+            Outcome::Regressed => 3,
             Outcome::Infrastructure => 4,
             Outcome::NoFleet => 5,
             Outcome::Interrupted => 130,

@@ -4,7 +4,7 @@ use super::{AlertConfig, Canary, Fleet, FleetError, coordinator};
 use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
-    history::RunInfo,
+    history::{HistoryMode, RunInfo},
     schedule::Policy,
     types::{Backend, Browser, Target},
 };
@@ -52,6 +52,8 @@ pub struct FleetConfig {
     pub canary: Option<Canary>,
     /// Where performance is recorded.
     pub history: Option<PathBuf>,
+    /// What is done when another process has that file open.
+    pub history_mode: HistoryMode,
     /// What the history calls this run.
     pub run: RunInfo,
     /// Whether other programs of the same user find the fleet and can ask it how it is, as `tabfleet health` does.
@@ -80,6 +82,7 @@ impl Default for FleetConfig {
             custom_runtime: None,
             canary: None,
             history: None,
+            history_mode: HistoryMode::Direct,
             run: RunInfo::detect("library"),
             announce: false,
             alerts: None,

@@ -10,6 +10,7 @@ use super::{
     canary::{self, Canary},
     events::Events,
     handle::Shared,
+    measured::{self, Measured},
     message::{Report, Request, Submission},
     recording::Recording,
     tab::Tab,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{HealthQuestion, RunReport, Server, ServerConfig, TabSignal},
-    history::Recorder,
+    history::{HistoryError, HistoryMode, Recorder},
     schedule::{Input, Policy, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, TabId},
 };
@@ -39,15 +40,28 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     }
     config.policy.validate()?;
     let catalogue = Arc::new(config.catalogue()?);
-    let recorder = match &config.history {
-        Some(path) => Some(Recorder::open(path, config.run.clone())?),
-        None => None,
+    let (recorder, measured) = match config.history.clone() {
+        Some(path) => {
+            let (run, mode) = (config.run.clone(), config.history_mode);
+            // Nobody reads the file while it is being written: what it says is asked first.
+            let opened = tokio::task::spawn_blocking(move || {
+                let measured = measured::read(&path, &run.host_class());
+                let recorder = match mode {
+                    HistoryMode::Direct => Recorder::open(&path, run),
+                    HistoryMode::Spool => Recorder::open_or_spool(&path, run),
+                };
+                recorder.map(|recorder| (recorder, measured))
+            });
+            let (recorder, measured) = opened.await.unwrap_or(Err(HistoryError::WriterPanicked))?;
+            (Some(recorder), measured)
+        }
+        None => (None, Measured::new()),
     };
     let server_config =
         ServerConfig { port: config.port, custom_runtime: config.custom_runtime.clone(), ..ServerConfig::default() };
     let server = Server::start(server_config).await?;
     let events = Events::new();
-    let recording = recorder.map(|recorder| Recording::start(recorder, events.subscribe()));
+    let (recording, history) = recorder.map(|recorder| Recording::start(recorder, events.subscribe())).unzip();
     let watch = match &config.alerts {
         Some(alerts) => Some(Watch::start(alerts.clone(), &config.run.command, events.subscribe())?),
         None => None,
@@ -59,7 +73,8 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     coordinator.announcement = announcement;
     coordinator.watch = watch;
     tokio::spawn(coordinator.run(inbox));
-    let fleet = Fleet::new(Shared { config, server, requests, events, room, next_job: AtomicU64::new(1) });
+    let fleet =
+        Fleet::new(Shared { config, server, requests, events, room, next_job: AtomicU64::new(1), measured, history });
     if let Some(questions) = questions {
         tokio::spawn(announcement::answer(questions, Arc::downgrade(&fleet.0)));
     }

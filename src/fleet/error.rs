@@ -29,6 +29,9 @@ pub enum FleetError {
     /// The history cannot be recorded.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// The history was asked of a fleet that records none.
+    #[error("the fleet records no history: give it a file, with `FleetBuilder::history`")]
+    NoHistory,
     /// What is to be alerted of cannot be, or nobody can be told.
     #[error(transparent)]
     Alerts(#[from] AlertConfigError),

@@ -3,8 +3,10 @@
 use super::{
     FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobOptions, Model, ModelSpec, ModelSpecError, Output,
     events::Events,
+    measured::Measured,
     message::{Request, Submission},
     model::ModelRecord,
+    recording::HistoryQuestions,
 };
 use crate::{
     harness::{RunRequest, Server, TensorBatch},
@@ -32,6 +34,9 @@ pub(super) struct Shared {
     pub events: Events,
     pub room: Semaphore,
     pub next_job: AtomicU64,
+    pub measured: Measured,
+    /// Where the history is asked; `None` without one.
+    pub history: Option<HistoryQuestions>,
 }
 
 impl Fleet {
@@ -168,6 +173,7 @@ impl Fleet {
             model: model.id,
             family: model.tag.family,
             allowed: options.allowed.unwrap_or_else(|| self.0.config.targets.iter().copied().collect::<TargetSet>()),
+            recommended: self.0.measured.get(&model.tag.name).copied().unwrap_or(TargetSet::EMPTY),
             bytes: batch.body_len(),
             attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
             expires: submitted + options.deadline,

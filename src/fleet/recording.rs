@@ -1,46 +1,73 @@
-//! The history as a subscriber of the event stream.
+//! The history as a subscriber of the event stream, and as what is asked while it is being written.
 
 use crate::{
-    history::{HistoryError, Recorder},
+    history::{HistoryError, Recorder, Series, SeriesFilter},
     types::{Event, EventKind},
 };
 use std::sync::Arc;
 use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
+    sync::{
+        broadcast::{Receiver, error::RecvError},
+        mpsc, oneshot,
+    },
     task::JoinHandle,
 };
 
 /// The task that hands events to the recorder.
 pub(super) struct Recording(JoinHandle<Result<(), HistoryError>>);
 
+/// A question about series, and where its answer goes.
+pub(super) struct HistoryQuestion {
+    pub filter: SeriesFilter,
+    pub reply: oneshot::Sender<Result<Vec<Series>, HistoryError>>,
+}
+
+/// Where questions go while the fleet records.
+pub(super) type HistoryQuestions = mpsc::UnboundedSender<HistoryQuestion>;
+
 impl Recording {
     /// Records until the fleet is closed. (Handles hold the stream open for longer.)
-    pub fn start(recorder: Recorder, mut events: Receiver<Arc<Event>>) -> Self {
-        Self(tokio::spawn(async move {
-            let mut missed = 0;
-            loop {
-                match events.recv().await {
-                    Ok(event) => {
-                        recorder.record(&event);
-                        if matches!(event.kind, EventKind::FleetClosed) {
-                            break;
-                        }
-                    }
-                    Err(RecvError::Lagged(count)) => missed += count,
-                    Err(RecvError::Closed) => break,
-                }
-            }
-            let recorded = tokio::task::spawn_blocking(|| recorder.close()).await;
-            let lost = missed + recorded.as_ref().ok().and_then(|r| r.as_ref().ok()).map_or(0, |r| r.lost);
-            if lost > 0 {
-                tracing::error!(lost, "the history could not keep up: events were not recorded");
-            }
-            recorded.map_or(Ok(()), |result| result.map(drop))
-        }))
+    pub fn start(recorder: Recorder, events: Receiver<Arc<Event>>) -> (Self, HistoryQuestions) {
+        let (sender, questions) = mpsc::unbounded_channel();
+        (Self(tokio::spawn(record(recorder, events, questions))), sender)
     }
 
     /// Waits until everything is written.
     pub async fn finish(self) -> Result<(), HistoryError> {
         self.0.await.unwrap_or(Ok(()))
     }
+}
+
+async fn record(
+    recorder: Recorder,
+    mut events: Receiver<Arc<Event>>,
+    mut questions: mpsc::UnboundedReceiver<HistoryQuestion>,
+) -> Result<(), HistoryError> {
+    let mut missed = 0;
+    loop {
+        tokio::select! {
+            // What has happened before a question belongs into its answer.
+            biased;
+            event = events.recv() => match event {
+                Ok(event) => {
+                    recorder.record(&event);
+                    if matches!(event.kind, EventKind::FleetClosed) {
+                        break;
+                    }
+                }
+                Err(RecvError::Lagged(count)) => missed += count,
+                Err(RecvError::Closed) => break,
+            },
+            Some(HistoryQuestion { filter, reply }) = questions.recv() => {
+                // Whoever no longer waits for the answer does not need it.
+                recorder.ask(filter, move |answer| drop(reply.send(answer)));
+            }
+        }
+    }
+    let recorded = tokio::task::spawn_blocking(|| recorder.close()).await;
+    let lost = missed + recorded.as_ref().ok().and_then(|r| r.as_ref().ok()).map_or(0, |r| r.lost);
+    if lost > 0 {
+        tracing::error!(lost, "the history could not keep up: events were not recorded");
+    }
+    recorded.map_or(Ok(()), |result| result.map(drop))
 }

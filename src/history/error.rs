@@ -91,6 +91,24 @@ pub enum HistoryError {
         /// DuckDB's words.
         source: Box<duckdb::Error>,
     },
+    /// No runs were given that name.
+    #[error("there is no baseline `{name}`: {}", if known.is_empty() {
+        "`tabfleet history baseline set NAME` makes one".to_owned()
+    } else {
+        format!("there are {}", known.join(", "))
+    })]
+    NoBaseline {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// There is no run that a baseline could be.
+    #[error("{} has no run that measured anything: record one first", path.display())]
+    NothingMeasured {
+        /// The file.
+        path: PathBuf,
+    },
     /// A report that is none, or is not as its format says.
     #[error("{} cannot be imported: {what}, at {place}", report.display())]
     Import {

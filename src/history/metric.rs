@@ -1,5 +1,6 @@
 //! What was measured, and which way is better.
 
+use crate::stats::Direction;
 use serde::{Deserialize, Serialize};
 
 /// A number that attempts are measured by. Those of time are of attempts that found their session ready, but for
@@ -29,16 +30,6 @@ pub enum Metric {
     Throughput,
     /// The share of the attempts that failed: one number a run.
     FailureRate,
-}
-
-/// What a larger number of a metric means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Better {
-    /// Less of it is better.
-    Lower,
-    /// More of it is better.
-    Higher,
 }
 
 impl Metric {
@@ -85,10 +76,10 @@ impl Metric {
     }
 
     /// Which way is better.
-    pub const fn better(self) -> Better {
+    pub const fn better(self) -> Direction {
         match self {
-            Self::Throughput => Better::Higher,
-            _ => Better::Lower,
+            Self::Throughput => Direction::HigherIsBetter,
+            _ => Direction::LowerIsBetter,
         }
     }
 

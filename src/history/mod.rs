@@ -2,11 +2,14 @@
 //!
 //! The tables are described in `docs/HISTORY.md`, for any tool that reads DuckDB.
 
+pub mod analysis;
+mod baselines;
 mod collect;
 mod database;
 mod environment;
 mod error;
 mod export;
+mod findings;
 mod import;
 mod metric;
 mod places;
@@ -21,14 +24,19 @@ mod series;
 mod spool;
 mod tables;
 
+pub use baselines::Baseline;
 pub use environment::Environment;
 pub use error::HistoryError;
 pub use export::ExportFormat;
+pub use findings::{
+    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, NotJudged, PointRow, RankedRow, RecommendationRow,
+    RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow,
+};
 pub use import::Imported;
-pub use metric::{Better, Metric};
+pub use metric::Metric;
 pub use query::Answer;
 pub use read::{History, RecordedRun};
-pub use recorder::{Recorded, Recorder};
+pub use recorder::{HistoryMode, Recorded, Recorder};
 pub use retention::RolledUp;
 pub use run_info::RunInfo;
 pub use series::{RunPoint, Series, SeriesFilter, SeriesKey};

@@ -1,13 +1,13 @@
 //! Writing the history: events go into a bounded channel, and one thread writes them in batches.
 
 use super::{
-    HistoryError, RunInfo,
+    HistoryError, RunInfo, Series, SeriesFilter,
     database::{Access, Database},
     rows::{Rows, is_recorded},
-    schema, spool,
+    schema, series, spool,
     tables::Utc,
 };
-use crate::types::Event;
+use crate::types::{Event, names};
 use duckdb::{Connection, params};
 use std::{
     error::Error,
@@ -33,12 +33,35 @@ const WAITING_EVENTS: usize = 32_768;
 #[derive(Debug)]
 pub struct Recorder {
     /// `None` only while it is being closed.
-    events: Option<SyncSender<Event>>,
+    work: Option<SyncSender<Work>>,
     writer: Option<JoinHandle<Result<Recorded, HistoryError>>>,
     lost: Arc<AtomicU64>,
     /// The file it writes instead, while somebody else has the history.
     spooled: Option<PathBuf>,
 }
+
+/// What the writer thread is told.
+enum Work {
+    Record(Event),
+    Ask(Question),
+}
+
+/// A question to the file while it is being written, which nobody else can open then.
+struct Question {
+    filter: SeriesFilter,
+    reply: Box<dyn FnOnce(Result<Vec<Series>, HistoryError>) + Send>,
+}
+
+/// What is done with a run when another process has the file open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HistoryMode {
+    /// It is an error.
+    #[default]
+    Direct,
+    /// The run is kept beside the file, for [`History::merge`](super::History::merge) to take in later.
+    Spool,
+}
+names!(HistoryMode { Direct = "direct", Spool = "spool" });
 
 /// What a recorder has written.
 #[derive(Debug)]
@@ -71,7 +94,7 @@ impl Recorder {
             lost: Arc::clone(&lost),
         };
         let thread = thread::Builder::new().name("history".to_owned()).spawn(move || writer.run(&receiver));
-        Ok(Self { events: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost, spooled: None })
+        Ok(Self { work: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost, spooled: None })
     }
 
     /// The same, but where another process has the file open the run is kept beside it, for [`History::merge`] to take
@@ -102,14 +125,23 @@ impl Recorder {
     /// Hands the event to the writer, if it is one that is recorded. Never waits: an event for which there is no room
     /// is lost, counted, and told of in the log and in [`Recorded::lost`].
     pub fn record(&self, event: &Event) {
-        let Some(events) = self.events.as_ref().filter(|_| is_recorded(&event.kind)) else { return };
-        match events.try_send(event.clone()) {
+        let Some(work) = self.work.as_ref().filter(|_| is_recorded(&event.kind)) else { return };
+        match work.try_send(Work::Record(event.clone())) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
                     tracing::warn!("the history's disk is too slow: results are missing from it (not from this run)");
                 }
             }
+        }
+    }
+
+    /// Has `reply` told, on the writer's thread, what the file holds of these series, this run so far included. Never
+    /// waits; when the writer is too far behind, `reply` is dropped untold.
+    pub fn ask(&self, filter: SeriesFilter, reply: impl FnOnce(Result<Vec<Series>, HistoryError>) + Send + 'static) {
+        if let Some(work) = &self.work {
+            // Dropping the question is what tells that there was no room for it.
+            let _ = work.try_send(Work::Ask(Question { filter, reply: Box::new(reply) }));
         }
     }
 
@@ -123,7 +155,7 @@ impl Recorder {
 
     fn finish(&mut self) -> Option<Result<Recorded, HistoryError>> {
         // Without a sender the writer's receiver ends.
-        self.events = None;
+        self.work = None;
         let ended = self.writer.take()?.join();
         let ended = ended.unwrap_or(Err(HistoryError::WriterPanicked));
         let sealed = self.spooled.as_deref().map_or(Ok(()), spool::seal);
@@ -175,9 +207,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, events: &Receiver<Event>) -> Result<Recorded, HistoryError> {
-        while let Ok(first) = events.recv() {
-            self.gather(first, events);
+    fn run(mut self, work: &Receiver<Work>) -> Result<Recorded, HistoryError> {
+        while let Ok(first) = work.recv() {
+            let question = self.gather(first, work);
             // A failed batch is told of once; the next one tries again, since a full disk may be emptied.
             let healthy = self.database.is_some();
             match self.flush() {
@@ -188,23 +220,41 @@ impl Writer {
                 }
                 _ => {}
             }
+            if let Some(Question { filter, reply }) = question {
+                reply(self.answer(&filter));
+            }
         }
         self.end()
     }
 
-    /// Takes events until the batch is full, its time is up, or no more will come.
-    fn gather(&mut self, first: Event, events: &Receiver<Event>) {
+    /// Takes events until the batch is full, its time is up, no more will come, or a question is asked: it is answered
+    /// when what came before it is written.
+    fn gather(&mut self, first: Work, work: &Receiver<Work>) -> Option<Question> {
         let due = Instant::now() + FLUSH_INTERVAL;
-        self.rows.add(first);
-        while self.rows.len() < BATCH_ROWS {
+        let mut next = first;
+        loop {
+            match next {
+                Work::Record(event) => self.rows.add(event),
+                Work::Ask(question) => return Some(question),
+            }
             // A receiver that has events gives one even when no time is left.
             let left = due.saturating_duration_since(Instant::now());
-            match events.recv_timeout(left) {
-                Ok(event) if left.is_zero() => return self.rows.add(event),
-                Ok(event) => self.rows.add(event),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            if self.rows.len() >= BATCH_ROWS || left.is_zero() {
+                return None;
+            }
+            match work.recv_timeout(left) {
+                Ok(more) => next = more,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
             }
         }
+    }
+
+    fn answer(&mut self, filter: &SeriesFilter) -> Result<Vec<Series>, HistoryError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => Database::open(&self.path, Access::Write)?,
+        };
+        series::read(self.database.insert(database), filter)
     }
 
     /// Writes the rows, all or none.

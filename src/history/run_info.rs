@@ -45,6 +45,13 @@ impl RunInfo {
             memory_bytes: host.memory_bytes,
         }
     }
+
+    /// The class of machine, as series name it: its processor, cores, system and architecture.
+    pub fn host_class(&self) -> String {
+        let cores = format!("{} cores", self.cores);
+        let words = [self.cpu.clone(), Some(cores), Some(self.os.clone()), Some(self.arch.clone())];
+        words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -1,6 +1,6 @@
 //! What a history is to whoever analyses it: series of points, one for each run that measured.
 
-use super::{Environment, History, HistoryError, Metric, collect::Collected};
+use super::{Environment, History, HistoryError, Metric, collect::Collected, database::Database};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::SystemTime};
 
@@ -96,9 +96,7 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn series(&self, filter: &SeriesFilter) -> Result<Vec<Series>, HistoryError> {
-        let mut all = Vec::new();
-        self.each_series(filter, |series| all.push(series))?;
-        Ok(all)
+        read(&self.database, filter)
     }
 
     /// The same one by one, which takes far less memory: what was measured is kept close together, and only one series
@@ -107,8 +105,18 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn each_series(&self, filter: &SeriesFilter, visit: impl FnMut(Series)) -> Result<(), HistoryError> {
-        let collected = Collected::read(self.connection(), filter).map_err(self.database.failed("read"))?;
-        collected.each(visit);
-        Ok(())
+        each(&self.database, filter, visit)
     }
+}
+
+pub(super) fn read(database: &Database, filter: &SeriesFilter) -> Result<Vec<Series>, HistoryError> {
+    let mut all = Vec::new();
+    each(database, filter, |series| all.push(series))?;
+    Ok(all)
+}
+
+fn each(database: &Database, filter: &SeriesFilter, visit: impl FnMut(Series)) -> Result<(), HistoryError> {
+    let collected = Collected::read(database.connection(), filter).map_err(database.failed("read"))?;
+    collected.each(visit);
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! Series as they are read back from what was recorded.
 
 use super::{
-    Better, History, Metric, Recorder, RunInfo, Series, SeriesFilter,
+    History, Metric, Recorder, RunInfo, Series, SeriesFilter,
     database::{Access, Database},
     schema,
     tests::{failed, info, model, ready, succeeded},
 };
+use crate::stats::Direction;
 use crate::types::{EventKind, TargetInfo, Timings};
 use std::{
     path::Path,
@@ -209,7 +210,7 @@ fn series_come_in_the_order_of_their_keys_with_every_sample_of_a_large_file() {
 fn metrics_are_named_and_know_their_direction() {
     for metric in Metric::ALL {
         assert_eq!(Metric::from_name(metric.name()), Some(metric));
-        assert_eq!(metric.better() == Better::Higher, metric == Metric::Throughput);
+        assert_eq!(metric.better() == Direction::HigherIsBetter, metric == Metric::Throughput);
         assert_eq!(metric.unit() == "ms", metric.name().ends_with("_ms"));
         assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
     }

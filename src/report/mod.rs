@@ -7,6 +7,7 @@ mod doctor;
 mod error;
 mod file;
 mod health;
+mod history;
 mod html;
 mod journal;
 mod junit;
@@ -24,8 +25,11 @@ pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, 
 pub use doctor::{DoctorReport, Missing};
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
-pub use html::write_html;
+pub use history::write_history_json;
+pub use html::{write_history_html, write_html};
 pub use junit::write_junit;
 pub use matrix::{CaseResult, ErrorRow, MatrixReport, TargetRow, write_matrix_json};
-pub use table::{TableStyle, bench_table, chaos_table, doctor_table, health_table, matrix_table};
+pub use table::{
+    TableStyle, answer_table, bench_table, chaos_table, doctor_table, health_table, history_table, matrix_table,
+};
 pub use writer::{Outputs, ReportWriter};

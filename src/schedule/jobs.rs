@@ -14,6 +14,8 @@ pub struct JobSpec {
     pub family: Family,
     /// Where it may run.
     pub allowed: TargetSet,
+    /// Where it runs best, by what was measured; empty where that is not known, and the family decides.
+    pub recommended: TargetSet,
     /// The size of its inputs in bytes.
     pub bytes: usize,
     /// How long one attempt may take, counted from when the tab turns to it.

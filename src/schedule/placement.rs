@@ -1,4 +1,4 @@
-//! Which tab runs a job: the family's preferred browser first, then by load.
+//! Which tab runs a job: where it was measured to run best, or else the family's preferred browser, then by load.
 
 use super::{
     Policy, TargetSet,
@@ -19,8 +19,8 @@ pub const fn preferred_browser(family: Family) -> Option<Browser> {
 
 /// The tab for `job` among those of `admitted` targets, or `None` when every one is full.
 ///
-/// What the job is to keep away from after a failure comes last. The preferred browser's least loaded tab is taken while
-/// it holds fewer than [`Policy::preferred_depth`] jobs; beyond that the least loaded of all, so that a preference never
+/// What the job is to keep away from after a failure comes last. Of the targets where it was measured to run best, or
+/// without measurements of the family's preferred browser, the least loaded tab is taken while it holds fewer than [`Policy::preferred_depth`] jobs; beyond that the least loaded of all, so that a preference never
 /// leaves another browser idle behind a queue. Of equals, a tab that failed last time comes last; for a critical job it
 /// does whatever its load.
 pub(super) fn choose(
@@ -30,7 +30,8 @@ pub(super) fn choose(
     policy: &Policy,
     slow: impl Fn(Target) -> bool,
 ) -> Option<TabId> {
-    let preferred = preferred_browser(job.spec.family);
+    let recommended = job.spec.recommended.intersection(admitted);
+    let prior = preferred_browser(job.spec.family).filter(|_| recommended.is_empty());
     let avoided = |target: Target, tab: TabId| match job.avoid {
         Avoid::Nothing => false,
         Avoid::Tab(avoided) => avoided == tab,
@@ -40,7 +41,7 @@ pub(super) fn choose(
         .iter()
         .filter_map(|target| room(job, target, tabs, policy).map(|(load, tab)| (target, load, tab)))
         .min_by_key(|(target, load, tab)| {
-            let is_preferred = preferred == Some(target.browser);
+            let is_preferred = recommended.contains(*target) || prior == Some(target.browser);
             let within_depth = is_preferred && *load < policy.preferred_depth;
             let degraded = tabs.get(*tab).is_some_and(|tab| tab.is_degraded());
             let shunned = degraded && job.spec.importance == Importance::Critical;

@@ -166,6 +166,7 @@ impl World {
             model: ModelId(1),
             family: Family::Other,
             allowed: allowed.iter().copied().collect(),
+            recommended: TargetSet::EMPTY,
             bytes: 256,
             attempt_timeout: Duration::from_secs(1),
             expires: self.now + Duration::from_secs(60),
@@ -639,6 +640,21 @@ fn the_preferred_browser_comes_first_until_it_is_busy() {
 }
 
 #[test]
+fn measurements_come_before_the_family() {
+    let both = [CHROME_WASM, FIREFOX_WASM];
+    let mut world = World::new(&both, one_tab());
+    let mut submit = |recommended: TargetSet| {
+        let job = world.submit_spec(&both, |spec| (spec.family, spec.recommended) = (Family::Audio, recommended));
+        let target = world.target_of(job);
+        world.answer(job, None);
+        target
+    };
+    assert_eq!(submit(TargetSet::EMPTY), Some(FIREFOX_WASM));
+    assert_eq!(submit([CHROME_WASM].into_iter().collect()), Some(CHROME_WASM));
+    assert_eq!(submit([CHROME_WEBGPU].into_iter().collect()), Some(FIREFOX_WASM), "what is not there helps nobody");
+}
+
+#[test]
 fn a_gpu_backend_that_computes_on_the_cpu_comes_after_wasm() {
     let mut world = World::new(&[CHROME_WEBGPU, CHROME_WASM], one_tab());
     world.tell(Input::TargetIsSoftware { target: CHROME_WEBGPU });
@@ -670,6 +686,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         model: ModelId(1),
         family: Family::Other,
         allowed: TargetSet::all(),
+        recommended: TargetSet::EMPTY,
         bytes: 0,
         attempt_timeout: Duration::from_secs(1),
         expires: now + Duration::from_secs(60),

@@ -10,6 +10,7 @@ mod devtools;
 mod faults;
 mod fleets;
 mod health_command;
+mod history;
 mod interrupted;
 mod matrix;
 mod models;

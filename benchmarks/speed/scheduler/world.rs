@@ -266,6 +266,7 @@ impl World {
             model: ModelId(model),
             family,
             allowed: self.setting.targets.iter().filter(|target| !narrow || target.browser == browser).collect(),
+            recommended: TargetSet::EMPTY,
             bytes: 1 << self.random.random_range(8..20),
             attempt_timeout: Duration::from_secs(10),
             expires: self.now + Duration::from_secs(60),

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     browser::GpuMode,
     harness::WebnnDevice,
+    history::HistoryMode,
     schedule::{BreakerPolicy, Policy, RetryBackoff},
     types::{Browser, names},
 };
@@ -129,6 +130,9 @@ settings! {
         seed: u64 = 0, Number(0..=u64::MAX);
         /// The DuckDB file in which runs are recorded.
         history: Option<PathBuf> = None, MaybePath;
+        /// What is done while another process has that file open: an error, or the run is kept beside it, for
+        /// `tabfleet history merge` to take in.
+        history_mode: HistoryMode = HistoryMode::Direct, Choice(HistoryMode::ALL);
         /// The share of failed attempts above which is warned; 1 is never. Half is more failures than answers.
         alert_error_rate: f64 = 0.5, Number(0.0..=1.0);
         /// The time over which failed attempts are counted. Of fewer than 20 in it, nothing is said.

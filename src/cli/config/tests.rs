@@ -231,6 +231,7 @@ fn the_table_of_settings() {
         port                    0                   default          a number from 0 to 65535
         seed                    0                   default          a number from 0 to 18446744073709551615
         history                 none                default          a path, or none
+        history-mode            direct              default          direct or spool
         alert-error-rate        0.5                 default          a number from 0 to 1
         alert-window            1m                  default          a duration with its unit, from 1s to 24h
         alert-cooldown          5m                  default          a duration with its unit, from 1s to 24h

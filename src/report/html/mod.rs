@@ -2,8 +2,12 @@
 //! attachment or any server.
 
 mod data;
+mod history;
+
+pub use history::write_history_html;
 
 use super::{MatrixReport, ReportError, file};
+use serde::Serialize;
 use std::{
     io::{self, Write},
     path::Path,
@@ -11,7 +15,10 @@ use std::{
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
-const SCRIPTS: [&str; 5] = [
+/// What every page needs.
+const DOM: &str = include_str!("dom.js");
+const SCRIPTS: [&str; 6] = [
+    DOM,
     include_str!("data.js"),
     include_str!("summary.js"),
     include_str!("timings.js"),
@@ -30,11 +37,15 @@ pub fn write_html(report: &MatrixReport, folder: &Path) -> Result<(), ReportErro
 }
 
 fn page(report: &MatrixReport, out: &mut dyn Write) -> io::Result<()> {
+    fill(PAGE, STYLE, &data::PageData::of(report), &SCRIPTS.concat(), out)
+}
+
+/// A page with its style, its data and its script.
+fn fill(page: &str, style: &str, data: &impl Serialize, script: &str, out: &mut dyn Write) -> io::Result<()> {
     // In a script element only `<` can end the data early, and in JSON it can only be inside a text.
-    let data = serde_json::to_string(&data::PageData::of(report))?.replace('<', "\\u003c");
-    let scripts = SCRIPTS.concat();
-    let mut rest = PAGE;
-    for (place, content) in [("/*STYLE*/", STYLE), ("/*DATA*/", &data), ("/*SCRIPT*/", &scripts)] {
+    let data = serde_json::to_string(data)?.replace('<', "\\u003c");
+    let mut rest = page;
+    for (place, content) in [("/*STYLE*/", style), ("/*DATA*/", &data), ("/*SCRIPT*/", script)] {
         let (before, after) = rest.split_once(place).unwrap_or((rest, ""));
         out.write_all(before.as_bytes())?;
         out.write_all(content.as_bytes())?;

@@ -1,17 +1,21 @@
 //! Results as tables for the terminal: readable without colour, and cut into blocks where the terminal is narrow.
 
+mod answer;
 mod bench;
 mod chaos;
 mod doctor;
 mod grid;
 mod health;
+mod history;
 mod matrix;
 mod targets;
 
+pub use answer::answer_table;
 pub use bench::bench_table;
 pub use chaos::chaos_table;
 pub use doctor::doctor_table;
 pub use health::health_table;
+pub use history::history_table;
 pub use matrix::matrix_table;
 
 use crate::types::Verdict;

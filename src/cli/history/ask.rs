@@ -1,0 +1,200 @@
+//! Questions about series: read, analysed, shown.
+
+use super::{filter::FilterArgs, series_file};
+use crate::{
+    cli::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
+    history::{
+        Findings, History, Metric, Series, SeriesFilter,
+        analysis::{self, ForecastOptions, Windows},
+    },
+    report::{history_table, write_history_html, write_history_json},
+    stats::regression::Severity,
+};
+use clap::Args;
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// What nightly questions are about; the other metrics are there for the asking.
+const USUAL: [Metric; 5] =
+    [Metric::RunMs, Metric::FirstRunMs, Metric::CreateMs, Metric::Throughput, Metric::MemoryBytes];
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct AskArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Write the answer there as JSON, with every point (docs/JSON.md describes it)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the answer there as a page with charts
+    #[arg(long, value_name = "FOLDER")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct RegressionArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// Compare with the runs of this baseline (`tabfleet history baseline set NAME`), in place of the runs before
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// How many of the newest runs are judged
+    #[arg(long, value_name = "RUNS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    candidate_runs: u16,
+    /// How many runs before those they are compared with
+    #[arg(long, value_name = "RUNS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    baseline_runs: u16,
+    /// Exit with 3 when a regression is at least this bad: minor, moderate, severe, critical
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    fail_on: Option<Severity>,
+    /// List also what is neither large nor sure enough to be anything
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ChangePointArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// Read any series from there instead: JSON lines ({"id": …, "values": […]}), or CSV with a column `value`
+    #[arg(long, value_name = "FILE", requires = "output")]
+    input: Option<PathBuf>,
+    /// And write there, for each series, a JSON line with the indices where its level changes
+    #[arg(long, value_name = "FILE", requires = "input")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ForecastArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// Runs ahead
+    #[arg(long, value_name = "RUNS", default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=365))]
+    horizon: u16,
+    /// The share of future points that are to lie within the intervals, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 95.0, value_parser = percent)]
+    level: f64,
+    /// What the series are to stay within, in their unit: tells when they will cross it
+    #[arg(long, value_name = "VALUE")]
+    budget: Option<f64>,
+}
+
+/// The name of a severity.
+pub(in crate::cli) fn severity(text: &str) -> Result<Severity, String> {
+    let all = [Severity::Minor, Severity::Moderate, Severity::Severe, Severity::Critical];
+    all.into_iter()
+        .find(|severity| severity.to_string() == text)
+        .ok_or_else(|| "one of minor moderate severe critical".to_owned())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let range = "a number from 50 to 99.9";
+    text.parse().ok().filter(|percent| (50.0..=99.9).contains(percent)).ok_or_else(|| range.to_owned())
+}
+
+pub(super) fn show(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let (_, findings) = read(args, "show", path)?;
+    tell(&findings, args, settings)
+}
+
+pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let history = History::open(path)?;
+    let pinned = args.baseline.as_deref().map(|name| history.baseline(name)).transpose()?;
+    let series = history.series(&args.ask.filter.filter(&USUAL))?;
+    let mut findings = answer("regressions", path, &series);
+    let windows = Windows {
+        candidate_runs: usize::from(args.candidate_runs),
+        baseline_runs: usize::from(args.baseline_runs),
+        pinned: pinned.map(|runs| runs.into_iter().collect()),
+        judged_run: None,
+        all: args.all,
+    };
+    let worst = analysis::regressions(&series, &windows, &mut findings);
+    tell(&findings, &args.ask, settings)?;
+    let failed = args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least));
+    Ok(if failed { Outcome::Regressed } else { Outcome::Good })
+}
+
+/// `--fail-on` of a command that has just recorded a run: compares that run with those before, and prints what differs.
+pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Result<Outcome, CliError> {
+    let Some(path) = &settings.history.value else { return Err(CliError::NothingToCompareWith) };
+    let history = History::open(path)?;
+    let newest = history.runs()?.last().map(|run| run.run_id);
+    let series = history.series(&SeriesFilter { metrics: USUAL.to_vec(), ..SeriesFilter::default() })?;
+    let mut findings = Findings::new("regressions", path);
+    let windows = Windows { judged_run: newest, ..Windows::default() };
+    let worst = analysis::regressions(&series, &windows, &mut findings);
+    println!();
+    print!("{}", history_table(&findings, table_style(settings)));
+    Ok(if worst.is_some_and(|worst| worst >= least) { Outcome::Regressed } else { Outcome::Good })
+}
+
+pub(super) fn change_points(args: &ChangePointArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    if let (Some(input), Some(output)) = (&args.input, &args.output) {
+        return series_file::change_points(input, output);
+    }
+    let (series, mut findings) = read(&args.ask, "change-points", path)?;
+    analysis::change_points(&series, &mut findings);
+    tell(&findings, &args.ask, settings)
+}
+
+pub(super) fn trends(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let (series, mut findings) = read(args, "trends", path)?;
+    analysis::trends(&series, &mut findings);
+    tell(&findings, args, settings)
+}
+
+pub(super) fn anomalies(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let (series, mut findings) = read(args, "anomalies", path)?;
+    analysis::anomalies(&series, &mut findings);
+    tell(&findings, args, settings)
+}
+
+pub(super) fn forecast(args: &ForecastArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let (series, mut findings) = read(&args.ask, "forecast", path)?;
+    let options =
+        ForecastOptions { horizon: usize::from(args.horizon), level: args.level / 100.0, budget: args.budget };
+    analysis::change_points(&series, &mut findings);
+    analysis::forecasts(&series, &options, &mut findings);
+    tell(&findings, &args.ask, settings)
+}
+
+pub(super) fn correlations(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let history = History::open(path)?;
+    let series = history.series(&args.filter.filter(&[]))?;
+    let mut findings = answer("correlations", path, &series);
+    analysis::correlations(&series, &mut findings);
+    tell(&findings, args, settings)
+}
+
+pub(super) fn recommend(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let history = History::open(path)?;
+    let series = history.series(&args.filter.filter(&[Metric::RunMs]))?;
+    let mut findings = answer("recommend", path, &series);
+    let now = SystemTime::now();
+    analysis::recommendations(&series, now, &mut findings);
+    analysis::family_recommendations(&series, &history.families()?, now, &mut findings);
+    tell(&findings, args, settings)
+}
+
+fn read(args: &AskArgs, question: &str, path: &Path) -> Result<(Vec<Series>, Findings), CliError> {
+    let series = History::open(path)?.series(&args.filter.filter(&USUAL))?;
+    let findings = answer(question, path, &series);
+    Ok((series, findings))
+}
+
+fn answer(question: &str, path: &Path, series: &[Series]) -> Findings {
+    Findings { series: analysis::series_rows(series), ..Findings::new(question, path) }
+}
+
+fn tell(findings: &Findings, args: &AskArgs, settings: &Settings) -> Result<Outcome, CliError> {
+    print!("{}", history_table(findings, table_style(settings)));
+    if let Some(path) = &args.json {
+        write_history_json(findings, path)?;
+    }
+    if let Some(folder) = &args.html {
+        write_history_html(findings, folder)?;
+    }
+    Ok(Outcome::Good)
+}

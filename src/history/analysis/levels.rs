@@ -1,0 +1,85 @@
+//! What happens within a series: changes of its level, trends, points that stand out.
+
+use super::rows::{commit, commits, days, medians, not_judged};
+use crate::{
+    history::{AnomalyRow, ChangeRow, Findings, Series, TrendRow},
+    stats::{
+        anomalies::{Anomalies, Verdict},
+        change_points, trend,
+    },
+};
+
+/// Where each series changed its level, the newest change first.
+pub fn change_points(series: &[Series], findings: &mut Findings) {
+    for series in series {
+        for change in change_points::change_points(&medians(series)) {
+            let (before, point) = (&series.points[change.index - 1], &series.points[change.index]);
+            findings.change_points.push(ChangeRow {
+                series: (&series.key).into(),
+                index: change.index,
+                run_id: point.run_id,
+                at: point.at.into(),
+                before: change.before,
+                after: change.after,
+                relative: change.relative(),
+                confidence: change.confidence,
+                worse: series.key.metric.better().is_worse(change.after - change.before),
+                commits: commits(before, point),
+                environment_changes: before.environment.changes(&point.environment),
+            });
+        }
+    }
+    findings.change_points.sort_by(|a, b| b.at.cmp(&a.at).then(a.series.cmp(&b.series)));
+}
+
+/// Where each series is going, those that get worse first.
+pub fn trends(series: &[Series], findings: &mut Findings) {
+    for series in series {
+        let values = medians(series);
+        let points: Vec<(f64, f64)> = days(series).into_iter().zip(values.iter().copied()).collect();
+        let settings = trend::TrendSettings::default();
+        match trend::trend(&points, series.key.metric.better(), &settings) {
+            Ok(trend) => {
+                let middle = crate::stats::median(&values);
+                let in_30_days = middle.filter(|middle| *middle != 0.0).map(|middle| trend.slope * 30.0 / middle.abs());
+                findings.trends.push(TrendRow {
+                    series: (&series.key).into(),
+                    trend: trend.course.to_string(),
+                    slope_per_day: trend.slope,
+                    slope_interval: trend.slope_interval,
+                    relative_per_30_days: in_30_days,
+                    p_value: trend.p,
+                    points: trend.points,
+                });
+            }
+            Err(reason) => findings.not_judged.push(not_judged(series, reason)),
+        }
+    }
+    let order = |row: &TrendRow| ["degrading", "improving"].iter().position(|course| *course == row.trend).unwrap_or(2);
+    let size = |row: &TrendRow| row.relative_per_30_days.map_or(f64::INFINITY, f64::abs);
+    findings.trends.sort_by(|a, b| order(a).cmp(&order(b)).then(size(b).total_cmp(&size(a))));
+}
+
+/// Points of each series that stand out from those before, the newest first.
+pub fn anomalies(series: &[Series], findings: &mut Findings) {
+    for series in series {
+        let values = medians(series);
+        let mut detector = Anomalies::default();
+        for (index, value) in values.iter().enumerate() {
+            let Verdict::Outlier(deviations) = detector.push(*value) else { continue };
+            let point = &series.points[index];
+            let before = &values[index.saturating_sub(30)..index];
+            findings.anomalies.push(AnomalyRow {
+                series: (&series.key).into(),
+                index,
+                run_id: point.run_id,
+                at: point.at.into(),
+                value: *value,
+                expected: crate::stats::median(before).unwrap_or(*value),
+                deviations,
+                commit: commit(point),
+            });
+        }
+    }
+    findings.anomalies.sort_by(|a, b| b.at.cmp(&a.at).then(a.series.cmp(&b.series)));
+}

@@ -1,0 +1,138 @@
+//! Where models run best.
+
+use crate::{
+    history::{Findings, Metric, RankedRow, RecommendationRow, RunPoint, Series},
+    stats::ranking::{Measured, Ranked, Ranking, RankingSettings, Unfit, rank},
+};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+/// Older runs than this many say less about the browsers of today than they weigh.
+const RUNS: usize = 10;
+
+/// What is known of a target: its runs, the oldest first.
+type OfTarget<'a> = BTreeMap<&'a str, Vec<&'a RunPoint>>;
+
+/// The best targets of each model on each class of machine, by run time and by how often it fails.
+pub fn recommendations(series: &[Series], now: SystemTime, findings: &mut Findings) {
+    for ((model, host), targets) in by_model(series) {
+        let measured = targets.iter().map(|(target, points)| measured(target, points, now)).collect();
+        let ranking = rank(measured, &RankingSettings::default());
+        findings.recommendations.push(row(model, host, &ranking, &targets, now));
+    }
+}
+
+/// The same for whole families: each model counts alike, by how its targets compare with its best one.
+pub fn family_recommendations(
+    series: &[Series],
+    family_of: &BTreeMap<String, String>,
+    now: SystemTime,
+    findings: &mut Findings,
+) {
+    let mut families: BTreeMap<(&str, &str), Vec<OfTarget<'_>>> = BTreeMap::new();
+    for ((model, host), targets) in by_model(series) {
+        if let Some(family) = family_of.get(model) {
+            families.entry((family, host)).or_default().push(targets);
+        }
+    }
+    for ((family, host), models) in families.into_iter().filter(|(_, models)| models.len() > 1) {
+        let mut together: BTreeMap<&str, (Measured<&str>, Vec<&RunPoint>)> = BTreeMap::new();
+        for targets in &models {
+            let best = targets.values().filter_map(|points| median_of(points)).min_by(f64::total_cmp);
+            let Some(best) = best.filter(|best| *best > 0.0) else { continue };
+            for (target, points) in targets {
+                let of_model = measured(target, points, now);
+                let ratios = median_of(points).map(|median| median / best).into_iter().collect();
+                let (sum, all) = together.entry(target).or_insert_with(|| {
+                    (Measured { latencies: Vec::new(), attempts: 0, failures: 0, ..of_model.clone() }, Vec::new())
+                });
+                sum.latencies.push(ratios);
+                sum.attempts += of_model.attempts;
+                sum.failures += of_model.failures;
+                sum.age_days = sum.age_days.max(of_model.age_days);
+                all.extend(points);
+            }
+        }
+        // A target that has not run every model would be compared by its easy ones.
+        together.retain(|_, (sum, _)| sum.latencies.len() == models.len());
+        let points = together.iter().map(|(target, (_, points))| (*target, points.clone())).collect();
+        let ranking = rank(together.into_values().map(|(sum, _)| sum).collect(), &RankingSettings::default());
+        let name = format!("family {family} ({} models)", models.len());
+        findings.recommendations.push(row(&name, host, &ranking, &points, now));
+    }
+}
+
+fn by_model(series: &[Series]) -> BTreeMap<(&str, &str), OfTarget<'_>> {
+    let mut models: BTreeMap<(&str, &str), OfTarget<'_>> = BTreeMap::new();
+    for series in series.iter().filter(|series| series.key.metric == Metric::RunMs && series.key.operation == "infer") {
+        let points = &series.points[series.points.len().saturating_sub(RUNS)..];
+        let of_model = models.entry((&series.key.model, &series.key.host)).or_default();
+        of_model.entry(&series.key.target).or_default().extend(points);
+    }
+    models
+}
+
+fn measured<'a>(target: &'a str, points: &[&RunPoint], now: SystemTime) -> Measured<&'a str> {
+    Measured {
+        target,
+        latencies: points.iter().map(|point| point.samples.clone()).collect(),
+        attempts: points.iter().map(|point| point.attempts).sum(),
+        failures: points.iter().map(|point| point.failures).sum(),
+        age_days: age_days(points, now),
+    }
+}
+
+fn age_days(points: &[&RunPoint], now: SystemTime) -> f64 {
+    let newest = points.iter().map(|point| point.at).max();
+    let age = newest.and_then(|newest| now.duration_since(newest).ok()).unwrap_or(Duration::ZERO);
+    age.as_secs_f64() / 86_400.0
+}
+
+fn median_of(points: &[&RunPoint]) -> Option<f64> {
+    crate::stats::median(&points.iter().flat_map(|point| point.samples.iter().copied()).collect::<Vec<_>>())
+}
+
+fn row(model: &str, host: &str, ranking: &Ranking<&str>, targets: &OfTarget<'_>, now: SystemTime) -> RecommendationRow {
+    let ranked = ranking.targets.iter().map(|each| {
+        let points = targets.get(each.target).map(Vec::as_slice).unwrap_or_default();
+        RankedRow {
+            target: each.target.to_owned(),
+            median_ms: median_of(points),
+            samples: points.iter().map(|point| point.samples.len()).sum(),
+            failure_share: each.failure_share,
+            age_days: age_days(points, now),
+            tied: each.tied_with_first,
+            refused: each.unfit.map(|unfit| refusal(unfit, each)),
+        }
+    });
+    RecommendationRow {
+        model: model.to_owned(),
+        host: host.to_owned(),
+        targets: ranked.collect(),
+        confidence: ranking.confidence.map(|confidence| confidence.confidence),
+        says: words(ranking),
+    }
+}
+
+fn refusal(unfit: Unfit, ranked: &Ranked<&str>) -> String {
+    match unfit {
+        Unfit::Fails => format!("fails too often: {:.0} % of attempts", ranked.failure_share * 100.0),
+        Unfit::Unmeasured => "no run time was measured".to_owned(),
+    }
+}
+
+fn words(ranking: &Ranking<&str>) -> String {
+    let Some(best) = ranking.best() else { return "none can be recommended".to_owned() };
+    let tied: Vec<&str> =
+        ranking.targets.iter().skip(1).filter(|each| each.tied_with_first).map(|each| each.target).collect();
+    if !tied.is_empty() {
+        return format!("tied with {}", tied.join(", "));
+    }
+    let second = ranking.targets.get(1).filter(|second| second.unfit.is_none()).and_then(|second| second.cost);
+    match (best.cost, second) {
+        (Some(cost), Some(second)) if cost > 0.0 => format!("{:.2}× as fast as the next", second / cost),
+        _ => "the only one".to_owned(),
+    }
+}

@@ -1,0 +1,199 @@
+//! `tabfleet history`: questions to a file with a known past, asked as a user asks them; and a file that real runs fill.
+
+use crate::{
+    command::{Ended, run},
+    fleets::are_here,
+    models::{self, counting},
+};
+use serde_json::{Value, json};
+use std::{
+    fs::write,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Nights in the past that the file knows of.
+const NIGHTS: usize = 30;
+
+/// Repeatable noise, in -1..1.
+fn noise(seed: usize) -> f64 {
+    let mixed = (seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+/// Thirty nights of three benchmarks, as Google Benchmark writes them: one that gets half as slow again ten nights ago,
+/// one that only wavers, and one that gets faster tonight.
+async fn past(folder: &Path) {
+    let now = SystemTime::now();
+    let mut args = vec!["history".to_owned(), "import".to_owned()];
+    for night in 0..NIGHTS {
+        let ago = Duration::from_secs(86_400 * (NIGHTS - night) as u64 - 80_000);
+        let date = OffsetDateTime::from(now - ago).format(&Rfc3339).unwrap();
+        let level = |name: &str| match name {
+            "slower" if night >= NIGHTS - 10 => 15.0,
+            "faster" if night == NIGHTS - 1 => 7.0,
+            _ => 10.0,
+        };
+        let mut benchmarks = Vec::new();
+        for (which, name) in ["slower", "wavering", "faster"].into_iter().enumerate() {
+            for sample in 0..12 {
+                let time = level(name) * (1.0 + 0.03 * noise(night * 1000 + which * 100 + sample));
+                let time = time * (1.0 + 0.01 * noise(night * 10 + which));
+                benchmarks.push(json!({ "name": name, "real_time": time, "time_unit": "ms" }));
+            }
+        }
+        let report = json!({ "context": { "date": date, "num_cpus": 2 }, "benchmarks": benchmarks });
+        let name = format!("night-{night}.json");
+        write(folder.join(&name), report.to_string()).unwrap();
+        args.push(name);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let imported = run(folder, &args).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let again = run(folder, &["history", "import", "night-3.json"]).await;
+    assert!(again.code == Some(0) && again.out.contains("is there already"), "{again:?}");
+}
+
+async fn ask(folder: &Path, args: &[&str]) -> (Ended, Value) {
+    let answer = folder.join("answer.json");
+    let ended = run(folder, &[&["history"], args, &["--json", "answer.json"]].concat()).await;
+    let json = std::fs::read(&answer).map(|bytes| serde_json::from_slice(&bytes).unwrap()).unwrap_or_default();
+    (ended, json)
+}
+
+fn models_of(answer: &Value, list: &str) -> Vec<String> {
+    let rows = answer[list].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| row["model"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_past_is_told_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    past(folder).await;
+
+    let (ended, answer) = ask(folder, &["show"]).await;
+    assert!(ended.code == Some(0) && ended.out.contains("3 series of 30 runs"), "{ended:?}");
+    assert_eq!(answer["series"][0]["points"].as_array().unwrap().len(), NIGHTS);
+
+    // Of the last night, compared with the ten before.
+    let (ended, answer) = ask(folder, &["regressions", "--fail-on", "minor"]).await;
+    assert_eq!(ended.code, Some(0), "an improvement is no regression: {ended:?}");
+    assert_eq!(models_of(&answer, "regressions"), ["faster"]);
+    assert_eq!(answer["regressions"][0]["severity"], "improvement");
+
+    // The night in which it came.
+    let at = ["--until", "9d"];
+    let (ended, answer) = ask(folder, &[&["regressions", "--fail-on", "severe"], &at[..]].concat()).await;
+    assert_eq!((ended.code, &*models_of(&answer, "regressions")), (Some(3), &["slower".to_owned()][..]), "{ended:?}");
+    let row = &answer["regressions"][0];
+    assert_eq!(row["severity"], "critical");
+    assert!((0.4..0.6).contains(&row["relative"].as_f64().unwrap()), "{row}");
+    assert!(row["p_adjusted"].as_f64().unwrap() < 0.01, "{row}");
+
+    let (ended, answer) = ask(folder, &["change-points"]).await;
+    assert_eq!((ended.code, &*models_of(&answer, "change_points")), (Some(0), &["slower".to_owned()][..]));
+    assert_eq!(
+        (&answer["change_points"][0]["index"], &answer["change_points"][0]["worse"]),
+        (&20.into(), &true.into())
+    );
+
+    let (ended, answer) = ask(folder, &["forecast", "--model", "wavering", "--budget", "9", "--html", "page"]).await;
+    assert!(ended.code == Some(0) && ended.out.contains("beyond it already"), "{ended:?}");
+    assert_eq!(answer["forecasts"][0]["points"].as_array().unwrap().len(), 14);
+    assert!(std::fs::read_to_string(folder.join("page/index.html")).unwrap().contains("wavering"));
+
+    let (ended, answer) = ask(folder, &["anomalies"]).await;
+    assert_eq!((ended.code, &*models_of(&answer, "anomalies")), (Some(0), &["faster".to_owned()][..]), "{ended:?}");
+    for question in ["trends", "correlations", "recommend"] {
+        let (ended, _) = ask(folder, &[question]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let told = run(folder, &["history", "query", "SELECT count(*) AS n FROM performance_results"]).await;
+    assert!(told.code == Some(0) && told.out.contains("1080"), "{told:?}");
+    let exported = run(folder, &["history", "export", "csv", "--format", "csv"]).await;
+    assert!(exported.code == Some(0) && folder.join("csv/performance_results.csv").exists(), "{exported:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_is_compared_with_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    past(folder).await;
+    let set = run(folder, &["history", "baseline", "set", "release", "--runs", "5"]).await;
+    assert!(set.code == Some(0) && set.out.contains("26, 27, 28, 29, 30"), "{set:?}");
+    let listed = run(folder, &["history", "baseline", "list"]).await;
+    assert!(listed.out.contains("release: runs 26"), "{listed:?}");
+    let (ended, answer) = ask(folder, &["regressions", "--baseline", "release"]).await;
+    assert_eq!((ended.code, &answer["regressions"][0]["baseline"]["runs"]), (Some(0), &json!([26, 27, 28, 29, 30])));
+    let unknown = run(folder, &["history", "regressions", "--baseline", "relaese"]).await;
+    assert!(unknown.code == Some(2) && unknown.err.contains("there are release"), "{unknown:?}");
+    let removed = run(folder, &["history", "baseline", "remove", "release"]).await;
+    assert_eq!(removed.code, Some(0), "{removed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_answered_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let missing = run(folder, &["history", "show"]).await;
+    assert!(missing.code == Some(4) && missing.err.contains("record one first"), "{missing:?}");
+    write(folder.join("tabfleet.duckdb"), "no database").unwrap();
+    let foreign = run(folder, &["history", "show"]).await;
+    assert!(foreign.code == Some(4) && foreign.err.contains("left as it is"), "{foreign:?}");
+    std::fs::remove_file(folder.join("tabfleet.duckdb")).unwrap();
+    past(folder).await;
+    let cases: [(&[&str], &str); 6] = [
+        (&["show", "--since", "yesterday"], "how long ago (7d)"),
+        (&["show", "--metric", "speed"], "run_ms"),
+        (&["regressions", "--fail-on", "awful"], "minor moderate severe critical"),
+        (&["query", "DROP TABLE runs"], "queries only read"),
+        (&["query", "SELEC 1"], "syntax error"),
+        (&["forecast", "--level", "100"], "from 50 to 99.9"),
+    ];
+    for (args, said) in cases {
+        let refused = run(folder, &[&["history"], args].concat()).await;
+        assert!(refused.code == Some(2) && refused.err.contains(said), "{args:?}: {refused:?}");
+    }
+    write(folder.join("torn.json"), "{\"context\": ").unwrap();
+    let torn = run(folder, &["history", "import", "torn.json"]).await;
+    assert!(torn.code == Some(4) && torn.err.contains("torn.json cannot be imported"), "{torn:?}");
+    let alone = run(folder, &["bench", "--fail-on", "severe"]).await;
+    assert!(alone.code == Some(2) && alone.err.contains("--history FILE"), "{alone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn change_points_of_any_series_are_written_as_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let step: Vec<f64> = (0..60).map(|at| if at < 35 { 5.0 } else { 8.0 } + 0.1 * noise(at)).collect();
+    let lines = [json!({ "id": "step", "values": step, "annotations": {} }), json!({ "id": "none", "values": [] })];
+    write(folder.join("series.jsonl"), lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let found = run(folder, &["history", "change-points", "--input", "series.jsonl", "--output", "found.jsonl"]).await;
+    assert_eq!(found.code, Some(0), "{found:?}");
+    let found = std::fs::read_to_string(folder.join("found.jsonl")).unwrap();
+    assert_eq!(found, "{\"id\":\"step\",\"change_points\":[35]}\n{\"id\":\"none\",\"change_points\":[]}\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_real_runs_measured_is_compared() {
+    if !are_here(&["chrome/wasm"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    models::save(folder, "counting.onnx", &counting());
+    let bench = ["bench", "counting.onnx", "--targets", "chrome/wasm", "--time-limit", "2s", "--shape", "x=1"];
+    let recorded = [&bench[..], &["--history", "h.duckdb"]].concat();
+    let first = run(folder, &recorded).await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    // Compared with one run, a second one of the same says nothing that is critical, and says on what it compared.
+    let second = run(folder, &[&recorded[..], &["--fail-on", "critical"]].concat()).await;
+    assert!(second.out.contains("in h.duckdb"), "{second:?}");
+    let shown = run(folder, &["history", "show", "--history", "h.duckdb", "--metric", "run_ms"]).await;
+    assert!(shown.out.contains("counting") && shown.out.contains("1 series of 2 runs"), "{shown:?}");
+    let best = run(folder, &["history", "recommend", "--history", "h.duckdb"]).await;
+    assert!(best.out.contains("chrome/wasm") && best.out.contains("the only one"), "{best:?}");
+}
