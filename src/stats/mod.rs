@@ -5,3 +5,5 @@ pub mod anomalies;
 pub mod change_points;
 pub mod forecast;
 mod robust;
+#[cfg(test)]
+mod seeded;

@@ -9,9 +9,8 @@ use std::collections::BinaryHeap;
 pub(super) fn strong(values: &[f64], candidates: &[usize], scale: &Scale, enough: f64) -> Vec<usize> {
     let edges: Vec<usize> = [&[0], candidates, &[values.len()]].concat();
     let mut chain = Chain::new(edges.len());
-    let strength = |chain: &Chain, at: usize| {
-        scale.strength(values, [edges[chain.before[at]], edges[at], edges[chain.after[at]]])
-    };
+    let strength =
+        |chain: &Chain, at: usize| scale.strength(values, [edges[chain.before[at]], edges[at], edges[chain.after[at]]]);
     let mut weakest: BinaryHeap<Entry> =
         (1..=candidates.len()).map(|at| Entry { strength: strength(&chain, at), at, version: 0 }).collect();
     while let Some(entry) = weakest.pop() {

@@ -43,7 +43,8 @@ impl Change {
 }
 
 /// What counts as a change. The defaults are the ones to use: they were chosen once, by cross-validation over some two
-/// hundred annotated series, and lie on a plateau: a third more or less of any costs at most two points of F1.
+/// hundred annotated series of performance tests, and lie on a plateau. A third more or less of the strength costs three
+/// points of F1 there, and of anything else at most one and a half.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detector {
     /// The t statistic from which two neighbouring segments differ. Default 4.5.
