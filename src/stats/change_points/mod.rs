@@ -115,7 +115,7 @@ impl Detector {
 
     fn confidence(&self, scale: &Scale, values: &[f64], edge: [usize; 3]) -> f64 {
         let compared = (edge[1] - edge[0]).min(self.far) + (edge[2] - edge[1]).min(self.far);
-        let Ok(distribution) = StudentsT::new(0.0, 1.0, (compared - 2).max(1) as f64) else { return 0.0 };
+        let Ok(distribution) = StudentsT::new(0.0, 1.0, compared.saturating_sub(2).max(1) as f64) else { return 0.0 };
         let p = 2.0 * distribution.sf(scale.strength(values, edge));
         (1.0 - p * compared as f64).clamp(0.0, 1.0)
     }

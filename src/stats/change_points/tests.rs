@@ -131,6 +131,16 @@ fn as_points_arrive_noise_and_spikes_are_no_change_and_nan_is_counted() {
     }
 }
 
+#[test]
+fn settings_that_make_no_sense_do_not_panic() {
+    let values = stepped(200, &[(100, 110.0)], 3);
+    let none = Detector { near: 0, far: 0, min_segment: 0, usual_autocorrelation: 1.0, ..Detector::default() };
+    none.find(&values);
+    assert_eq!(Detector { min_segment: usize::MAX, ..Detector::default() }.find(&values), []);
+    let mut series = Incremental::new(Detector { min_segment: usize::MAX, ..Detector::default() });
+    assert!(values.iter().all(|&value| series.push(value).is_none()));
+}
+
 proptest! {
     #[test]
     fn any_doubles_give_ordered_points_within_the_series(values in prop::collection::vec(any::<f64>(), 0..120)) {
