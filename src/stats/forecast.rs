@@ -185,3 +185,103 @@ fn quantile(mut errors: Vec<f64>, level: f64) -> Option<f64> {
     let rank = (((n + 1) as f64 * level).ceil() as usize).clamp(1, n);
     Some(*errors.select_nth_unstable_by(rank - 1, f64::total_cmp).1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::seeded::normal;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_goes_on() {
+        let line: Vec<f64> = (0..60).map(|at| 10.0 + 0.5 * f64::from(at)).collect();
+        for (ahead, step) in forecast(&line, 5, 0.95).unwrap().steps.iter().enumerate() {
+            assert!((step.expected - (40.0 + 0.5 * ahead as f64)).abs() < 1e-3, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn intervals_hold_as_often_as_they_say() {
+        for (level, least, most) in [(0.8, 0.74, 0.86), (0.95, 0.91, 0.98)] {
+            let mut within = 0;
+            for seed in 0..200 {
+                let values: Vec<f64> = normal(105, seed).iter().map(|noise| 50.0 + noise).collect();
+                let made = forecast(&values[..100], 5, level).unwrap();
+                within +=
+                    made.steps.iter().zip(&values[100..]).filter(|(s, v)| (s.lower..=s.upper).contains(v)).count();
+            }
+            let share = within as f64 / 1000.0;
+            assert!((least..=most).contains(&share), "{share} at {level}");
+        }
+    }
+
+    #[test]
+    fn a_forecast_starts_after_the_last_change() {
+        let mut values = normal(200, 1);
+        values[120..].iter_mut().for_each(|value| *value += 40.0);
+        let made = forecast(&values, 10, 0.95).unwrap();
+        assert_eq!(made.from, 120);
+        assert!(made.steps.iter().all(|step| step.lower > 30.0 && step.upper < 50.0), "{made:?}");
+    }
+
+    #[test]
+    fn too_few_values_after_a_change_take_all() {
+        let mut values = normal(200, 1);
+        values[190..].iter_mut().for_each(|value| *value += 40.0);
+        assert_eq!(forecast(&values, 3, 0.95).unwrap().from, 0);
+    }
+
+    #[test]
+    fn a_constant_stays() {
+        let made = forecast(&[2.5; 50], 3, 0.95).unwrap();
+        assert_eq!(made.steps, [Step { expected: 2.5, lower: 2.5, upper: 2.5 }; 3]);
+        assert_eq!(made.crosses(Budget::AtMost(2.5)), Crossing::NotWithinHorizon);
+        assert_eq!(made.crosses(Budget::AtMost(2.4)), Crossing::Already);
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        assert_eq!(forecast(&[1.0, f64::NAN, 2.0], 3, 0.95), Err(ForecastError::TooShort(2)));
+        assert_eq!(forecast(&[], 3, 0.95), Err(ForecastError::TooShort(0)));
+        assert_eq!(forecast(&[1.0; 9], 3, 1.0), Err(ForecastError::Level(1.0)));
+        assert!(matches!(forecast(&[1.0; 9], 3, f64::NAN), Err(ForecastError::Level(_))));
+        assert!(forecast(&[1.0, 2.0, 3.0], 0, 0.5).unwrap().steps.is_empty());
+    }
+
+    #[test]
+    fn a_rising_series_crosses_its_budget_in_time() {
+        let noise = normal(100, 7);
+        let values: Vec<f64> = noise.iter().enumerate().map(|(at, noise)| 100.0 + at as f64 + 0.5 * noise).collect();
+        let made = forecast(&values, 20, 0.95).unwrap();
+        let Crossing::Ahead { earliest, expected, latest } = made.crosses(Budget::AtMost(209.5)) else {
+            panic!("{made:?}")
+        };
+        let (expected, latest) = (expected.unwrap(), latest.unwrap());
+        assert!((10..=12).contains(&expected) && earliest <= expected && expected <= latest, "{made:?}");
+        assert_eq!(made.crosses(Budget::AtMost(500.0)), Crossing::NotWithinHorizon);
+        assert_eq!(made.crosses(Budget::AtLeast(50.0)), Crossing::NotWithinHorizon);
+        assert_eq!(made.crosses(Budget::AtLeast(300.0)), Crossing::Already);
+    }
+
+    #[test]
+    fn the_quantile_is_the_conformal_one() {
+        let errors: Vec<f64> = (1..=19).map(f64::from).collect();
+        assert_eq!(quantile(errors.clone(), 0.95), Some(19.0));
+        assert_eq!(quantile(errors.clone(), 0.5), Some(10.0));
+        assert_eq!(quantile(errors, 0.999), Some(19.0));
+        assert_eq!(quantile(Vec::new(), 0.5), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_doubles_give_ordered_intervals(
+            values in prop::collection::vec(-1e100..1e100, 3..60),
+            horizon in 0_usize..8,
+        ) {
+            let made = forecast(&values, horizon, 0.9).unwrap();
+            prop_assert_eq!(made.steps.len(), horizon);
+            prop_assert!(made.steps.iter().all(|step| step.lower <= step.expected && step.expected <= step.upper));
+        }
+    }
+}

@@ -4,7 +4,12 @@ use super::{Change, Detector, Prepared, robust};
 use std::collections::VecDeque;
 
 /// Points after a change before it is believed: an outlier, or a few, have gone by then.
-const SETTLED: usize = 12;
+const SETTLED: usize = 18;
+/// A series that is looked at after each point has more chances to look changed than one that is looked at once, and
+/// what was told cannot be taken back. Measured with 12 settled points: with 1.0, a quarter of the series of 500 points
+/// of autocorrelated noise (0.3) had a change, with this 2%; precision on annotated performance series rose from 0.88
+/// to 0.97.
+const SURER: f64 = 1.3;
 /// Points of the present level that are looked at, some four wide windows.
 const PRESENT: usize = 256;
 /// Points that say how much the series moves at all.
@@ -12,7 +17,7 @@ const HISTORY: usize = 1024;
 
 /// Finds change points as points arrive, in bounded memory, each once and only when it is sure.
 ///
-/// A change is told at least 12 points after it happened; how long after depends on its size. The median after a change
+/// A change is told at least 18 points after it happened; how long after depends on its size. The median after a change
 /// is that of the points seen until then. One `push` looks at the last 256 points of the present level.
 ///
 /// ```
@@ -24,7 +29,7 @@ const HISTORY: usize = 1024;
 /// assert_eq!(changes.len(), 1);
 /// assert_eq!(changes[0].index, 40);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Incremental {
     detector: Detector,
     pushed: usize,
@@ -34,10 +39,17 @@ pub struct Incremental {
     history: VecDeque<f64>,
 }
 
+impl Default for Incremental {
+    fn default() -> Self {
+        Self::new(Detector::default())
+    }
+}
+
 impl Incremental {
-    /// With a detector of one's own; `default()` has the usual one.
+    /// With a detector of one's own, of which a change must have 1.3 times the strength.
     pub fn new(detector: Detector) -> Self {
-        Self { detector, ..Self::default() }
+        let detector = Detector { strength: SURER * detector.strength, ..detector };
+        Self { detector, pushed: 0, present: Vec::new(), indices: Vec::new(), history: VecDeque::new() }
     }
 
     /// Takes the next value and returns the change that it makes sure. NaN and infinities are skipped and counted.
@@ -69,7 +81,7 @@ impl Incremental {
     }
 
     fn settled(&mut self) -> Option<Change> {
-        if self.present.len() < self.detector.min_segment + SETTLED {
+        if self.present.len() < self.detector.min_segment.saturating_add(SETTLED) {
             return None;
         }
         // The spread is that of the whole history, in the units of the present level's scaling.

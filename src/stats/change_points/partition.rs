@@ -12,7 +12,7 @@ pub(super) const LONGEST: usize = 1024;
 /// is the usual one, so the length of a segment is bounded instead.
 pub(super) fn optimal(values: &[f64], penalty: f64, shortest: usize, longest: usize) -> Vec<usize> {
     let n = values.len();
-    if n < 2 * shortest {
+    if n < shortest.saturating_mul(2) {
         return Vec::new();
     }
     let longest = longest.max(2 * shortest);

@@ -85,6 +85,6 @@ mod tests {
     fn autocorrelation_weakens() {
         let drifting: Vec<f64> = (0..40).map(|i| f64::from(i) / 10.0).collect();
         let usual = Scale { usual_autocorrelation: 0.0, ..plain(20, 20) };
-        assert!(usual.strength(&drifting, [0, 20, 40]) < plain(20, 20).strength(&drifting, [0, 20, 40]) / 3.0);
+        assert!(usual.strength(&drifting, [0, 20, 40]) < plain(20, 20).strength(&drifting, [0, 20, 40]) / 2.0);
     }
 }
