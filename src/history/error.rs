@@ -77,6 +77,14 @@ pub enum HistoryError {
         /// DuckDB's words.
         source: Box<duckdb::Error>,
     },
+    /// A run that is not in the file.
+    #[error("{} has no run {run_id}: `tabfleet history show` lists them", path.display())]
+    NoSuchRun {
+        /// The file.
+        path: PathBuf,
+        /// The run.
+        run_id: i64,
+    },
     /// A query that would have changed the history.
     #[error("{} was not changed: queries only read. `tabfleet history import`, `merge` and `baseline` change it", path.display())]
     ReadOnly {

@@ -2,6 +2,7 @@
 //!
 //! The tables are described in `docs/HISTORY.md`, for any tool that reads DuckDB.
 
+mod baselines;
 mod collect;
 mod database;
 mod environment;

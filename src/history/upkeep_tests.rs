@@ -198,6 +198,22 @@ fn a_run_is_spooled_while_the_file_is_in_use_and_merged_later() {
     assert_eq!(points, [1, 2, 3]);
 }
 
+#[test]
+fn a_baseline_is_set_replaced_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    file_with(&path, &(run(1, "2026-01-01", "(1.0, true)") + &run(2, "2026-01-02", "(1.0, true)")));
+    let baseline = |name: &str| History::open(&path).unwrap().baseline(name).unwrap();
+    assert_eq!(baseline("v1"), None);
+    History::set_baseline(&path, "v1", &[1]).unwrap();
+    History::set_baseline(&path, "it's empty", &[]).unwrap();
+    History::set_baseline(&path, "v1", &[1, 2]).unwrap();
+    assert_eq!((baseline("v1"), baseline("it's empty")), (Some(vec![1, 2]), Some(vec![])));
+    let refused = History::set_baseline(&path, "v1", &[1, 3]).unwrap_err();
+    assert!(matches!(refused, HistoryError::NoSuchRun { run_id: 3, .. }), "{refused:?}");
+    assert_eq!(baseline("v1"), Some(vec![1, 2]), "and it stayed as it was");
+}
+
 /// The only thing with that extension in the spool.
 fn only(path: &Path, extension: &str) -> PathBuf {
     let entries = fs::read_dir(spool::folder(path)).unwrap().map(|entry| entry.unwrap().path());
