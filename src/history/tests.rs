@@ -1,6 +1,6 @@
 //! Through the public interface: what was recorded is read back; what must be refused is, by name.
 
-use super::{History, HistoryError, Recorder, RunInfo, database, schema};
+use super::{History, HistoryError, Recorder, RunInfo, SeriesFilter, database, schema};
 use crate::types::{
     Adapter, Backend, BreakerState, Browser, BrowserId, Cause, Event, EventKind, Failure, Family, Identity, JobId,
     ModelTag, RuntimeInfo, Severity, Strategy, TabId, Target, TargetInfo, Timings,
@@ -250,7 +250,12 @@ fn an_older_file_is_migrated_when_written_and_when_read() {
         schema::migrate_to(&database, older).unwrap();
         database
             .connection()
-            .execute_batch("INSERT INTO runs (run_id, command, tabfleet, started_at, os, arch, cores) VALUES (7, 'old', '0', '2026-01-01', 'o', 'a', 1)")
+            .execute_batch(
+                "INSERT INTO runs (run_id, command, tabfleet, started_at, os, arch, cores) \
+                 VALUES (7, 'old', '0', '2026-01-01', 'o', 'a', 1); \
+                 INSERT INTO performance_results (run_id, happened_at, job, attempt, tab, target, model, model_sha256, family, success, run_ms) \
+                 VALUES (7, '2026-01-01', 1, 1, 1, 'chrome/wasm', 'add', 'ab', 'vision', true, 2.5)",
+            )
             .unwrap();
         drop(database);
         if !reads {
@@ -258,6 +263,8 @@ fn an_older_file_is_migrated_when_written_and_when_read() {
         }
         let history = History::open(&path).unwrap();
         assert_eq!(history.runs().unwrap()[0].info.command, "old");
+        let series = history.series(&SeriesFilter::default()).unwrap();
+        assert_eq!((&*series[0].key.operation, series[0].points[0].median), ("infer", 2.5));
         drop(history);
         assert_eq!(query(&path, "SELECT max(version) FROM schema_version"), schema::VERSION.to_string());
         for table in ["browser_events", "breaker_events", "recoveries", "health_checks"] {

@@ -198,6 +198,26 @@ fn a_run_is_spooled_while_the_file_is_in_use_and_merged_later() {
     assert_eq!(points, [1, 2, 3]);
 }
 
+#[test]
+fn a_baseline_is_set_replaced_read_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    drop(Recorder::open(&path, RunInfo::detect("bench")).unwrap());
+    let refused = Baseline::set(&path, "v1", 1).unwrap_err();
+    assert!(matches!(refused, HistoryError::NothingMeasured { .. }), "{refused:?}");
+    std::fs::remove_file(&path).unwrap();
+    file_with(&path, &(run(1, "2026-01-01", "(1.0, true)") + &run(2, "2026-01-02", "(1.0, true)")));
+    let baseline = |name: &str| History::open(&path).unwrap().baseline(name);
+    assert_eq!(Baseline::set(&path, "v1", 1).unwrap().runs, [2]);
+    assert_eq!(Baseline::set(&path, "it's all", 9).unwrap().runs, [1, 2]);
+    assert_eq!(baseline("v1").unwrap(), [2]);
+    Baseline::set(&path, "v1", 2).unwrap();
+    assert_eq!((baseline("v1").unwrap(), baseline("it's all").unwrap()), (vec![1, 2], vec![1, 2]));
+    Baseline::remove(&path, "v1").unwrap();
+    let unknown = baseline("v1").unwrap_err();
+    assert!(matches!(&unknown, HistoryError::NoBaseline { known, .. } if *known == ["it's all"]), "{unknown:?}");
+}
+
 /// The only thing with that extension in the spool.
 fn only(path: &Path, extension: &str) -> PathBuf {
     let entries = fs::read_dir(spool::folder(path)).unwrap().map(|entry| entry.unwrap().path());
