@@ -1,7 +1,7 @@
 //! Change points: how well they agree with annotators, how often there are any in noise, and how long they take.
 
-use super::score::{Score, score};
 use super::annotated::{self, Annotated};
+use super::score::{Score, score};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -97,7 +97,9 @@ fn false_alarms() {
 
 fn times() {
     for (n, bar) in [(1_000, Some(20)), (100_000, Some(2_000)), (1_000_000, None)] {
-        for (what, values) in [("noise", annotated::noise(n, 0.2, 1)), ("a step every 200", annotated::steps(n, 200, 1))] {
+        for (what, values) in
+            [("noise", annotated::noise(n, 0.2, 1)), ("a step every 200", annotated::steps(n, 200, 1))]
+        {
             let took = median_time(|| change_points(&values).len());
             let bar_text = bar.map_or(String::new(), |ms| format!("≤ {ms} ms"));
             let met = bar.map_or("", |ms| if took <= Duration::from_millis(ms) { "met" } else { "missed" });

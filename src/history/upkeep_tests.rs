@@ -1,7 +1,7 @@
 //! Queries, exports, roll-ups and the spool.
 
 use super::{
-    ExportFormat, History, HistoryError, Merged, Metric, Recorder, RolledUp, RunInfo, Series, SeriesFilter,
+    Baseline, ExportFormat, History, HistoryError, Merged, Metric, Recorder, RolledUp, RunInfo, Series, SeriesFilter,
     database::{Access, Database},
     schema,
     series_tests::{file_with, run},
@@ -205,7 +205,7 @@ fn a_baseline_is_set_replaced_read_and_removed() {
     drop(Recorder::open(&path, RunInfo::detect("bench")).unwrap());
     let refused = Baseline::set(&path, "v1", 1).unwrap_err();
     assert!(matches!(refused, HistoryError::NothingMeasured { .. }), "{refused:?}");
-    std::fs::remove_file(&path).unwrap();
+    fs::remove_file(&path).unwrap();
     file_with(&path, &(run(1, "2026-01-01", "(1.0, true)") + &run(2, "2026-01-02", "(1.0, true)")));
     let baseline = |name: &str| History::open(&path).unwrap().baseline(name);
     assert_eq!(Baseline::set(&path, "v1", 1).unwrap().runs, [2]);

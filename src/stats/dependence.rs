@@ -12,6 +12,10 @@ use serde::Serialize;
 /// Below this many runs, the autocorrelation of runs is noise and is not estimated.
 const RUNS_FOR_AUTOCORRELATION: usize = 10;
 
+/// Ranks are taken as shares of a window, so a variance up to this is none: runs that are all alike leave a rest of
+/// rounding, which is no correlation.
+const ROUNDING: f64 = 1e-12;
+
 /// Beyond this, windows of any usual length hold about one independent sample.
 const MOST_AUTOCORRELATED: f64 = 0.9;
 
@@ -157,7 +161,7 @@ impl Components {
         let mean_square = total(|sums| sums.between) / between_freedom;
         let size = total(|sums| sums.samples - sums.squared_sizes / sums.samples) / between_freedom;
         let between = ((mean_square - within) / size).max(0.0);
-        if between == 0.0 {
+        if between <= ROUNDING {
             return Self { between: 0.0, dilution: 1.0 };
         }
         Self { between: between / (between + within), dilution: 1.0 + within / size / between }
@@ -174,7 +178,7 @@ fn autocorrelation(sums: &[Sums; 2]) -> f64 {
     }
     let square: f64 = telling().flat_map(|sums| &sums.deviations).map(|deviation| deviation * deviation).sum();
     let product: f64 = telling().flat_map(|sums| sums.deviations.windows(2)).map(|pair| pair[0] * pair[1]).sum();
-    if square <= 0.0 {
+    if square <= ROUNDING {
         return 0.0;
     }
     let found = product / square;

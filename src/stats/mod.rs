@@ -16,6 +16,8 @@ mod ranks;
 pub mod regression;
 mod robust;
 mod sample;
+#[cfg(test)]
+mod seeded;
 pub mod shift;
 pub mod trend;
 

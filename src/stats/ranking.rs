@@ -225,6 +225,11 @@ fn wilson_lower(hits: f64, of: f64) -> f64 {
     (share + z * z / (2.0 * of) - spread) / (1.0 + z * z / of)
 }
 
+/// The larger age; NaN when either is.
+fn older(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
 /// Of entries in order, with their comparisons with the first.
 fn confidence<K>(
     entries: &[Entry<K>],
@@ -243,7 +248,7 @@ fn confidence<K>(
         (Some(second), None) => (samples(first).min(samples(second)), 0.0),
         (None, _) => (samples(first), 1.0),
     };
-    let age = second.map_or(first.measured.age_days, |second| first.measured.age_days.max(second.measured.age_days));
+    let age = older(first.measured.age_days, second.map_or(first.measured.age_days, |second| second.measured.age_days));
     let sample_size = effective / (effective + settings.half_confident_samples);
     // A clock that went backwards makes samples of the future; they are new. No age is no recency.
     let recency = if age.is_nan() { 0.0 } else { 0.5_f64.powf(age.max(0.0) / settings.half_life_days) };

@@ -90,11 +90,11 @@ fn what_runs_differ_by_is_no_shift() {
     let baseline = [run(10.0), run(12.0), run(14.0), run(16.0)];
     let candidate = [run(11.5), run(13.5), run(15.5), run(17.5)];
     let shift = compared(&baseline, &candidate);
-    assert!(shift.p_if_independent < 1e-6, "{shift:?}");
+    assert!(shift.p_if_independent < 0.01, "{shift:?}");
     assert!(shift.p > 0.1, "{shift:?}");
     // Independent samples, so many and so far apart, are one.
     let flat = |runs: &[Vec<f64>]| singles(&(0..20).flat_map(|i| runs.iter().map(move |r| r[i])).collect::<Vec<_>>());
-    assert!(compared(&flat(&baseline), &flat(&candidate)).p < 1e-3);
+    assert!(compared(&flat(&baseline), &flat(&candidate)).p < 0.01);
 }
 
 #[test]

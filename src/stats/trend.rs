@@ -219,11 +219,9 @@ impl Pairs {
         let count = self.slopes.len() as f64;
         let reach = Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence.clamp(0.0, 1.0 - 1e-9)));
         let reach = reach * variance.sqrt();
-        let low = ((count - reach) / 2.0).round_ties_even().max(0.0) as usize;
-        let high = (((count + reach) / 2.0).round_ties_even() - 1.0).max(0.0) as usize;
-        // With hardly any slopes between the ends the rounding may cross.
-        let ends = [self.nth(low), self.nth(high)];
-        [ends[0].min(ends[1]), ends[0].max(ends[1])]
+        let low = (((count - reach) / 2.0).round_ties_even() - 1.0).max(0.0) as usize;
+        let high = ((count + reach) / 2.0).round_ties_even() as usize;
+        [self.nth(low), self.nth(high)]
     }
 }
 

@@ -42,8 +42,8 @@ impl Change {
     }
 }
 
-/// What counts as a change. The defaults are the ones to use: they were chosen once, by cross-validation over some two
-/// hundred annotated series of performance tests, and lie on a plateau. A third more or less of the strength costs three
+/// What counts as a change. The defaults are the ones to use: they were chosen once, over some two
+/// hundred annotated series of performance tests (the strength cross-validated), and lie on a plateau. A third more or less of the strength costs three
 /// points of F1 there, and of anything else at most one and a half.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detector {
