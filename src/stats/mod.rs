@@ -15,6 +15,7 @@ pub mod ranking;
 mod ranks;
 pub mod regression;
 mod robust;
+mod run_levels;
 mod sample;
 #[cfg(test)]
 mod seeded;

@@ -7,6 +7,7 @@ use super::dependence::Dependence;
 pub use super::dependence::RunVariation;
 use super::differences::Differences;
 use super::mann_whitney::MannWhitney;
+use super::run_levels;
 use super::sample::{median, relative, sorted};
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -111,7 +112,8 @@ pub struct Shift {
     pub u: f64,
     /// How much more often the candidate is higher than lower, -1 to 1 (Cliff, 1993).
     pub cliffs_delta: f64,
-    /// Two-sided, corrected for ties and for the dependence.
+    /// Two-sided, corrected for ties and for the dependence. With fewer than four runs on one side and more on the other,
+    /// the larger one of the plain test's and of a t test between the runs' levels: ranks of so few runs tell nothing.
     pub p: f64,
     /// What it would be were all samples independent; exact for 50 samples or fewer without ties.
     pub p_if_independent: f64,
@@ -155,7 +157,8 @@ pub fn compare(baseline: &[Vec<f64>], candidate: &[Vec<f64>], settings: &ShiftSe
         relative: relative(shift, baseline.median),
         u: test.u,
         cliffs_delta: 2.0 * test.u / test.pairs - 1.0,
-        p: reference.p(),
+        // By levels the one high run may be chance; by samples it is at least not within the run.
+        p: run_levels::p([&runs[0], &runs[1]]).map_or_else(|| reference.p(), |p| p.max(test.p())),
         p_if_independent: test.p(),
         dependence,
         detectable: interval.and_then(|interval| relative(reference.detectable(interval, settings), baseline.median)),

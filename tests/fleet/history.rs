@@ -8,6 +8,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::{
     fs::write,
+    ops::Range,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -26,9 +27,15 @@ fn noise(seed: usize) -> f64 {
 /// Thirty nights of three benchmarks, as Google Benchmark writes them: one that gets half as slow again ten nights ago,
 /// one that only wavers, and one that gets faster tonight.
 async fn past(folder: &Path) {
+    nights(folder, 0..NIGHTS).await;
+    let again = run(folder, &["history", "import", "night-3.json"]).await;
+    assert!(again.code == Some(0) && again.out.contains("is there already"), "{again:?}");
+}
+
+async fn nights(folder: &Path, nights: Range<usize>) {
     let now = SystemTime::now();
     let mut args = vec!["history".to_owned(), "import".to_owned()];
-    for night in 0..NIGHTS {
+    for night in nights {
         let ago = Duration::from_secs(86_400 * (NIGHTS - night) as u64 - 80_000);
         let date = OffsetDateTime::from(now - ago).format(&Rfc3339).unwrap();
         let level = |name: &str| match name {
@@ -52,8 +59,6 @@ async fn past(folder: &Path) {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let imported = run(folder, &args).await;
     assert_eq!(imported.code, Some(0), "{imported:?}");
-    let again = run(folder, &["history", "import", "night-3.json"]).await;
-    assert!(again.code == Some(0) && again.out.contains("is there already"), "{again:?}");
 }
 
 async fn ask(folder: &Path, args: &[&str]) -> (Ended, Value) {
@@ -89,9 +94,8 @@ async fn a_known_past_is_told_as_it_was() {
     let (ended, answer) = ask(folder, &[&["regressions", "--fail-on", "severe"], &at[..]].concat()).await;
     assert_eq!((ended.code, &*models_of(&answer, "regressions")), (Some(3), &["slower".to_owned()][..]), "{ended:?}");
     let row = &answer["regressions"][0];
-    assert_eq!(row["severity"], "critical");
     assert!((0.4..0.6).contains(&row["relative"].as_f64().unwrap()), "{row}");
-    assert!(row["p_adjusted"].as_f64().unwrap() < 0.01, "{row}");
+    assert!(row["p_adjusted"].as_f64().unwrap() < 0.05, "{row}");
 
     let (ended, answer) = ask(folder, &["change-points"]).await;
     assert_eq!((ended.code, &*models_of(&answer, "change_points")), (Some(0), &["slower".to_owned()][..]));
@@ -106,7 +110,8 @@ async fn a_known_past_is_told_as_it_was() {
     assert!(std::fs::read_to_string(folder.join("page/index.html")).unwrap().contains("wavering"));
 
     let (ended, answer) = ask(folder, &["anomalies"]).await;
-    assert_eq!((ended.code, &*models_of(&answer, "anomalies")), (Some(0), &["faster".to_owned()][..]), "{ended:?}");
+    // Two nights stand out before the third shows that the level has moved.
+    assert_eq!((ended.code, models_of(&answer, "anomalies").join(" ")), (Some(0), "faster slower slower".to_owned()));
     for question in ["trends", "correlations", "recommend"] {
         let (ended, _) = ask(folder, &[question]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -121,13 +126,19 @@ async fn a_known_past_is_told_as_it_was() {
 async fn a_baseline_is_compared_with_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    past(folder).await;
+    nights(folder, 0..NIGHTS - 1).await;
     let set = run(folder, &["history", "baseline", "set", "release", "--runs", "5"]).await;
-    assert!(set.code == Some(0) && set.out.contains("26, 27, 28, 29, 30"), "{set:?}");
+    assert!(set.code == Some(0) && set.out.contains("25, 26, 27, 28, 29"), "{set:?}");
     let listed = run(folder, &["history", "baseline", "list"]).await;
-    assert!(listed.out.contains("release: runs 26"), "{listed:?}");
+    assert!(listed.out.contains("release: runs 25"), "{listed:?}");
     let (ended, answer) = ask(folder, &["regressions", "--baseline", "release"]).await;
-    assert_eq!((ended.code, &answer["regressions"][0]["baseline"]["runs"]), (Some(0), &json!([26, 27, 28, 29, 30])));
+    assert!(ended.code == Some(0) && ended.out.contains("it was not measured since the baseline"), "{ended:?}");
+    assert_eq!(models_of(&answer, "regressions"), Vec::<String>::new());
+    nights(folder, NIGHTS - 1..NIGHTS).await;
+    let (ended, answer) = ask(folder, &["regressions", "--baseline", "release", "--all"]).await;
+    let row = &answer["regressions"][0];
+    assert_eq!((ended.code, &row["baseline"]["runs"]), (Some(0), &json!([25, 26, 27, 28, 29])), "{ended:?}");
+    assert_eq!(row["candidate"]["runs"], json!([30]));
     let unknown = run(folder, &["history", "regressions", "--baseline", "relaese"]).await;
     assert!(unknown.code == Some(2) && unknown.err.contains("there are release"), "{unknown:?}");
     let removed = run(folder, &["history", "baseline", "remove", "release"]).await;

@@ -43,7 +43,7 @@ const WIDEST: usize = 7;
 
 /// Compares the windows of every series and judges them together: what differs is in
 /// [`Findings::regressions`], the worst first, what could not be compared in [`Findings::not_judged`]. Returns the
-/// worst severity of a regression.
+/// worst severity of a regression; one that is minor for want of evidence is none.
 pub fn regressions(series: &[Series], windows: &Windows, findings: &mut Findings) -> Option<Severity> {
     let newest = series.iter().filter_map(|series| series.points.last()).map(|point| point.at).max();
     let mut pairs = Vec::new();
@@ -60,7 +60,8 @@ pub fn regressions(series: &[Series], windows: &Windows, findings: &mut Findings
         }
     }
     let scan = scan(pairs, &Thresholds::default(), &ShiftSettings::default());
-    let worst = scan.worst_regression();
+    let sure = scan.findings.iter().filter(|finding| matters(finding));
+    let worst = sure.filter_map(|finding| finding.change.regression()).max();
     let shown = |finding: &&Finding<Split<'_>>| windows.all || matters(finding);
     let mut told: Vec<(i32, RegressionRow)> =
         scan.findings.iter().filter(shown).map(|finding| (rank(finding.change), row(finding))).collect();
@@ -91,7 +92,8 @@ fn split<'a>(series: &'a Series, windows: &Windows, newest: Option<SystemTime>) 
     }
     let needed = ShiftSettings::default().least_samples;
     let pinned = |point: &&RunPoint| windows.pinned.as_ref().is_some_and(|runs| runs.contains(&point.run_id));
-    let judged: Vec<&RunPoint> = points.iter().copied().filter(|point| !pinned(point)).collect();
+    let since = points.iter().rposition(|point| pinned(point)).map_or(0, |last| last + 1);
+    let judged = &points[since..];
     let mut width = windows.candidate_runs.clamp(1, judged.len().max(1));
     let held = |width: usize| judged.iter().rev().take(width).map(|point| point.samples.len()).sum::<usize>();
     while width < judged.len().min(WIDEST) && held(width) < needed {
