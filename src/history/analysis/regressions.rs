@@ -92,7 +92,7 @@ fn split<'a>(series: &'a Series, windows: &Windows, newest: Option<SystemTime>) 
     }
     let needed = ShiftSettings::default().least_samples;
     let pinned = |point: &&RunPoint| windows.pinned.as_ref().is_some_and(|runs| runs.contains(&point.run_id));
-    let since = points.iter().rposition(|point| pinned(point)).map_or(0, |last| last + 1);
+    let since = points.iter().rposition(&pinned).map_or(0, |last| last + 1);
     let judged = &points[since..];
     let mut width = windows.candidate_runs.clamp(1, judged.len().max(1));
     let held = |width: usize| judged.iter().rev().take(width).map(|point| point.samples.len()).sum::<usize>();

@@ -21,7 +21,7 @@ const ticks = (low, high, wanted) => {
 // Every point has the same room, whenever it was: nights without a run are no gap, and a burst of runs is no blot.
 const seriesChart = (series, width) => {
   const { points } = series;
-  const changes = of(DATA.change_points, series), odd = of(DATA.anomalies, series), [forecast] = of(DATA.forecasts, series);
+  const changes = of(DATA.change_points, series).sort((a, b) => a.index - b.index), odd = of(DATA.anomalies, series), [forecast] = of(DATA.forecasts, series);
   const ahead = forecast ? forecast.points : [];
   const left = 64, right = width - 16, top = 26, bottom = 210;
   const step = (right - left) / Math.max(1, points.length + ahead.length);

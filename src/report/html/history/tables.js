@@ -7,8 +7,9 @@ const also = (row) => {
   const commits = row.commits && row.commits[0] !== row.commits[1] ? [`commits ${short(row.commits[0])}..${short(row.commits[1])}`] : [];
   return [...(row.environment_changes || []), ...commits, ...(row.note ? [row.note] : [])].join("; ");
 };
+const numeric = (rows, column) => rows.length && rows[0].children[column] && rows[0].children[column].className === "n" ? "n" : null;
 const list = (heads, rows) => el("div", { class: "scroll", tabindex: "0" },
-  el("table", { class: "list" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", {}, head)))), el("tbody", {}, ...rows)));
+  el("table", { class: "list" }, el("thead", {}, el("tr", {}, ...heads.map((head, column) => el("th", { class: numeric(rows, column) }, head)))), el("tbody", {}, ...rows)));
 const section = (heading, ...content) => el("section", {}, el("h2", {}, heading), ...content);
 const LEVELS = { critical: "worse", severe: "worse", moderate: "amber-word", minor: "soft", improvement: "better", degrading: "worse", improving: "better", stable: "soft" };
 const who = (row) => [cell(el("span", {}, link(row.model), title(row) ? ` ${title(row)}` : "")), cell(row.target, "nw"), cell(row.metric, "nw")];
