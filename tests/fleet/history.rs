@@ -2,8 +2,8 @@
 
 use crate::{
     command::{Ended, run},
-    fleets::are_here,
-    models::{self, counting},
+    fleets::{are_here, builder},
+    models::{self, count, counting},
 };
 use serde_json::{Value, json};
 use std::{
@@ -11,6 +11,11 @@ use std::{
     ops::Range,
     path::Path,
     time::{Duration, SystemTime},
+};
+use tabfleet::{
+    FleetError, ModelSpec,
+    history::{Recorder, RunInfo},
+    stats::regression::Severity,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -207,4 +212,58 @@ async fn what_real_runs_measured_is_compared() {
     assert!(shown.out.contains("counting") && shown.out.contains("1 series of 2 runs"), "{shown:?}");
     let best = run(folder, &["history", "recommend", "--history", "h.duckdb"]).await;
     assert!(best.out.contains("chrome/wasm") && best.out.contains("the only one"), "{best:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_tells_of_its_own_run_and_of_those_before() {
+    if !are_here(&["chrome/wasm"]) {
+        return;
+    }
+    let builder = || builder(&["chrome/wasm"]).expect("it is here");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fleet.duckdb");
+    let counting = models::save(folder.path(), "counting.onnx", &counting());
+    for run in 1..=2 {
+        let fleet = builder().history(&path).launch().await.unwrap();
+        let model = fleet.get_model(ModelSpec::onnx(&counting)).await.unwrap();
+        for _ in 0..8 {
+            model.run(count(1000, 0.5)).await.unwrap();
+        }
+        let report = fleet.performance_report().await.unwrap();
+        let times =
+            report.series.iter().find(|row| row.name.metric == "run_ms" && row.name.model == "counting").unwrap();
+        let samples: Vec<usize> = times.points.iter().map(|point| point.samples).collect();
+        // The first run of a session, which is slower, is a metric of its own.
+        assert_eq!(samples, vec![7; run], "{:?}", times.points);
+        let best = fleet.recommendations().await.unwrap();
+        assert_eq!(best[0].targets[0].target, "chrome/wasm", "{best:?}");
+        let critical = fleet.detect_regressions(Severity::Critical).await.unwrap();
+        assert!(critical.iter().all(|row| row.severity() == Some(Severity::Critical)), "{critical:?}");
+        fleet.close().await.unwrap();
+    }
+    let fleet = builder().launch().await.unwrap();
+    assert!(matches!(fleet.performance_report().await, Err(FleetError::NoHistory)));
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_file_is_in_use_runs_are_kept_beside_it_and_merged() {
+    if !are_here(&["chrome/wasm"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    models::save(folder, "counting.onnx", &counting());
+    let holder = Recorder::open(&folder.join("h.duckdb"), RunInfo::detect("library")).unwrap();
+    let bench = ["bench", "counting.onnx", "--targets", "chrome/wasm", "--time-limit", "1s", "--shape", "x=1"];
+    let bench = [&bench[..], &["--history", "h.duckdb"]].concat();
+    let refused = run(folder, &bench).await;
+    assert!(refused.code == Some(4) && refused.err.contains("is in use by process"), "{refused:?}");
+    let spooled = run(folder, &[&bench[..], &["--history-mode", "spool"]].concat()).await;
+    assert_eq!(spooled.code, Some(0), "{spooled:?}");
+    holder.close().unwrap();
+    let merged = run(folder, &["history", "merge", "--history", "h.duckdb"]).await;
+    assert!(merged.code == Some(0) && merged.out.contains("1 taken in"), "{merged:?}");
+    let shown = run(folder, &["history", "show", "--history", "h.duckdb", "--metric", "run_ms"]).await;
+    assert!(shown.out.contains("counting") && shown.out.contains("1 series of 1 run "), "{shown:?}");
 }
