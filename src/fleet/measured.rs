@@ -1,7 +1,8 @@
 //! What earlier runs in the history say of where models run best, for the placement of this fleet's jobs.
 
 use crate::{
-    history::{Findings, History, HistoryError, Metric, SeriesFilter, analysis},
+    history::{History, HistoryError, Metric, SeriesFilter, analysis},
+    report::Findings,
     schedule::TargetSet,
     types::Target,
 };

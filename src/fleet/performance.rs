@@ -3,9 +3,10 @@
 use super::{Fleet, FleetError, recording::HistoryQuestion};
 use crate::{
     history::{
-        Findings, RecommendationRow, RegressionRow, Series, SeriesFilter,
+        Series, SeriesFilter,
         analysis::{self, Windows},
     },
+    report::{Findings, RecommendationRow, RegressionRow},
     stats::regression::Severity,
 };
 use std::time::SystemTime;

@@ -9,7 +9,6 @@ mod database;
 mod environment;
 mod error;
 mod export;
-mod findings;
 mod import;
 mod metric;
 mod places;
@@ -28,10 +27,6 @@ pub use baselines::Baseline;
 pub use environment::Environment;
 pub use error::HistoryError;
 pub use export::ExportFormat;
-pub use findings::{
-    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, NotJudged, PointRow, RankedRow, RecommendationRow,
-    RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow,
-};
 pub use import::Imported;
 pub use metric::Metric;
 pub use query::Answer;

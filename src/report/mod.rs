@@ -25,7 +25,10 @@ pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, 
 pub use doctor::{DoctorReport, Missing};
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
-pub use history::write_history_json;
+pub use history::{
+    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, NotJudged, PointRow, RankedRow, RecommendationRow,
+    RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
+};
 pub use html::{write_history_html, write_html};
 pub use junit::write_junit;
 pub use matrix::{CaseResult, ErrorRow, MatrixReport, TargetRow, write_matrix_json};

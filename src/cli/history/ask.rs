@@ -4,9 +4,10 @@ use super::{filter::FilterArgs, series_file};
 use crate::{
     cli::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
     history::{
-        Findings, History, Metric, Series, SeriesFilter,
+        History, Metric, Series, SeriesFilter,
         analysis::{self, ForecastOptions, Windows},
     },
+    report::Findings,
     report::{history_table, write_history_html, write_history_json},
     stats::regression::Severity,
 };

@@ -115,7 +115,8 @@ pub(super) fn query(args: &QueryArgs, path: &Path, settings: &Settings) -> Resul
 }
 
 fn print(answer: &Answer, args: &PrintArgs, settings: &Settings) -> Result<Outcome, CliError> {
-    let text = if args.json { rows(answer) } else { answer_table(answer, table_style(settings)) };
+    let text =
+        if args.json { rows(answer) } else { answer_table(&answer.columns, &answer.rows, table_style(settings)) };
     let written = io::stdout().write_all(text.as_bytes());
     match written {
         // Whoever reads has seen enough, as `head` has.

@@ -1,7 +1,8 @@
 //! Metrics of the same model and target that move together.
 
 use crate::{
-    history::{CorrelationRow, Findings, Metric, Series, SeriesKey},
+    history::{Metric, Series, SeriesKey},
+    report::{CorrelationRow, Findings},
     stats::correlation::{Pair, scan},
 };
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 
 use super::rows::{days, medians, not_judged};
 use crate::{
-    history::{Findings, ForecastRow, Series},
+    history::Series,
+    report::{Findings, ForecastRow},
     stats::{
         Direction,
         forecast::{Budget, Crossing, forecast},

@@ -2,7 +2,8 @@
 
 use super::rows::{commit, commits, days, medians, not_judged};
 use crate::{
-    history::{AnomalyRow, ChangeRow, Findings, Series, TrendRow},
+    history::Series,
+    report::{AnomalyRow, ChangeRow, Findings, TrendRow},
     stats::{
         anomalies::{Anomalies, Verdict},
         change_points, trend,

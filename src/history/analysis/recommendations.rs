@@ -1,7 +1,8 @@
 //! Where models run best.
 
 use crate::{
-    history::{Findings, Metric, RankedRow, RecommendationRow, RunPoint, Series},
+    history::{Metric, RunPoint, Series},
+    report::{Findings, RankedRow, RecommendationRow},
     stats::ranking::{Measured, Ranked, Ranking, RankingSettings, Unfit, rank},
 };
 use std::{

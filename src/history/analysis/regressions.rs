@@ -2,7 +2,8 @@
 
 use super::rows::{commits, not_judged};
 use crate::{
-    history::{Findings, RegressionRow, RunPoint, Series, WindowRow},
+    history::{RunPoint, Series},
+    report::{Findings, RegressionRow, WindowRow},
     stats::{
         regression::{Change, Finding, Pair, Severity, Thresholds, scan},
         shift::{RunVariation, ShiftSettings, WindowSummary},

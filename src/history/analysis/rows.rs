@@ -1,7 +1,8 @@
 //! Series as what tables, JSON and pages show.
 
 use crate::{
-    history::{NotJudged, PointRow, RunPoint, Series, SeriesKey, SeriesName, SeriesRow},
+    history::{RunPoint, Series, SeriesKey},
+    report::{NotJudged, PointRow, SeriesName, SeriesRow},
     stats::Direction,
 };
 use time::OffsetDateTime;

@@ -2,8 +2,8 @@
 
 use super::{TableStyle, align_right, joined, keep_whole};
 use crate::{
-    history::{Findings, SeriesName, WindowRow},
     report::quantity,
+    report::{Findings, SeriesName, WindowRow},
 };
 use comfy_table::{Cell, Color, Table};
 use time::{OffsetDateTime, UtcOffset};
@@ -117,7 +117,7 @@ fn series(findings: &Findings, style: TableStyle) -> String {
         let (first, last) = (row.points.first(), row.points.last());
         let ratio =
             first.zip(last).filter(|(first, _)| first.median != 0.0).map(|(first, last)| last.median / first.median);
-        let shown = |point: Option<&crate::history::PointRow>| {
+        let shown = |point: Option<&crate::report::PointRow>| {
             quantity::or_dash(point.map(|point| measured(point.median, &row.name)))
         };
         [

@@ -2,7 +2,7 @@
 //! series, their changes and what surrounds them.
 
 use crate::{
-    history::Findings,
+    report::Findings,
     report::{ReportError, file},
 };
 use std::path::Path;
