@@ -1,13 +1,13 @@
 //! How fast models run on targets, measured until it is known well enough: [`run`] samples a fleet and tells what it saw.
 
 mod sampling;
-mod statistics;
 
 pub use sampling::{BenchModel, BenchOptions};
 
 use crate::{
     fleet::Fleet,
     report::{BenchFailure, BenchReport, BenchSeries, Comparison},
+    stats,
     types::Target,
 };
 use sampling::Sampler;
@@ -62,7 +62,7 @@ fn compare(series: &[BenchSeries]) -> Vec<Comparison> {
     let mut comparisons = Vec::new();
     for (i, a) in series.iter().enumerate() {
         for b in series[i + 1..].iter().filter(|b| b.model == a.model) {
-            let p_value = statistics::mann_whitney(&a.samples_ms, &b.samples_ms);
+            let p_value = stats::mann_whitney(&a.samples_ms, &b.samples_ms);
             let ratio = a.median_ms / b.median_ms;
             comparisons.push(Comparison {
                 model: a.model.clone(),
@@ -75,7 +75,7 @@ fn compare(series: &[BenchSeries]) -> Vec<Comparison> {
             });
         }
     }
-    let adjusted = statistics::holm(&comparisons.iter().map(|comparison| comparison.p_value).collect::<Vec<_>>());
+    let adjusted = stats::multiple::holm(&comparisons.iter().map(|comparison| comparison.p_value).collect::<Vec<_>>());
     for (comparison, p_adjusted) in comparisons.iter_mut().zip(adjusted) {
         comparison.p_adjusted = p_adjusted;
         comparison.significant = p_adjusted < SIGNIFICANCE;

@@ -1,9 +1,13 @@
 //! One model on one target: warm-up, samples, and when they are enough.
 
-use super::{Failed, statistics};
+use super::Failed;
 use crate::{
     fleet::{JobError, Model},
     report::BenchSeries,
+    stats::{
+        self,
+        quantiles::{median_interval, quantile},
+    },
     types::{Target, Tensor},
 };
 use futures::future::join_all;
@@ -108,10 +112,9 @@ impl<'a> Sampler<'a> {
     }
 
     fn is_precise(&self, precision: f64) -> bool {
-        let sorted = statistics::sorted(&self.samples_ms);
-        let median = statistics::quantile(&sorted, 0.5);
-        statistics::median_interval(&sorted)
-            .is_some_and(|[low, high]| (median - low).max(high - median) <= precision * median)
+        let sorted = stats::sorted(self.samples_ms.iter().copied());
+        let median = quantile(&sorted, 0.5);
+        median_interval(&sorted).is_some_and(|[low, high]| (median - low).max(high - median) <= precision * median)
     }
 
     pub async fn round(&mut self, options: &BenchOptions) {
@@ -156,7 +159,7 @@ impl<'a> Sampler<'a> {
             let category = error.failure.category();
             return Err(Failed { model: name, target: self.target, category, message: error.failure.message });
         }
-        let sorted = statistics::sorted(&self.samples_ms);
+        let sorted = stats::sorted(self.samples_ms.iter().copied());
         let count = sorted.len();
         Ok(BenchSeries {
             model: name,
@@ -166,11 +169,11 @@ impl<'a> Sampler<'a> {
             samples: count,
             warmup: self.warmed,
             load_ms: self.load_ms,
-            median_ms: statistics::quantile(&sorted, 0.5),
-            median_ci: statistics::median_interval(&sorted),
+            median_ms: quantile(&sorted, 0.5),
+            median_ci: median_interval(&sorted),
             // A percentile that fewer than one sample lies beyond is only the maximum by another name.
-            p95_ms: (count >= 20).then(|| statistics::quantile(&sorted, 0.95)),
-            p99_ms: (count >= 100).then(|| statistics::quantile(&sorted, 0.99)),
+            p95_ms: (count >= 20).then(|| quantile(&sorted, 0.95)),
+            p99_ms: (count >= 100).then(|| quantile(&sorted, 0.99)),
             mean_ms: (count > 0).then(|| sorted.iter().sum::<f64>() / count as f64),
             throughput_per_s: (count > 0).then(|| count as f64 / self.busy.as_secs_f64()),
             cpu_fallback: self.cpu_fallback,

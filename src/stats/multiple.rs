@@ -16,6 +16,19 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
+/// P-values adjusted for how many they are, in the order given (Holm, 1979).
+pub fn holm(p_values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|i, j| p_values[*i].total_cmp(&p_values[*j]));
+    let mut adjusted = vec![0.0; p_values.len()];
+    let mut largest = 0.0_f64;
+    for (rank, index) in order.into_iter().enumerate() {
+        largest = largest.max(p_values[index] * (p_values.len() - rank) as f64).min(1.0);
+        adjusted[index] = largest;
+    }
+    adjusted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +53,15 @@ mod tests {
                 prop_assert!(adjusted[i] >= p[i] - 1e-12 && adjusted[i] <= 1.0);
                 prop_assert!(p[i] > p[j] || adjusted[i] <= adjusted[j]);
             }
+        }
+    }
+
+    #[test]
+    fn holm_agrees_with_r() {
+        // p.adjust(c(0.01, 0.04, 0.03, 0.005), method = "holm")
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (value, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((value - expected).abs() < 1e-12);
         }
     }
 }
