@@ -1,15 +1,18 @@
-//! The raw echo: a bare page whose worker sends back what it gets, in a browser launched as the fleet launches its own.
+//! The raw limits: a bare page whose worker sends back what it gets, or runs a model on it and sends back the result; no
+//! frames, no headers, no fleet. Its browser is launched as the fleet launches its own.
 
 use crate::Failed;
 use axum::{
     Router,
-    http::{HeaderName, header},
+    extract::Path as AxumPath,
+    http::{HeaderName, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,28 +23,63 @@ use tabfleet::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-const PAGE: &str = "<!doctype html><title>echo</title><script>new Worker('/worker.js')</script>";
+const PAGE: &str =
+    "<!doctype html><title>bare</title><script>new Worker('/worker.js', { type: 'module' })</script>";
 
-/// A running echo, and the browser it runs in.
+/// A worker that sends back what it gets.
+const ECHO: &str = "const serve = (data) => socket.send(data);";
+
+/// A worker that runs the model on what it gets, one message after the other, and sends back its output. It has run once
+/// before its socket opens.
+const MODEL: &str = "import * as ort from '/ort/ort.wasm.min.mjs';
+ort.env.wasm.wasmPaths = '/ort/';
+const session = await ort.InferenceSession.create('/model.onnx', { executionProviders: ['wasm'] });
+const [input] = session.inputNames, [output] = session.outputNames;
+const run = async (data) => (await session.run({ [input]: new ort.Tensor('float32', data, SHAPE) }))[output].data;
+await run(new Float32Array(SHAPE.reduce((a, b) => a * b, 1)));
+let last = Promise.resolve();
+const serve = (data) => { last = last.then(async () => socket.send(await run(new Float32Array(data)))); };";
+
+/// A bare page, and the browser it runs in.
 pub struct Echo {
     socket: WebSocketStream<TcpStream>,
     browser: Arc<dyn RunningBrowser>,
 }
 
 impl Echo {
-    /// Opens a bare page and waits for its worker to connect.
+    /// Opens a bare page whose worker echoes, and waits for it to connect.
     pub async fn start() -> Result<Self, Failed> {
+        Self::open(Router::new(), ECHO).await
+    }
+
+    /// Opens a bare page whose worker runs the case's model, which takes and gives one float32 tensor of `shape`.
+    pub async fn running(peers: &Path, folder: &Path, shape: &[usize]) -> Result<Self, Failed> {
+        let model = std::fs::read(folder.join("model.onnx"))?;
+        let runtime = peers.join("node_modules/onnxruntime-web/dist");
+        let file = async move |AxumPath(name): AxumPath<String>| match tokio::fs::read(runtime.join(&name)).await {
+            Ok(bytes) if name.ends_with(".wasm") => served("application/wasm", bytes).into_response(),
+            Ok(bytes) => served("text/javascript", bytes).into_response(),
+            Err(error) => (StatusCode::NOT_FOUND, error.to_string()).into_response(),
+        };
+        let router = Router::new()
+            .route("/ort/{name}", get(file))
+            .route("/model.onnx", get(async move || served("application/octet-stream", model)));
+        Self::open(router, &MODEL.replace("SHAPE", &format!("{shape:?}"))).await
+    }
+
+    async fn open(router: Router, work: &str) -> Result<Self, Failed> {
         let sockets = TcpListener::bind("127.0.0.1:0").await?;
         let worker = format!(
-            "const socket = new WebSocket('ws://{}');
+            "{work}
+             const socket = new WebSocket('ws://{}');
              socket.binaryType = 'arraybuffer';
-             socket.onmessage = ({{ data }}) => socket.send(data);",
+             socket.onmessage = ({{ data }}) => serve(data);",
             sockets.local_addr()?
         );
         let pages = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", pages.local_addr()?);
-        let router = Router::new()
-            .route("/", get(async || served("text/html", PAGE.to_owned())))
+        let router = router
+            .route("/", get(async || served("text/html", PAGE)))
             .route("/worker.js", get(async move || served("text/javascript", worker)));
         tokio::spawn(async move { axum::serve(pages, router).await });
 
@@ -105,7 +143,7 @@ impl Echo {
     }
 }
 
-fn served(kind: &'static str, body: String) -> impl IntoResponse {
+fn served(kind: &'static str, body: impl IntoResponse) -> impl IntoResponse {
     let isolated = [
         (header::CONTENT_TYPE, kind),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -68,7 +68,7 @@ async fn run() -> Result<(), Failed> {
         print(measures::round_trips(&mut echo, &mut peer).await?);
     }
     if wanted("in-flight") {
-        print([measures::in_flight(&mut echo).await?]);
+        print([measures::in_flight(&mut echo, &peers).await?]);
     }
     if wanted("two-tabs") {
         print([measures::two_tabs(&mut peer).await?]);

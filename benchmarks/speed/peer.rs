@@ -2,7 +2,7 @@
 
 use crate::Failed;
 use serde_json::{Value, json};
-use std::{path::Path, process::Stdio};
+use std::{path::{Path, PathBuf}, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -21,6 +21,8 @@ pub struct Peer {
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     browser: BrowserCommand,
+    /// The peers' folder, ONNX Runtime Web within.
+    pub folder: PathBuf,
 }
 
 impl Peer {
@@ -34,7 +36,7 @@ impl Peer {
             .spawn()?;
         let input = child.stdin.take().ok_or("node without an input")?;
         let output = BufReader::new(child.stdout.take().ok_or("node without an output")?).lines();
-        let mut peer = Self { child, input, output, browser };
+        let mut peer = Self { child, input, output, browser, folder: peers.to_owned() };
         peer.ask(json!({ "command": "launch", "executable": peer.browser.program, "args": peer.browser.flags }))
             .await?;
         Ok(peer)

@@ -45,6 +45,11 @@ impl Workload {
         }
     }
 
+    /// The shape of its one input.
+    pub fn shape(&self) -> Vec<usize> {
+        self.inputs.first().map(|(_, tensor)| tensor.shape().to_vec()).unwrap_or_default()
+    }
+
     /// Views of the inputs, as a caller with data of its own would give them.
     fn inputs(&self) -> Inputs<'_> {
         self.inputs.iter().map(|(name, tensor): &(String, Tensor<'_>)| (name.as_str(), tensor.view())).collect()
