@@ -105,6 +105,12 @@ struct Job {
     span: tracing::Span,
 }
 
+/// What a tab loads of a stage.
+struct StageFiles {
+    key: Arc<str>,
+    served: Arc<ModelFiles>,
+}
+
 struct Coordinator {
     config: FleetConfig,
     catalogue: Arc<Catalogue>,
@@ -121,6 +127,8 @@ struct Coordinator {
     jobs: HashMap<JobId, Job>,
     /// The models that jobs were asked for, by the scheduler's name for them.
     models: HashMap<ModelId, Arc<ModelTag>>,
+    /// The stages of pipelines that tabs may be told to load.
+    stages: HashMap<ModelId, StageFiles>,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<(TabId, RunReport)>,
@@ -165,6 +173,7 @@ impl Coordinator {
             tabs: HashMap::new(),
             jobs: HashMap::new(),
             models: HashMap::new(),
+            stages: HashMap::new(),
             canary,
             result: None,
             without_gpu: HashSet::new(),

@@ -5,11 +5,11 @@ use crate::{
     browser::BrowserError,
     harness::HarnessError,
     history::HistoryError,
-    onnx::ModelError,
+    onnx::{ModelError, shards::ShardError},
     schedule::{Attempt, PolicyError},
     types::{Failure, TargetInfo},
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 /// Why a fleet could not be launched or closed.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,18 @@ pub enum ModelSpecError {
     /// Its file cannot be served to the tabs.
     #[error(transparent)]
     Harness(#[from] HarnessError),
+    /// It is not cut into stages as asked; where another plan would work, the error has it.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
+    /// Only a custom runtime understands it, so nobody knows where it could be cut.
+    #[error("{model} cannot be cut into stages: only ONNX models can")]
+    Opaque {
+        /// The model.
+        model: String,
+    },
+    /// There is no folder for the files of its stages.
+    #[error("no folder can be made for the files of a model's stages")]
+    Folder(#[source] io::Error),
 }
 
 /// Why a job ended without a result, with every attempt that was made.

@@ -64,8 +64,30 @@ impl Fleet {
     /// # Errors
     /// [`ModelSpecError`] when its file is missing or is no model, with what to do about it.
     pub async fn get_model(&self, spec: ModelSpec) -> Result<Model, ModelSpecError> {
-        let record = spec.publish(self.0.server.models(), self.0.requests.clone()).await?;
+        let shards = spec.shards.clone();
+        let mut record = self.publish(spec).await?;
+        if let Some(shards) = shards {
+            record.pipeline = Some(record.cut(shards, self).await?);
+        }
         Ok(Model { fleet: self.clone(), record: Arc::new(record) })
+    }
+
+    pub(super) async fn publish(&self, spec: ModelSpec) -> Result<ModelRecord, ModelSpecError> {
+        spec.publish(self.0.server.models(), self.0.requests.clone()).await
+    }
+
+    /// Asks the coordinator for what needs no answer; a fleet that is closed has no more use for it.
+    pub(super) fn request(&self, request: Request) {
+        let _ = self.0.requests.send(request);
+    }
+
+    pub(super) fn all_targets(&self) -> TargetSet {
+        self.0.config.targets.iter().copied().collect()
+    }
+
+    /// How many tabs of these targets there are, or are to be.
+    pub(super) async fn places(&self, allowed: TargetSet) -> Result<usize, FleetError> {
+        self.ask(|reply| Request::Places(allowed, reply)).await
     }
 
     /// Runs many jobs at once. One result per job, in the order given; a failure fails its job alone.
@@ -153,6 +175,19 @@ impl Fleet {
         inputs: Inputs<'_>,
         options: JobOptions,
     ) -> Result<Output, JobError> {
+        match &model.pipeline {
+            Some(pipeline) => pipeline.run(self, model, inputs, options).await,
+            None => self.run_whole(model, inputs, options).await,
+        }
+    }
+
+    /// Runs what was not cut: a model as it is, or one stage.
+    pub(super) async fn run_whole(
+        &self,
+        model: &Arc<ModelRecord>,
+        inputs: Inputs<'_>,
+        options: JobOptions,
+    ) -> Result<Output, JobError> {
         let failed = |cause, message: String| JobError {
             model: model.tag.name.clone(),
             failure: Failure::new(cause, message),
@@ -172,7 +207,7 @@ impl Fleet {
         let spec = JobSpec {
             model: model.id,
             family: model.tag.family,
-            allowed: options.allowed.unwrap_or_else(|| self.0.config.targets.iter().copied().collect::<TargetSet>()),
+            allowed: options.allowed.unwrap_or_else(|| self.all_targets()),
             recommended: self.0.measured.get(&model.tag.name).copied().unwrap_or(TargetSet::EMPTY),
             bytes: batch.body_len(),
             attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),

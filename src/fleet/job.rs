@@ -114,6 +114,18 @@ pub struct Output {
     pub timings: Timings,
     /// The attempts that failed before this result.
     pub failed_attempts: Vec<Attempt>,
+    /// For a model that was cut into stages, each stage in order: then `provenance` is that of the last, and `timings`
+    /// are their sums. Empty for a whole model.
+    pub stages: Vec<StageRun>,
+}
+
+/// What ran one stage of a job, and where its time went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageRun {
+    /// What really ran it.
+    pub provenance: Provenance,
+    /// Where its time went.
+    pub timings: Timings,
 }
 
 impl Output {

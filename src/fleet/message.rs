@@ -4,7 +4,7 @@ use super::{FleetError, JobError, Output, model::ModelRecord};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
-    schedule::JobSpec,
+    schedule::{JobSpec, StageSpec, TargetSet},
     types::{BrowserId, FleetHealth, JobId, ModelId, TabId, Target, TargetInfo},
 };
 use std::{
@@ -17,6 +17,10 @@ use tokio::sync::oneshot;
 pub(super) enum Request {
     Submit(Box<Submission>),
     Cancel(JobId),
+    /// A model is a stage of a pipeline.
+    DeclareStage(Arc<ModelRecord>, StageSpec),
+    /// Answered with how many tabs there are, or are to be, of these targets.
+    Places(TargetSet, oneshot::Sender<usize>),
     /// The last handle of a model is gone.
     Forget(ModelId, Arc<str>),
     Targets(oneshot::Sender<Vec<Arc<TargetInfo>>>),

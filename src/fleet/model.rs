@@ -1,9 +1,14 @@
 //! Models: what is asked for, and the handle to run it.
 
-use super::{Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, message::Request};
+use super::{
+    Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output,
+    message::Request,
+    pipeline::{Origin, Pipeline},
+    shards::Shards,
+};
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
-    onnx::ModelFile,
+    onnx::{ModelFile, shards::ModelGraph},
     types::{Family, ModelId, ModelTag},
 };
 use serde_json::{Map, Value};
@@ -25,6 +30,7 @@ pub struct ModelSpec {
     name: Option<String>,
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
+    pub(super) shards: Option<Shards>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +57,7 @@ impl ModelSpec {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, family: None, name: None, cpu_fallback: CpuFallback::Record, session_options: Map::new() }
+        Self { source, family: None, name: None, cpu_fallback: CpuFallback::Record, session_options: Map::new(), shards: None }
     }
 
     /// The model's kind of work; without it what the model's metadata say (`tabfleet.family`), else `other`.
@@ -75,6 +81,13 @@ impl ModelSpec {
     /// An option merged into the runtime's own when a session is created.
     pub fn session_option(mut self, name: impl Into<String>, value: Value) -> Self {
         self.session_options.insert(name.into(), value);
+        self
+    }
+
+    /// Cuts the model into stages, each of which lives in a tab of its own; jobs pass through them, several at once.
+    /// The handle is used as that of any model.
+    pub fn sharded(mut self, shards: Shards) -> Self {
+        self.shards = Some(shards);
         self
     }
 
@@ -113,7 +126,7 @@ impl ModelSpec {
             session_options: self.session_options,
         });
         let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
-        Ok(ModelRecord { id, key: key.into(), tag, file, served, store: store.clone(), requests })
+        Ok(ModelRecord { id, key: key.into(), tag, file, served, pipeline: None, store: store.clone(), requests })
     }
 }
 
@@ -144,8 +157,26 @@ pub(super) struct ModelRecord {
     /// What the file declares; `None` when only a custom runtime understands it.
     pub file: Option<ModelFile>,
     pub served: Arc<ModelFiles>,
+    /// Its stages, when it was cut.
+    pub pipeline: Option<Pipeline>,
     store: ModelStore,
     requests: mpsc::UnboundedSender<Request>,
+}
+
+impl ModelRecord {
+    /// Cuts it into stages and has them loaded.
+    pub async fn cut(&self, shards: Shards, fleet: &Fleet) -> Result<Pipeline, ModelSpecError> {
+        let file = self.file.clone().ok_or_else(|| ModelSpecError::Opaque { model: self.tag.name.clone() })?;
+        let read = tokio::task::spawn_blocking(move || ModelGraph::of(file)).await;
+        let graph = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let origin = Origin {
+            name: self.tag.name.clone(),
+            family: self.tag.family,
+            cpu_fallback: self.served.cpu_fallback,
+            session_options: self.served.session_options.clone(),
+        };
+        Pipeline::open(graph, shards, origin, fleet).await
+    }
 }
 
 impl Drop for ModelRecord {

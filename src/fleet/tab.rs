@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{Invitation, TabLink},
-    types::{BrowserId, JobId, Target, TargetInfo},
+    types::{BrowserId, JobId, ModelId, Target, TargetInfo},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,6 +12,7 @@ pub(super) enum Pending {
     Start,
     Run(JobId),
     Canary,
+    Load(ModelId),
     Ping,
 }
 

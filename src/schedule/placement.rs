@@ -63,7 +63,7 @@ fn room(job: &Job, target: Target, tabs: &Tabs, policy: &Policy) -> Option<(usiz
     Some(if is_avoided { rooms.next().unwrap_or(first) } else { first })
 }
 
-const fn backend_rank(backend: Backend) -> u8 {
+pub(super) const fn backend_rank(backend: Backend) -> u8 {
     match backend {
         Backend::Webgpu => 0,
         Backend::Webnn => 1,

@@ -6,6 +6,7 @@ mod check_rules;
 mod health;
 mod job_rules;
 mod repairs;
+mod stage_rules;
 mod tab_rules;
 mod time_rules;
 
@@ -16,6 +17,7 @@ use super::{
     jobs::{Attempt, Job, JobSpec},
     queue::Queue,
     recovery::Recoveries,
+    stages::{StageSpec, Stages},
     tabs::Tabs,
     vitals::{Baseline, Vitals},
 };
@@ -69,6 +71,10 @@ pub enum Input {
     BrowserHeartbeat { id: BrowserId, answer: Result<Option<Duration>, Failure> },
     /// A browser's processes hold so much memory.
     BrowserMemory { id: BrowserId, bytes: u64 },
+    /// A model is a stage of a pipeline: it is given a home at once.
+    DeclareStage { model: ModelId, spec: StageSpec },
+    /// A tab has loaded a stage, or could not.
+    StageLoaded { tab: TabId, model: ModelId, failure: Option<Failure> },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -97,6 +103,10 @@ pub enum Action {
     CloseTab { tab: TabId, failure: Failure },
     /// Hand the job to the tab.
     StartAttempt { tab: TabId, job: JobId, attempt: u32 },
+    /// Have the tab load a model; answered by `StageLoaded`, unless the tab is lost.
+    LoadModel { tab: TabId, model: ModelId },
+    /// Have the tab drop a model's session.
+    DropModel { tab: TabId, model: ModelId },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
     /// Ask the tab's worker whether it is there; answered by `TabAlive`, if it is.
@@ -164,6 +174,7 @@ pub struct Scheduler {
     tabs: Tabs,
     jobs: HashMap<JobId, Job>,
     queue: Queue,
+    stages: Stages,
     expiries: BTreeSet<(Instant, JobId)>,
     timers: BTreeSet<(Instant, Timer)>,
     breakers: Breakers,
@@ -198,6 +209,7 @@ impl Scheduler {
             tabs: Tabs::default(),
             jobs: HashMap::new(),
             queue: Queue::default(),
+            stages: Stages::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
             next_browser: 1,
@@ -274,11 +286,14 @@ impl Scheduler {
             Input::TabAlive { tab, heap_bytes } => self.tab_alive(tab, heap_bytes, now),
             Input::BrowserHeartbeat { id, answer } => self.browser_heartbeat(id, answer, now),
             Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
+            Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
+            Input::StageLoaded { tab, model, failure } => self.stage_loaded(tab, model, failure, now),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),
         }
         self.open_missing_tabs(now);
+        self.tend_stages(now);
         self.place_waiting(now);
         self.probe_half_open(now);
     }

@@ -10,6 +10,9 @@ use std::{
 /// What stands in a tab's line for its health check: no job ever has this number.
 pub(super) const CANARY: JobId = JobId(0);
 
+/// What stands in a tab's line for a stage that it loads: no job ever has this number either.
+pub(super) const LOADING: JobId = JobId(u64::MAX);
+
 /// Where a tab is in its life. The instants are when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {

@@ -2,6 +2,7 @@
 
 mod health;
 mod many;
+mod stages;
 
 use super::*;
 use crate::types::{
@@ -33,6 +34,8 @@ struct World {
     /// What a tab answers to the canary.
     canary: Option<Cause>,
     canaries: Vec<TabId>,
+    /// Which stages were loaded where.
+    loads: Vec<(TabId, ModelId)>,
     /// Whether tabs and browsers answer heartbeats.
     alive: bool,
     breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
@@ -61,6 +64,7 @@ impl World {
             unavailable: unavailable.to_vec(),
             canary: None,
             canaries: Vec::new(),
+            loads: Vec::new(),
             alive: true,
             breakers: Vec::new(),
             recoveries: Vec::new(),
@@ -107,6 +111,11 @@ impl World {
                     self.handed.get_mut(&tab).expect("an attempt starts in an open tab").push(job);
                     None
                 }
+                Action::LoadModel { tab, model } => {
+                    self.loads.push((tab, model));
+                    Some(Input::StageLoaded { tab, model, failure: None })
+                }
+                Action::DropModel { .. } => None,
                 Action::RunCanary { tab } => {
                     self.canaries.push(tab);
                     let failure = self.canary.map(|cause| Failure::new(cause, "the canary"));

@@ -33,3 +33,7 @@ id!(
     /// One model known to the fleet.
     ModelId, "model-"
 );
+id!(
+    /// One model that was cut into stages.
+    PipelineId, "pipeline-"
+);

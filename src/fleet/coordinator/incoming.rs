@@ -1,6 +1,6 @@
 //! What comes in, told to the scheduler.
 
-use super::{Coordinator, Job};
+use super::{Coordinator, Job, StageFiles};
 use crate::{
     browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser},
     fleet::{
@@ -30,8 +30,19 @@ impl Coordinator {
                 self.tell(Input::Submit { job, spec });
             }
             Request::Cancel(job) => self.tell(Input::Cancel { job }),
+            Request::DeclareStage(stage, spec) => {
+                let model = stage.id;
+                self.models.insert(model, stage.tag.clone());
+                self.stages.insert(model, StageFiles { key: stage.key.clone(), served: stage.served.clone() });
+                self.tell(Input::DeclareStage { model, spec });
+            }
+            Request::Places(allowed, reply) => {
+                let hopeful = self.scheduler.hopeful().intersection(allowed);
+                let _ = reply.send(hopeful.len() * self.config.policy.tabs_per_target);
+            }
             Request::Forget(model, key) => {
                 self.models.remove(&model);
+                self.stages.remove(&model);
                 self.tell(Input::ForgetModel { model });
                 for tab in self.tabs.values_mut() {
                     if tab.loaded.remove(&key).is_none() {
@@ -214,8 +225,19 @@ impl Coordinator {
                 Some(Pending::Canary) => {
                     self.tell(Input::CanaryAnswered { tab: id, failure: Some(failed.failure()) });
                 }
+                Some(Pending::Load(model)) => {
+                    self.tell(Input::StageLoaded { tab: id, model, failure: Some(failed.failure()) });
+                }
                 Some(Pending::Ping) | None => {}
             },
+            TabMessage::Loaded { id: request, load } => {
+                if let Some(Pending::Load(model)) = tab.answered(request) {
+                    if let Some(stage) = self.stages.get(&model) {
+                        tab.loaded.insert(stage.key.clone(), load.cpu_fallback);
+                    }
+                    self.tell(Input::StageLoaded { tab: id, model, failure: None });
+                }
+            }
             TabMessage::Lost { what, message } => {
                 let cause = match what {
                     LostWhat::WebgpuDevice | LostWhat::WebnnContext => Cause::DeviceLost,
@@ -228,7 +250,6 @@ impl Coordinator {
             }
             TabMessage::Ready { .. }
             | TabMessage::Probed { .. }
-            | TabMessage::Loaded { .. }
             | TabMessage::Released { .. }
             | TabMessage::Pong { .. } => {}
         }

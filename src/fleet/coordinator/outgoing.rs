@@ -40,6 +40,8 @@ impl Coordinator {
                 Action::AttemptFailed { job, model, number, severity, attempt } => {
                     self.attempt_failed(job, model, number, severity, attempt);
                 }
+                Action::LoadModel { tab, model } => self.load_model(tab, model),
+                Action::DropModel { tab, model } => self.drop_model(tab, model),
                 Action::RunCanary { tab } => self.run_canary(tab),
                 Action::PingTab { tab } => self.ping_tab(tab),
                 Action::PingBrowser { id } => self.ping_browser(id),
@@ -173,6 +175,23 @@ impl Coordinator {
         self.events.emit(|| EventKind::AttemptStarted { job: id, attempt, tab: tab_id, target });
     }
 
+    fn load_model(&mut self, id: TabId, model: ModelId) {
+        let (Some(tab), Some(stage)) = (self.tabs.get_mut(&id), self.stages.get(&model)) else { return };
+        tab.loaded.entry(stage.key.clone()).or_default();
+        let request = tab.expect(Pending::Load(model));
+        // A closed socket is told by its own signal.
+        let _ = tab.link.as_ref().map(|link| link.load(request, &stage.served));
+    }
+
+    fn drop_model(&mut self, id: TabId, model: ModelId) {
+        let (Some(tab), Some(stage)) = (self.tabs.get_mut(&id), self.stages.get(&model)) else { return };
+        if tab.loaded.remove(&stage.key).is_some() {
+            let request = tab.next_request();
+            // As above.
+            let _ = tab.link.as_ref().map(|link| link.release(request, &stage.key));
+        }
+    }
+
     fn run_canary(&mut self, id: TabId) {
         let (Some(tab), Some(canary)) = (self.tabs.get_mut(&id), &self.canary) else { return };
         let request = tab.expect(Pending::Canary);
@@ -270,7 +289,7 @@ impl Coordinator {
             cpu_fallback,
         });
         let result = match report.outputs.tensors() {
-            Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts }),
+            Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts, stages: Vec::new() }),
             Err(error) => Err(JobError {
                 model: job.submission.model.tag.name.clone(),
                 failure: Failure::new(Cause::BadFrame, format!("the tab's outputs cannot be read: {error}")),

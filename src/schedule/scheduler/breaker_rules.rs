@@ -38,6 +38,12 @@ impl Scheduler {
 
     /// Puts a job into the queue.
     pub(super) fn wait(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if self.stages.get(job.spec.model).is_some() {
+            job.place = Place::Waiting;
+            self.stages.insert(job.spec.model, job.order, id);
+            return;
+        }
         let Some(job) = self.jobs.get(&id) else { return };
         let route = self.route(job);
         if self.policy.keep_targets == 0 && self.admitted(route, self.hopeful(), self.breakers.ejected()).is_empty() {
@@ -133,6 +139,9 @@ impl Scheduler {
 
     pub(super) fn forget_model(&mut self, model: ModelId) {
         self.breakers.forget(model);
+        for job in self.stages.forget(model).map(|stage| stage.waiting()).unwrap_or_default() {
+            self.end(job, Failure::new(Cause::Cancelled, "its model was forgotten"));
+        }
         let of_model: Vec<_> = self
             .baselines
             .range((model, crate::schedule::breakers::FIRST)..)

@@ -80,7 +80,10 @@ impl Scheduler {
     fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
         let target = self.tabs.get(tab)?.target;
         let job = self.jobs.get_mut(&id)?;
-        self.queue.remove(job.route, job.order);
+        match self.stages.get(job.spec.model) {
+            Some(_) => self.stages.remove(job.spec.model, job.order),
+            None => self.queue.remove(job.route, job.order),
+        }
         job.place = Place::InFlight(tab);
         job.avoid = Avoid::Nothing;
         if let Some(recovery) = &mut job.recovery {
@@ -188,7 +191,11 @@ impl Scheduler {
         self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt: attempt.clone() });
         let verdict = job.fail(attempt, guilt);
         let (kills, recovery) = (job.kills, job.recovery.take());
+        let barred = !job.open_to.contains(target);
         self.blame(tab, target, model, permits, &failure, now);
+        if barred {
+            self.bar_stage(model, target);
+        }
         if let Some(recovery) = recovery {
             self.conclude_job(id, recovery, false, now);
         }
@@ -322,7 +329,10 @@ impl Scheduler {
         let job = self.jobs.remove(&id)?;
         self.expiries.remove(&(job.spec.expires, id));
         match job.place {
-            Place::Waiting => self.queue.remove(job.route, job.order),
+            Place::Waiting => {
+                self.queue.remove(job.route, job.order);
+                self.stages.remove(job.spec.model, job.order);
+            }
             Place::Paused(until) => drop(self.timers.remove(&(until, Timer::Retry(id)))),
             Place::InFlight(_) => {}
         }

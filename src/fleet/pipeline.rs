@@ -1,0 +1,236 @@
+//! A model that was cut into stages: each a model of its own that lives in one tab, and jobs that pass through them.
+
+mod cut;
+mod pace;
+
+use super::{Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards};
+use crate::{
+    onnx::shards::ModelGraph,
+    schedule::TargetSet,
+    types::{Cause, Failure, Tensor, Timings},
+};
+pub(super) use cut::Origin;
+use cut::{Cut, Stage};
+use pace::Pace;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+use tokio::sync::Semaphore;
+
+/// Jobs that one stage may be ahead of the next. What is under way holds its activations, so it is bounded.
+const JOBS_PER_STAGE: usize = 4;
+
+/// A model in stages. Jobs that may run anywhere and jobs that are pinned have cuts of their own, made when first asked
+/// for: the same stages, with homes where those jobs may run.
+pub(super) struct Pipeline {
+    graph: Arc<ModelGraph>,
+    shards: Shards,
+    origin: Origin,
+    cuts: Mutex<BTreeMap<TargetSet, Arc<Cut>>>,
+    /// Held while a cut is made, so that two callers do not make the same.
+    making: tokio::sync::Mutex<()>,
+    pace: Mutex<Pace>,
+    under_way: Semaphore,
+}
+
+impl Pipeline {
+    /// Cuts the model and has its stages loaded.
+    pub async fn open(graph: ModelGraph, shards: Shards, origin: Origin, fleet: &Fleet) -> Result<Self, ModelSpecError> {
+        let under_way = Semaphore::new(shards.options.shards.max(1) * JOBS_PER_STAGE);
+        let pipeline = Self {
+            graph: Arc::new(graph),
+            pace: Mutex::new(Pace::new(shards.recut_after, Instant::now())),
+            shards,
+            origin,
+            cuts: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
+            under_way,
+        };
+        pipeline.cut(fleet, fleet.all_targets()).await?;
+        Ok(pipeline)
+    }
+
+    /// The stages for jobs that may run on these targets.
+    async fn cut(&self, fleet: &Fleet, allowed: TargetSet) -> Result<Arc<Cut>, ModelSpecError> {
+        if let Some(cut) = self.made(allowed) {
+            return Ok(cut);
+        }
+        let _making = self.making.lock().await;
+        if let Some(cut) = self.made(allowed) {
+            return Ok(cut);
+        }
+        self.make(fleet, allowed, self.shards.options.clone()).await
+    }
+
+    fn made(&self, allowed: TargetSet) -> Option<Arc<Cut>> {
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner).get(&allowed).cloned()
+    }
+
+    async fn make(
+        &self,
+        fleet: &Fleet,
+        allowed: TargetSet,
+        options: crate::onnx::shards::ShardOptions,
+    ) -> Result<Arc<Cut>, ModelSpecError> {
+        let graph = self.graph.clone();
+        let planned = tokio::task::spawn_blocking(move || graph.plan(&options)).await;
+        let plan = planned.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let cut = Cut::open(&self.graph, plan, &self.shards, &self.origin, allowed, fleet).await?;
+        let cut = Arc::new(cut);
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner).insert(allowed, cut.clone());
+        Ok(cut)
+    }
+
+    /// Runs one job through all stages.
+    pub async fn run(
+        &self,
+        fleet: &Fleet,
+        record: &ModelRecord,
+        inputs: Inputs<'_>,
+        options: JobOptions,
+    ) -> Result<Output, JobError> {
+        let started = Instant::now();
+        let failed = |cause, message: String| JobError {
+            model: record.tag.name.clone(),
+            failure: Failure::new(cause, message),
+            attempts: Vec::new(),
+        };
+        if let Some(file) = &record.file {
+            file.check_inputs(&inputs.0).map_err(|error| failed(Cause::BadInput, error.to_string()))?;
+        }
+        let turn = tokio::time::timeout(options.deadline, self.under_way.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(failed(Cause::QueueFull, "the pipeline stayed full until the job's deadline".to_owned()));
+        };
+        let allowed = options.allowed.unwrap_or_else(|| fleet.all_targets());
+        let inputs: HashMap<String, Tensor<'static>> =
+            inputs.0.into_iter().map(|(name, tensor)| (name, tensor.into_owned())).collect();
+        let mut cut =
+            self.cut(fleet, allowed).await.map_err(|error| failed(Cause::ModelLoad, told(&error)))?;
+        loop {
+            let passed = self.pass(fleet, record, &cut, inputs.clone(), &options, started).await;
+            match passed {
+                Err(error) if error.failure.cause == Cause::NoTarget => {
+                    // No tab is left for one of the stages: fewer, larger ones may still find places.
+                    cut = self.fewer(fleet, allowed, &cut, error).await?;
+                }
+                Ok(output) => {
+                    self.measured(fleet, allowed, &cut, &output).await;
+                    return Ok(output);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One job through the stages of one cut.
+    async fn pass(
+        &self,
+        fleet: &Fleet,
+        record: &ModelRecord,
+        cut: &Cut,
+        mut held: HashMap<String, Tensor<'static>>,
+        options: &JobOptions,
+        started: Instant,
+    ) -> Result<Output, JobError> {
+        let mut runs = Vec::with_capacity(cut.stages.len());
+        let mut timings = Timings::default();
+        let mut failed_attempts = Vec::new();
+        for (index, Stage { record: stage, inputs, .. }) in cut.stages.iter().enumerate() {
+            // An optional input that was not given is not passed on.
+            let given = inputs.iter().filter_map(|name| Some((name.clone(), held.get(name)?.clone())));
+            let given: Inputs<'static> = given.collect();
+            held.retain(|name, _| cut.is_needed_after(name, index));
+            let mut options = options.clone();
+            options.deadline = options.deadline.saturating_sub(started.elapsed());
+            (options.outputs, options.release) = (None, false);
+            let output = fleet.run_whole(stage, given, options).await.map_err(|error| JobError {
+                model: record.tag.name.clone(),
+                failure: Failure::new(
+                    error.failure.cause,
+                    format!("stage {} of {}: {}", index + 1, cut.stages.len(), error.failure.message),
+                ),
+                attempts: error.attempts,
+            })?;
+            add(&mut timings, &output.timings);
+            failed_attempts.extend(output.failed_attempts);
+            held.extend(output.tensors);
+            runs.push(StageRun { provenance: output.provenance, timings: output.timings });
+        }
+        timings.total_ms = started.elapsed().as_secs_f64() * 1e3;
+        let wanted = options.outputs.as_deref().unwrap_or(&cut.outputs);
+        let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
+        let Some(last) = runs.last() else {
+            let failure = Failure::new(Cause::ModelLoad, "the model was cut into no stages");
+            return Err(JobError { model: record.tag.name.clone(), failure, attempts: failed_attempts });
+        };
+        Ok(Output { tensors, provenance: last.provenance.clone(), timings, failed_attempts, stages: runs })
+    }
+
+    /// After a stage found no place: a cut into as many stages as there are tabs, if those are fewer.
+    async fn fewer(
+        &self,
+        fleet: &Fleet,
+        allowed: TargetSet,
+        cut: &Arc<Cut>,
+        error: JobError,
+    ) -> Result<Arc<Cut>, JobError> {
+        let _making = self.making.lock().await;
+        if let Some(made) = self.made(allowed).filter(|made| !Arc::ptr_eq(made, cut)) {
+            return Ok(made);
+        }
+        let places = fleet.places(allowed).await.unwrap_or_default();
+        if places == 0 || places >= cut.stages.len() {
+            return Err(error);
+        }
+        let mut options = self.shards.options.clone();
+        options.shards = places;
+        tracing::warn!(model = self.origin.name, places, "fewer tabs than stages are left: the model is cut anew");
+        self.make(fleet, allowed, options).await.map_err(|none| JobError {
+            failure: Failure::new(Cause::NoTarget, format!("{}; and for {places} tabs: {}", error.failure, told(&none))),
+            ..error
+        })
+    }
+
+    /// Takes in how long each stage took, and cuts anew when that promises a faster slowest stage.
+    async fn measured(&self, fleet: &Fleet, allowed: TargetSet, cut: &Arc<Cut>, output: &Output) {
+        let better = {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            pace.take_in(cut, output);
+            pace.better(&self.graph, cut, &self.shards.options, Instant::now())
+        };
+        let Some(options) = better else { return };
+        let Ok(_making) = self.making.try_lock() else { return };
+        match self.make(fleet, allowed, options).await {
+            Ok(_) => tracing::info!(model = self.origin.name, "cut anew by what the stages were measured to take"),
+            Err(error) => tracing::warn!(model = self.origin.name, error = told(&error), "it could not be cut anew"),
+        }
+    }
+}
+
+fn told(error: &ModelSpecError) -> String {
+    use std::error::Error;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// What the stages took one after the other.
+fn add(all: &mut Timings, stage: &Timings) {
+    let sum = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (None, None) => None,
+        (a, b) => Some(a.unwrap_or_default() + b.unwrap_or_default()),
+    };
+    all.queue_ms += stage.queue_ms;
+    all.download_ms = sum(all.download_ms, stage.download_ms);
+    all.create_ms = sum(all.create_ms, stage.create_ms);
+    all.run_ms += stage.run_ms;
+    all.readback_ms = sum(all.readback_ms, stage.readback_ms);
+    all.wire_ms += stage.wire_ms;
+}

@@ -1,0 +1,103 @@
+//! One cut of a model: its plan, the files of its stages, and the stages as the fleet knows them.
+
+use crate::{
+    fleet::{Fleet, ModelSpec, ModelSpecError, message::Request, model::ModelRecord, shards::Shards},
+    harness::CpuFallback,
+    onnx::shards::{ModelGraph, ShardPlan},
+    schedule::{StageSpec, TargetSet},
+    types::{Family, PipelineId},
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tempfile::TempDir;
+
+/// What stages inherit of the model they were cut from.
+pub(in crate::fleet) struct Origin {
+    pub name: String,
+    pub family: Family,
+    pub cpu_fallback: CpuFallback,
+    pub session_options: Map<String, Value>,
+}
+
+/// One stage: what it needs of what is held.
+pub(in crate::fleet) struct Stage {
+    pub record: Arc<ModelRecord>,
+    pub inputs: Vec<String>,
+}
+
+/// Stages that are known to the fleet. When the last job is through and the pipeline is gone, so are they.
+pub(in crate::fleet) struct Cut {
+    pub plan: ShardPlan,
+    pub stages: Vec<Stage>,
+    /// The model's outputs, in its order.
+    pub outputs: Vec<String>,
+    /// The last stage that needs a tensor; outputs of the model are needed to the end.
+    last_needed: HashMap<String, usize>,
+    /// Holds the stages' files while tabs may fetch them.
+    _folder: TempDir,
+}
+
+impl Cut {
+    /// Writes the stages of a plan, makes them known, and gives each its home.
+    pub async fn open(
+        graph: &Arc<ModelGraph>,
+        plan: ShardPlan,
+        shards: &Shards,
+        origin: &Origin,
+        allowed: TargetSet,
+        fleet: &Fleet,
+    ) -> Result<Self, ModelSpecError> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let pipeline = PipelineId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = TempDir::with_prefix("tabfleet-stages-").map_err(ModelSpecError::Folder)?;
+        let (writer, path, planned) = (graph.clone(), folder.path().to_owned(), plan.clone());
+        let written = tokio::task::spawn_blocking(move || writer.write_stages(&planned, &path)).await;
+        let files = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+
+        let count = plan.stages.len();
+        let mut stages = Vec::with_capacity(count);
+        let mut last_needed = HashMap::new();
+        for (index, (stage, file)) in plan.stages.iter().zip(files).enumerate() {
+            let mut spec = ModelSpec::onnx(file)
+                .name(format!("{} [{}/{count}]", origin.name, index + 1))
+                .family(origin.family)
+                .cpu_fallback(origin.cpu_fallback);
+            for (name, value) in &origin.session_options {
+                spec = spec.session_option(name.clone(), value.clone());
+            }
+            let record = Arc::new(fleet.publish(spec).await?);
+            let preferred = match (shards.targets.get(index), stage.preferred) {
+                (Some(target), _) => [*target].into_iter().collect(),
+                (None, Some(browser)) => allowed.iter().filter(|target| target.browser == browser).collect(),
+                (None, None) => TargetSet::EMPTY,
+            };
+            let spec = StageSpec {
+                pipeline,
+                allowed,
+                preferred: preferred.intersection(allowed),
+                bytes: stage.memory_bytes(),
+                tab_limit: shards.options.memory_limit,
+                spares: shards.spares,
+                load_timeout: fleet.config().job_deadline,
+            };
+            fleet.request(Request::DeclareStage(record.clone(), spec));
+            let inputs: Vec<String> = stage.inputs.iter().map(|tensor| tensor.info.name.clone()).collect();
+            last_needed.extend(inputs.iter().map(|name| (name.clone(), index)));
+            stages.push(Stage { record, inputs });
+        }
+        let outputs: Vec<String> = graph.file().outputs.iter().map(|output| output.name.clone()).collect();
+        last_needed.extend(outputs.iter().map(|name| (name.clone(), usize::MAX)));
+        Ok(Self { plan, stages, outputs, last_needed, _folder: folder })
+    }
+
+    /// Whether a stage after this one needs the tensor, or the caller does.
+    pub fn is_needed_after(&self, name: &str, stage: usize) -> bool {
+        self.last_needed.get(name).is_some_and(|last| *last > stage)
+    }
+}

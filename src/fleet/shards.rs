@@ -1,0 +1,78 @@
+//! How a model is cut into stages, and where they are to live.
+
+use crate::{
+    onnx::shards::{Mapping, ShardOptions, ShardStrategy},
+    types::Target,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How a model is cut into stages, and where they are to live; for [`ModelSpec::sharded`](super::ModelSpec::sharded).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shards {
+    pub(super) options: ShardOptions,
+    pub(super) targets: Vec<Target>,
+    pub(super) spares: usize,
+    pub(super) recut_after: Duration,
+}
+
+impl Shards {
+    /// So many stages with equal numbers of the blocks that the graph repeats.
+    pub fn layers(shards: usize) -> Self {
+        Self::new(shards, ShardStrategy::Layers)
+    }
+
+    /// So many stages, the slowest of them as fast as can be.
+    pub fn optimal(shards: usize) -> Self {
+        Self::new(shards, ShardStrategy::Optimal)
+    }
+
+    /// So many stages, each made of what prefers the same browser.
+    pub fn by_browser(shards: usize) -> Self {
+        Self::new(shards, ShardStrategy::Browser)
+    }
+
+    /// So many stages, found as the strategy says.
+    pub fn new(shards: usize, strategy: ShardStrategy) -> Self {
+        let options = ShardOptions::new(shards, strategy);
+        Self { options, targets: Vec::new(), spares: 0, recut_after: Duration::from_secs(60) }
+    }
+
+    /// Where each stage lives while it can, in the order of the stages; those not named live wherever there is room.
+    /// After a loss a stage goes on elsewhere, and comes back when it can.
+    pub fn on(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.targets = targets.into_iter().collect();
+        self
+    }
+
+    /// The most memory that a tab's stages may need together, weights and live activations, in bytes.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.options.memory_limit = Some(bytes);
+        self
+    }
+
+    /// In how many more tabs each stage is kept loaded, in another browser where there is one, for when its home is
+    /// lost.
+    pub fn spares(mut self, spares: usize) -> Self {
+        self.spares = spares;
+        self
+    }
+
+    /// Which browser each component prefers, for [`by_browser`](Self::by_browser).
+    pub fn mapping(mut self, mapping: Mapping) -> Self {
+        self.options.mapping = mapping;
+        self
+    }
+
+    /// Sizes of symbolic dimensions to estimate with.
+    pub fn dims(mut self, dims: BTreeMap<String, usize>) -> Self {
+        self.options.dims = dims;
+        self
+    }
+
+    /// How long a plan stays at least before a better one, by what its stages were measured to take, may replace it:
+    /// 60 s if not said. [`Duration::MAX`] keeps the first.
+    pub fn recut_after(mut self, pause: Duration) -> Self {
+        self.recut_after = pause;
+        self
+    }
+}
