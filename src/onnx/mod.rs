@@ -10,6 +10,7 @@ mod model;
 mod npy;
 mod proto;
 mod random;
+mod shards;
 mod suite;
 mod tensor_file;
 mod tensor_proto;
@@ -23,6 +24,9 @@ pub use inputs::InputError;
 pub use model::{ModelError, ModelFile};
 pub use npy::{from_npy, npy_bytes, write_npy};
 pub use random::{ShapeFlagError, parse_shape_flag, random_inputs};
+pub use shards::{
+    Component, Mapping, ModelGraph, ShardError, ShardOptions, ShardPlan, ShardStrategy, StagePlan, StageTensor,
+};
 pub use suite::{Suite, SuiteError};
 pub use tensor_file::{TensorFileError, read_tensor_file};
 pub use tensor_proto::{tensor_from_proto, tensor_to_proto};

@@ -5,5 +5,6 @@ mod build;
 mod compare;
 mod inputs;
 mod model;
+mod shards;
 mod suite;
 mod tensor_files;

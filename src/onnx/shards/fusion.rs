@@ -1,0 +1,91 @@
+//! Which nodes ONNX Runtime computes as one. A cut between them costs what the fusion gains, and where the fused kernel
+//! rounds otherwise than its parts (a bias added before or after the sum, a decomposed normalization), outputs differ in
+//! their last bits.
+
+use super::{graph::ModelGraph, line::Line};
+
+/// Pairs of places in the line, maker and reader, that should stay together.
+///
+/// ONNX Runtime fuses along a chain: what makes a tensor, and the node that reads it next. So every node that is not the
+/// start of something new stays with what made its input, if it is the next to read it. That covers bias, activation and
+/// batch normalization after a convolution or product, decomposed normalizations and activations, and the reshapes and
+/// products of attention, whatever their exact shape.
+pub(super) fn fused(graph: &ModelGraph, line: &Line) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut read = vec![false; graph.tensors.len()];
+    for (reader, tensors) in line.reads.iter().enumerate() {
+        let op = graph.nodes[line.nodes[reader]].op.as_str();
+        for tensor in tensors {
+            let Some(maker) = line.made[*tensor] else { continue };
+            let next = !std::mem::replace(&mut read[*tensor], true);
+            let made_by = graph.nodes[line.nodes[maker]].op.as_str();
+            if next && (!starts(op) || together(made_by, op)) {
+                pairs.push((maker, reader));
+            }
+        }
+    }
+    pairs
+}
+
+/// Whether something new starts with it, whatever it reads.
+fn starts(op: &str) -> bool {
+    // What has a domain of its own is fused already.
+    op.contains('.')
+        || op.starts_with("Global")
+        || op.starts_with("QLinear")
+        || op.starts_with("DynamicQuantize")
+        || matches!(
+            op,
+            "Conv"
+                | "ConvTranspose"
+                | "ConvInteger"
+                | "MatMul"
+                | "MatMulInteger"
+                | "Gemm"
+                | "Einsum"
+                | "LSTM"
+                | "GRU"
+                | "RNN"
+                | "Attention"
+                | "RotaryEmbedding"
+                | "MaxPool"
+                | "AveragePool"
+                | "LpPool"
+                | "Concat"
+                | "Resize"
+                | "Upsample"
+                | "Gather"
+                | "If"
+                | "Loop"
+                | "Scan"
+                | "DequantizeLinear"
+                | "ReduceMean"
+                | "LayerNormalization"
+                | "RMSNormalization"
+                | "InstanceNormalization"
+                | "GroupNormalization"
+                | "BatchNormalization"
+                | "Shape"
+                | "DFT"
+                | "STFT"
+                | "Split"
+                | "Slice"
+        )
+}
+
+/// Whether the second, though it starts something new, is fused with what made its input.
+fn together(maker: &str, reader: &str) -> bool {
+    match reader {
+        // A folded normalization.
+        "BatchNormalization" => matches!(maker, "Conv" | "ConvTranspose" | "MatMul" | "Gemm"),
+        // Products with a transposed or scaled side, the second product of attention, and quantized operators.
+        "MatMul" | "Gemm" | "MatMulInteger" => matches!(maker, "Transpose" | "Softmax" | "DequantizeLinear"),
+        "Conv" | "ConvTranspose" => matches!(maker, "Pad" | "DequantizeLinear"),
+        // A skip connection that is normalized.
+        "LayerNormalization" | "RMSNormalization" => maker == "Add",
+        // The first or the second mean of a decomposed one.
+        "ReduceMean" => matches!(maker, "Add" | "Pow" | "Mul"),
+        "Concat" | "MaxPool" | "AveragePool" | "Resize" | "Split" | "Slice" => maker == "DequantizeLinear",
+        _ => false,
+    }
+}

@@ -1,0 +1,21 @@
+//! Cutting a model into stages that can run in different tabs. Start at [`ModelGraph`].
+
+mod component;
+mod cost;
+mod error;
+mod fusion;
+mod graph;
+mod layers;
+mod line;
+mod partition;
+mod plan;
+mod shape;
+mod stretch;
+mod weights;
+mod wire;
+mod write;
+
+pub use component::{Component, Mapping};
+pub use error::ShardError;
+pub use graph::ModelGraph;
+pub use plan::{ShardOptions, ShardPlan, ShardStrategy, StagePlan, StageTensor};
