@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
-    harness::{HealthQuestion, RunReport, Server, ServerConfig, TabSignal},
+    harness::{HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
     schedule::{Input, Policy, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, TabId},

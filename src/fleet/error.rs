@@ -5,7 +5,7 @@ use crate::{
     browser::BrowserError,
     harness::HarnessError,
     history::HistoryError,
-    onnx::{ModelError, shards::ShardError},
+    onnx::{ModelError, ShardError},
     schedule::{Attempt, PolicyError},
     types::{Failure, TargetInfo},
 };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
-    onnx::{ModelFile, shards::ModelGraph},
+    onnx::{ModelFile, ModelGraph},
     types::{Family, ModelId, ModelTag},
 };
 use serde_json::{Map, Value};

@@ -5,7 +5,7 @@ mod pace;
 
 use super::{Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards};
 use crate::{
-    onnx::shards::ModelGraph,
+    onnx::ModelGraph,
     schedule::TargetSet,
     types::{Cause, Failure, Tensor, Timings},
 };
@@ -72,7 +72,7 @@ impl Pipeline {
         &self,
         fleet: &Fleet,
         allowed: TargetSet,
-        options: crate::onnx::shards::ShardOptions,
+        options: crate::onnx::ShardOptions,
     ) -> Result<Arc<Cut>, ModelSpecError> {
         let graph = self.graph.clone();
         let planned = tokio::task::spawn_blocking(move || graph.plan(&options)).await;

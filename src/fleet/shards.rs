@@ -1,7 +1,7 @@
 //! How a model is cut into stages, and where they are to live.
 
 use crate::{
-    onnx::shards::{Mapping, ShardOptions, ShardStrategy},
+    onnx::{Mapping, ShardOptions, ShardStrategy},
     types::Target,
 };
 use std::{collections::BTreeMap, time::Duration};

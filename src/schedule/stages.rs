@@ -3,7 +3,7 @@
 use super::TargetSet;
 use crate::types::{JobId, ModelId, PipelineId, TabId, Target};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -131,11 +131,5 @@ impl Stages {
             let is_spare = stage.spares.iter().any(|seat| seat.tab == tab);
             (is_home || is_spare).then_some((*model, &stage.spec, is_home))
         })
-    }
-
-    /// The browsers' tabs that are homes of `pipeline`.
-    pub fn homes(&self, pipeline: PipelineId) -> BTreeSet<TabId> {
-        let of_pipeline = self.all.values().filter(|stage| stage.spec.pipeline == pipeline);
-        of_pipeline.filter_map(|stage| stage.home).map(|seat| seat.tab).collect()
     }
 }

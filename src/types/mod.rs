@@ -19,7 +19,7 @@ pub use health::{
     BreakerHealth, BreakerState, BrowserHealth, FleetHealth, HealthLevel, HealthScore, HealthTerm, HealthTrend,
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
-pub use id::{BrowserId, JobId, ModelId, TabId};
+pub use id::{BrowserId, JobId, ModelId, PipelineId, TabId};
 pub use importance::Importance;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;

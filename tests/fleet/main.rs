@@ -14,6 +14,7 @@ mod history;
 mod interrupted;
 mod matrix;
 mod models;
+mod pipelines;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod recovery;

@@ -3,7 +3,7 @@
 use crate::{
     fleet::{Fleet, ModelSpec, ModelSpecError, message::Request, model::ModelRecord, shards::Shards},
     harness::CpuFallback,
-    onnx::shards::{ModelGraph, ShardPlan},
+    onnx::{ModelGraph, ShardPlan},
     schedule::{StageSpec, TargetSet},
     types::{Family, PipelineId},
 };

@@ -3,7 +3,7 @@
 use super::Cut;
 use crate::{
     fleet::Output,
-    onnx::shards::{ModelGraph, ShardOptions, ShardStrategy},
+    onnx::{ModelGraph, ShardOptions, ShardStrategy},
     stats::median,
 };
 use std::{

@@ -77,7 +77,7 @@ impl Scheduler {
         }
     }
 
-    fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
+    pub(super) fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
         let target = self.tabs.get(tab)?.target;
         let job = self.jobs.get_mut(&id)?;
         match self.stages.get(job.spec.model) {

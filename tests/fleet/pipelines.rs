@@ -1,0 +1,169 @@
+//! Models in stages: the same answers as whole, in any mix of browsers, whatever dies meanwhile.
+
+use crate::{
+    fleets::{are_here, builder, target},
+    processes::kill,
+};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
+use tabfleet::{
+    browser::{Catalogue, Overrides},
+    fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
+    onnx::{LoadedCase, ModelFile, NamedTensor, Suite, Tolerance, compare},
+    types::{Browser, BrowserId, Cause, Tensor},
+};
+
+fn cases() -> Vec<LoadedCase> {
+    let suite = Suite::builtin().unwrap();
+    suite.cases.iter().map(|case| case.load().unwrap()).collect()
+}
+
+fn case(name: &str) -> LoadedCase {
+    Suite::builtin().unwrap().cases.iter().find(|case| case.name == name).unwrap().load().unwrap()
+}
+
+fn inputs(given: &[NamedTensor]) -> Inputs<'_> {
+    given.iter().map(|(name, tensor): &(String, Tensor<'_>)| (name.as_str(), tensor.view())).collect()
+}
+
+async fn sharded(fleet: &Fleet, model: &ModelFile, shards: Shards) -> Result<Model, ModelSpecError> {
+    fleet.get_model(ModelSpec::read(model.clone()).sharded(shards)).await
+}
+
+fn within(expected: &[NamedTensor], output: &Output, tolerance: f64) {
+    let tolerance =
+        Tolerance { rtol: tolerance, atol: tolerance, rtol_float16: 1e-2, atol_float16: 1e-2 };
+    if let Some(mismatch) = compare(expected, &output.tensors, &tolerance).mismatch {
+        panic!("{mismatch}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_in_stages_answers_as_the_whole_one_bit_for_bit() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder.tabs_per_browser(3).launch().await.unwrap();
+    for case in cases() {
+        let whole = fleet.get_model(ModelSpec::read(case.model.clone())).await.unwrap();
+        let (given, expected) = &case.sets[0];
+        let right = whole.run(inputs(given)).await.unwrap();
+        within(expected, &right, 1e-3);
+        for shards in [Shards::layers(2), Shards::optimal(3), Shards::by_browser(2)] {
+            let model = match sharded(&fleet, &case.model, shards.clone()).await {
+                Ok(model) => model,
+                Err(ModelSpecError::Shards(error)) if error.nearest().is_some() => {
+                    println!("{}: {error}", case.model.name);
+                    continue;
+                }
+                Err(error) => panic!("{}: {error}", case.model.name),
+            };
+            let all = fleet.execute_concurrent((0..6).map(|_| (&model, inputs(given)))).await;
+            for output in all {
+                let output = output.unwrap();
+                assert!(output.tensors == right.tensors, "{} {shards:?}", case.model.name);
+                let tabs: BTreeSet<_> = output.stages.iter().map(|stage| stage.provenance.tab).collect();
+                assert_eq!(tabs.len(), output.stages.len(), "each stage has a tab of its own");
+            }
+        }
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stages_run_in_any_mix_of_browsers_and_backends() {
+    let targets = ["chrome/webgpu", "firefox/wasm", "edge/webnn"];
+    let Some(builder) = builder(&targets) else { return };
+    let fleet = builder.launch().await.unwrap();
+    let case = case("vit");
+    let (given, expected) = &case.sets[0];
+    let model = sharded(&fleet, &case.model, Shards::optimal(3).on(targets.map(target))).await.unwrap();
+    for _ in 0..3 {
+        let output = model.run(inputs(given)).await.unwrap();
+        within(expected, &output, 1e-4);
+        let ran: Vec<_> = output.stages.iter().map(|stage| stage.provenance.target).collect();
+        assert_eq!(ran, targets.map(target));
+    }
+    // Pinned, all stages go where the caller says.
+    let here = target("firefox/wasm");
+    let pinned = model.run_with(inputs(given), model.options().pin(here)).await.unwrap();
+    within(expected, &pinned, 1e-4);
+    assert!(pinned.stages.iter().all(|stage| stage.provenance.target == here));
+    fleet.close().await.unwrap();
+}
+
+/// The process of the browser that a stage of the model ran in last.
+async fn process_of(fleet: &Fleet, browser: BrowserId) -> Option<u32> {
+    let processes = fleet.processes().await.unwrap();
+    processes.iter().find(|(id, _)| *id == browser).map(|(_, pid)| *pid)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_job_is_lost_when_browsers_of_stages_are_killed() {
+    let Some(builder) = builder(&["chrome/wasm", "edge/wasm", "firefox/wasm"]) else { return };
+    let fleet = builder.launch().await.unwrap();
+    let case = case("bert-encoder");
+    let (given, _) = &case.sets[0];
+    let whole = fleet.get_model(ModelSpec::read(case.model.clone())).await.unwrap();
+    let right = whole.run(inputs(given)).await.unwrap().tensors;
+    for spares in [0, 1] {
+        let shards = Shards::optimal(2).spares(spares).on(["chrome/wasm", "edge/wasm"].map(target));
+        let model = sharded(&fleet, &case.model, shards).await.unwrap();
+        let first = model.run(inputs(given)).await.unwrap();
+        for stage in &first.stages {
+            let browser = stage.provenance.browser_id;
+            let jobs = fleet.execute_concurrent((0..200).map(|_| (&model, inputs(given))));
+            let killing = async {
+                // Two stages are at work by now.
+                model.run(inputs(given)).await.unwrap();
+                if let Some(pid) = process_of(&fleet, browser).await {
+                    kill(pid);
+                }
+            };
+            let (all, ()) = tokio::join!(jobs, killing);
+            assert_eq!(all.len(), 200);
+            for output in all {
+                assert!(output.unwrap().tensors == right);
+            }
+        }
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_tabs_are_lost_for_good_the_model_is_cut_anew_or_says_that_nothing_fits() {
+    if !are_here(&["chrome/wasm", "firefox/wasm"]) {
+        return;
+    }
+    // A Firefox that can be taken away.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("firefox");
+    let found = Catalogue::embedded().unwrap().find(Browser::Firefox, &Overrides::default().from_env()).unwrap();
+    let real = found.binary.unwrap();
+    std::fs::write(&program, format!("#!/bin/sh\nexec '{}' \"$@\"\n", real.display())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let builder = builder(&["chrome/wasm", "firefox/wasm"]).unwrap();
+    let builder = builder.configure(|config| {
+        config.overrides.binaries.insert(Browser::Firefox, program.clone());
+    });
+    let fleet = builder.launch().await.unwrap();
+    let case = case("bert-encoder");
+    let (given, expected) = &case.sets[0];
+    let model = sharded(&fleet, &case.model, Shards::optimal(2)).await.unwrap();
+    let output = model.run(inputs(given)).await.unwrap();
+    assert_eq!(output.stages.len(), 2);
+    within(expected, &output, 1e-4);
+
+    // Beside a half of the first there is room for a half of this one, and not for more.
+    let weights = std::fs::metadata(&case.model.path).unwrap().len();
+    let tight = sharded(&fleet, &case.model, Shards::optimal(2).memory_limit(weights * 5 / 4)).await.unwrap();
+    within(expected, &tight.run(inputs(given)).await.unwrap(), 1e-4);
+
+    std::fs::remove_file(&program).unwrap();
+    let gone = output.stages.iter().find(|stage| stage.provenance.target.browser == Browser::Firefox).unwrap();
+    kill(process_of(&fleet, gone.provenance.browser_id).await.unwrap());
+    let output = model.run(inputs(given)).await.unwrap();
+    within(expected, &output, 1e-4);
+    assert!(output.stages.iter().all(|stage| stage.provenance.target == target("chrome/wasm")));
+    let error = tight.run(inputs(given)).await.unwrap_err();
+    assert_eq!(error.failure.cause, Cause::NoTarget, "{error}");
+    println!("{error}");
+    fleet.close().await.unwrap();
+}
