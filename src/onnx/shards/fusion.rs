@@ -2,7 +2,10 @@
 //! rounds otherwise than its parts (a bias added before or after the sum, a decomposed normalization), outputs differ in
 //! their last bits.
 
-use super::{graph::ModelGraph, line::Line};
+use super::{
+    graph::{ModelGraph, Node},
+    line::Line,
+};
 
 /// Pairs of places in the line, maker and reader, that should stay together.
 ///
@@ -19,12 +22,22 @@ pub(super) fn fused(graph: &ModelGraph, line: &Line) -> Vec<(usize, usize)> {
             let Some(maker) = line.made[*tensor] else { continue };
             let next = !std::mem::replace(&mut read[*tensor], true);
             let made_by = graph.nodes[line.nodes[maker]].op.as_str();
-            if next && (!starts(op) || together(made_by, op)) {
+            if next && (!starts(op) || together(made_by, op) || ends_activation(graph, line, maker)) {
                 pairs.push((maker, reader));
             }
         }
     }
     pairs
+}
+
+/// Whether it is the last product of a GELU by the hyperbolic tangent, which is fused only while nothing leaves the graph.
+fn ends_activation(graph: &ModelGraph, line: &Line, place: usize) -> bool {
+    let node = &graph.nodes[line.nodes[place]];
+    let makers = |node: &Node| {
+        node.reads().filter_map(|id| graph.tensors[id].maker).map(|maker| &graph.nodes[maker]).collect::<Vec<_>>()
+    };
+    let of_tanh = |node: &&Node| node.op == "Add" && makers(node).iter().any(|node| node.op == "Tanh");
+    node.op == "Mul" && makers(node).iter().any(of_tanh)
 }
 
 /// Whether something new starts with it, whatever it reads.
