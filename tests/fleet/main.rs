@@ -2,6 +2,9 @@
 #![allow(missing_docs)]
 
 mod alerts;
+#[path = "../../src/onnx/tests/build.rs"]
+#[allow(dead_code)]
+mod build;
 mod calls;
 mod chaos;
 mod command;
@@ -15,6 +18,8 @@ mod interrupted;
 mod matrix;
 mod models;
 mod pipelines;
+#[path = "../../src/onnx/tests/nets.rs"]
+mod nets;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod recovery;
@@ -22,5 +27,6 @@ mod run;
 mod runtime;
 #[path = "../../src/report/schema_check.rs"]
 mod schema_check;
+mod shards;
 mod types;
 mod unusable;

@@ -29,6 +29,8 @@ pub(super) struct Costs {
     pub ms: Vec<f64>,
     /// By tensor; 0 where nothing is known.
     pub bytes: Vec<u64>,
+    /// By tensor, where it crosses from one stage to another.
+    pub crossing: Vec<u64>,
 }
 
 /// How long it takes to move bytes between a tab and the fleet.
@@ -53,7 +55,10 @@ impl Costs {
             };
             NODE_MS + flops / FLOPS_PER_MS + moved as f64 / MEMORY_BYTES_PER_MS
         });
-        Self { ms: ms.collect(), flops, bytes }
+        let ms = ms.collect();
+        let widened = |(id, bytes): (TensorId, &u64)| if graph.crosses_widened(id) { 2 * bytes } else { *bytes };
+        let crossing = bytes.iter().enumerate().map(widened).collect();
+        Self { ms, flops, bytes, crossing }
     }
 }
 

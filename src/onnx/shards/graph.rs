@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tract_onnx::{
-    pb::{GraphProto, NodeProto},
+    pb::{GraphProto, NodeProto, tensor_proto::DataType},
     tract_hir::internal::SymbolScope,
 };
 
@@ -33,6 +33,7 @@ pub struct ModelGraph {
     pub(super) tensors: Vec<Tensor>,
     /// What comes out.
     pub(super) outputs: Vec<TensorId>,
+    pub(super) names: HashSet<String>,
     /// Keeps the names of the symbols in the tensors' shapes.
     pub(super) symbols: SymbolScope,
 }
@@ -175,6 +176,15 @@ impl ModelGraph {
         ValueInfo { name: tensor.name.clone(), kind }
     }
 
+    /// Whether a tensor crosses between stages as float32 although the graph has it as float16. The CPU computes float16
+    /// in float32 and keeps what it computed from one node to the next; a cut must not round in between. On targets that
+    /// compute in float16 it changes nothing.
+    pub(super) fn crosses_widened(&self, id: TensorId) -> bool {
+        let tensor = &self.tensors[id];
+        let is_half = tensor.elem_type == Some(DataType::Float16 as i32);
+        is_half && tensor.maker.is_some() && !self.names.contains(&widened_name(&tensor.name))
+    }
+
     /// Puts the nodes into an order in which they can run, which is the file's own where that is one.
     fn sort(&mut self) -> Result<(), ShardError> {
         let mut maker = HashMap::new();
@@ -243,6 +253,11 @@ impl ModelGraph {
             None => Ok(()),
         }
     }
+}
+
+/// What a float16 tensor is called where it crosses between stages as float32.
+pub(super) fn widened_name(name: &str) -> String {
+    format!("{name}.float32")
 }
 
 /// Field numbers of `ModelProto`.
@@ -360,6 +375,7 @@ impl<'a> Reading<'a> {
             model_fields,
             graph_fields: self.fields,
             nodes,
+            names: self.tensors.iter().map(|tensor| tensor.name.clone()).collect(),
             tensors: self.tensors,
             outputs: self.outputs,
             symbols: SymbolScope::default(),

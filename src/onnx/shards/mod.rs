@@ -9,6 +9,7 @@ mod layers;
 mod line;
 mod partition;
 mod plan;
+mod planner;
 mod shape;
 mod stretch;
 mod weights;

@@ -59,8 +59,8 @@ impl<'a> Stretches<'a> {
         for (place, reads) in line.reads.iter().enumerate() {
             reads.iter().for_each(|id| _ = first_read[*id].get_or_insert(place));
         }
-        for id in 0..graph.tensors.len() {
-            let Some(from) = line.made[id].or(first_read[id]) else { continue };
+        for (id, first_read) in first_read.into_iter().enumerate() {
+            let Some(from) = line.made[id].or(first_read) else { continue };
             let until = line.last_read[id].unwrap_or(from);
             ends[until].push(id);
             steps[from] += costs.bytes[id] as i64;
@@ -98,7 +98,7 @@ impl<'a> Stretches<'a> {
     }
 
     fn add(&self, stretch: &mut Stretch, given: &mut [bool], begin: usize, place: usize) {
-        let (line, bytes) = (self.line, &self.costs.bytes);
+        let (line, crossing) = (self.line, &self.costs.crossing);
         stretch.flops += self.costs.flops[line.nodes[place]];
         stretch.ms += self.ms[place];
         stretch.ms_by_component[self.components[place] as usize] += self.ms[place];
@@ -106,22 +106,22 @@ impl<'a> Stretches<'a> {
         for id in &line.reads[place] {
             let outside = line.made[*id].is_none_or(|made| made < begin);
             if outside && !std::mem::replace(&mut given[*id], true) {
-                stretch.in_bytes += bytes[*id];
+                stretch.in_bytes += crossing[*id];
             }
         }
         for id in &line.weights[place] {
             if !std::mem::replace(&mut given[*id], true) {
-                stretch.weight_bytes += bytes[*id];
+                stretch.weight_bytes += self.costs.bytes[*id];
             }
         }
         let crosses = |id: TensorId| line.leaves[id] || line.last_read[id].is_some_and(|last| last > place);
         for id in self.graph.nodes[line.nodes[place]].makes().filter(|id| crosses(*id)) {
-            stretch.out_bytes += bytes[id];
+            stretch.out_bytes += crossing[id];
         }
         let read_up =
             |id: TensorId| line.made[id].is_some_and(|made| begin <= made && made < place) && !line.leaves[id];
         for id in self.ends[place].iter().filter(|id| read_up(**id)) {
-            stretch.out_bytes -= bytes[*id];
+            stretch.out_bytes -= crossing[*id];
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     error::ShardError,
-    graph::{INPUT, ModelGraph, OUTPUT, TensorId, VALUE_INFO},
+    graph::{INPUT, ModelGraph, NODE, OUTPUT, TensorId, VALUE_INFO, widened_name},
     plan::{ShardPlan, StagePlan, StageTensor},
     shape::Size,
     weights::Beside,
@@ -17,7 +17,10 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
 };
-use tract_onnx::pb::{TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto};
+use tract_onnx::pb::{
+    AttributeProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, tensor_shape_proto, type_proto,
+};
 
 /// What a stage's file may hold of weights; what is more lies beside it. Protobuf ends at 2 GiB.
 const LARGEST_INLINE: u64 = 1 << 30;
@@ -69,11 +72,8 @@ impl ModelGraph {
             parts.weights.extend(node.reads().filter(|id| self.tensors[*id].weight.is_some()));
             parts.made.extend(node.makes());
         }
-        for output in &stage.outputs {
-            let is_weight =
-                |id: &usize| self.tensors[*id].name == output.info.name && self.tensors[*id].weight.is_some();
-            parts.weights.extend(self.outputs.iter().copied().filter(is_weight));
-        }
+        let leaving = stage.outputs.iter().map(|output| output.tensor);
+        parts.weights.extend(leaving.filter(|id| self.tensors[*id].weight.is_some()));
         parts.nodes = nodes;
         parts
     }
@@ -81,7 +81,15 @@ impl ModelGraph {
     fn graph(&self, stage: &StagePlan, parts: &Parts, beside: Option<PathBuf>) -> Result<Vec<u8>, ShardError> {
         let mut graph = Vec::new();
         self.graph_fields.iter().for_each(|field| graph.extend_from_slice(field));
+        let widened = |tensors: &[StageTensor], to: DataType| {
+            let casts = tensors.iter().filter(|tensor| tensor.widened);
+            casts.map(|tensor| cast(&self.tensors[tensor.tensor].name, to)).collect::<Vec<_>>()
+        };
+        let narrowing = widened(&stage.inputs, DataType::Float16);
+        let widening = widened(&stage.outputs, DataType::Float);
+        narrowing.iter().for_each(|node| wire::put(&mut graph, NODE, node));
         parts.nodes.iter().for_each(|node| graph.extend_from_slice(&self.nodes[*node].raw));
+        widening.iter().for_each(|node| wire::put(&mut graph, NODE, node));
         for (number, tensors) in [(INPUT, &stage.inputs), (OUTPUT, &stage.outputs)] {
             for tensor in tensors {
                 wire::put(&mut graph, number, &self.value_info(tensor));
@@ -115,8 +123,8 @@ impl ModelGraph {
     }
 
     fn value_info(&self, tensor: &StageTensor) -> Bytes {
-        let Some(own) = self.tensors.iter().find(|own| own.name == tensor.info.name) else { return Bytes::new() };
-        if let Some(declared) = &own.declared {
+        let own = &self.tensors[tensor.tensor];
+        if let Some(declared) = own.declared.as_ref().filter(|_| !tensor.widened) {
             return declared.clone();
         }
         let dim = |size: &Size| tensor_shape_proto::Dimension {
@@ -128,9 +136,10 @@ impl ModelGraph {
             ..Default::default()
         };
         let shape = own.shape.as_ref().map(|shape| TensorShapeProto { dim: shape.iter().map(dim).collect() });
-        let kind = type_proto::Tensor { elem_type: own.elem_type.unwrap_or(0), shape };
+        let elem_type = if tensor.widened { DataType::Float as i32 } else { own.elem_type.unwrap_or(0) };
+        let kind = type_proto::Tensor { elem_type, shape };
         let kind = TypeProto { value: Some(type_proto::Value::TensorType(kind)), ..TypeProto::default() };
-        let info = ValueInfoProto { name: own.name.clone(), r#type: Some(kind), ..ValueInfoProto::default() };
+        let info = ValueInfoProto { name: tensor.info.name.clone(), r#type: Some(kind), ..ValueInfoProto::default() };
         info.encode_to_vec().into()
     }
 }
@@ -141,6 +150,27 @@ struct Parts {
     nodes: BTreeSet<usize>,
     weights: BTreeSet<TensorId>,
     made: BTreeSet<TensorId>,
+}
+
+/// A node that takes a float16 tensor from the float32 it crosses as, or to it.
+fn cast(name: &str, to: DataType) -> Vec<u8> {
+    let names = (widened_name(name), name.to_owned());
+    let (input, output) = if to == DataType::Float { (names.1, names.0) } else { names };
+    let to = AttributeProto {
+        name: "to".to_owned(),
+        r#type: AttributeType::Int as i32,
+        i: to as i64,
+        ..AttributeProto::default()
+    };
+    let node = NodeProto {
+        op_type: "Cast".to_owned(),
+        name: format!("{output}.cast"),
+        input: vec![input],
+        output: vec![output],
+        attribute: vec![to],
+        ..NodeProto::default()
+    };
+    node.encode_to_vec()
 }
 
 fn beside(path: &Path) -> PathBuf {

@@ -5,6 +5,8 @@ mod build;
 mod compare;
 mod inputs;
 mod model;
+#[allow(dead_code)]
+mod nets;
 mod shards;
 mod suite;
 mod tensor_files;
