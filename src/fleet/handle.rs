@@ -178,7 +178,7 @@ impl Fleet {
             attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
             expires: submitted + options.deadline,
             attempts: options.attempts,
-            importance: options.importance,
+            priority: options.priority,
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);

@@ -3,7 +3,7 @@
 use super::FleetConfig;
 use crate::{
     schedule::{Attempt, TargetSet},
-    types::{Importance, Provenance, Target, Tensor, Timings},
+    types::{Priority, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct JobOptions {
     pub(super) attempts: u32,
     pub(super) outputs: Option<Vec<String>>,
     pub(super) release: bool,
-    pub(super) importance: Importance,
+    pub(super) priority: Priority,
 }
 
 impl JobOptions {
@@ -50,7 +50,7 @@ impl JobOptions {
             attempts: config.attempts,
             outputs: None,
             release: false,
-            importance: Importance::Normal,
+            priority: Priority::Normal,
         }
     }
 
@@ -85,8 +85,8 @@ impl JobOptions {
     }
 
     /// How much it matters: what matters more is moved away from trouble earlier.
-    pub fn importance(mut self, importance: Importance) -> Self {
-        self.importance = importance;
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 

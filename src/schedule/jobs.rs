@@ -1,7 +1,7 @@
 //! Jobs: what is asked for, and what was tried.
 
 use super::{TargetSet, policy::Pauses};
-use crate::types::{Cause, Failure, Family, Importance, ModelId, Strategy, TabId, Target};
+use crate::types::{Cause, Failure, Family, ModelId, Priority, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub struct JobSpec {
     /// Most attempts, at least 1. A job displaced by another's failure does not spend one.
     pub attempts: u32,
     /// How much it matters.
-    pub importance: Importance,
+    pub priority: Priority,
 }
 
 /// One try of a job on one tab that failed.

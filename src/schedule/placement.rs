@@ -5,7 +5,7 @@ use super::{
     jobs::{Avoid, Job},
     tabs::Tabs,
 };
-use crate::types::{Backend, Browser, Family, Importance, TabId, Target};
+use crate::types::{Backend, Browser, Family, Priority, TabId, Target};
 
 /// The browser a family of models is sent to until measurements say otherwise.
 pub const fn preferred_browser(family: Family) -> Option<Browser> {
@@ -44,7 +44,7 @@ pub(super) fn choose(
             let is_preferred = recommended.contains(*target) || prior == Some(target.browser);
             let within_depth = is_preferred && *load < policy.preferred_depth;
             let degraded = tabs.get(*tab).is_some_and(|tab| tab.is_degraded());
-            let shunned = degraded && job.spec.importance == Importance::Critical;
+            let shunned = degraded && job.spec.priority == Priority::Critical;
             let away = (avoided(*target, *tab), shunned);
             (away, !within_depth, *load, degraded, slow(*target), !is_preferred, backend_rank(target.backend))
         })

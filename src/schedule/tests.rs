@@ -5,7 +5,7 @@ mod many;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Cause, Failure, Family, Importance, JobId, ModelId, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Cause, Failure, Family, JobId, ModelId, Priority, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -172,7 +172,7 @@ impl World {
             attempt_timeout: Duration::from_secs(1),
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
-            importance: Importance::Normal,
+            priority: Priority::Normal,
         };
         change(&mut spec);
         self.tell(Input::Submit { job, spec });
@@ -443,7 +443,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         attempt_timeout: Duration::from_secs(1),
         expires: now + Duration::from_secs(60),
         attempts: 1,
-        importance: Importance::Normal,
+        priority: Priority::Normal,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);

@@ -5,7 +5,7 @@ mod failure;
 mod failure_mode;
 mod health;
 mod id;
-mod importance;
+mod priority;
 mod provenance;
 mod target;
 mod tensor;
@@ -20,7 +20,7 @@ pub use health::{
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
 pub use id::{BrowserId, JobId, ModelId, TabId};
-pub use importance::Importance;
+pub use priority::Priority;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};

@@ -253,7 +253,7 @@ impl Scheduler {
             category: failure.category(),
             severity: failure.severity_in(attempt),
             attempt,
-            importance: job.spec.importance,
+            priority: job.spec.priority,
             other_target: !others.is_empty(),
             other_tab: self.tabs.ready(target).any(|(_, other)| other != tab),
         });
