@@ -64,8 +64,8 @@ pub use fleet::{
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
-    Adapter, Backend, Browser, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
-    Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
+    Adapter, Backend, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
+    Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

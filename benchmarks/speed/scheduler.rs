@@ -14,7 +14,7 @@ use std::{
 use tabfleet::{
     Backend, Browser, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{JobId, ModelId, Priority, TabId},
+    types::{Caller, JobId, ModelId, Priority, TabId},
 };
 use tokio::process::Command;
 use world::{Setting, World};
@@ -202,6 +202,7 @@ fn cost_of_a_job() -> Row {
                 expires: fleet.now + Duration::from_secs(60),
                 attempts: 3,
                 priority: Priority::Normal,
+                caller: Caller::default(),
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE

@@ -179,6 +179,7 @@ impl Fleet {
             expires: submitted + options.deadline,
             attempts: options.attempts,
             priority: options.priority,
+            caller: options.caller,
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);

@@ -3,7 +3,7 @@
 use super::FleetConfig;
 use crate::{
     schedule::{Attempt, TargetSet},
-    types::{Priority, Provenance, Target, Tensor, Timings},
+    types::{Caller, Priority, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub struct JobOptions {
     pub(super) outputs: Option<Vec<String>>,
     pub(super) release: bool,
     pub(super) priority: Priority,
+    pub(super) caller: Caller,
 }
 
 impl JobOptions {
@@ -51,6 +52,7 @@ impl JobOptions {
             outputs: None,
             release: false,
             priority: Priority::Normal,
+            caller: Caller::default(),
         }
     }
 
@@ -84,9 +86,15 @@ impl JobOptions {
         self
     }
 
-    /// How much it matters: what matters more is moved away from trouble earlier.
+    /// How much it matters: what matters more is served first, and moved away from trouble earlier.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Who asks: jobs of one priority of different callers take turns.
+    pub fn caller(mut self, caller: Caller) -> Self {
+        self.caller = caller;
         self
     }
 

@@ -17,6 +17,11 @@ pub struct Policy {
     /// Jobs a tab of the preferred browser may hold before others are considered: one running, and one behind it so
     /// that the tab is never idle.
     pub preferred_depth: usize,
+    /// How long a job waits until it may go before what matters more or came later. Long enough for a burst to pass by.
+    pub aged_after: Duration,
+    /// Of so many jobs handed out, one is the longest waiting that is aged. With 4, what matters most still gets three
+    /// of four; with 1, age comes before everything.
+    pub aged_share: u32,
     /// From asking for a tab until its worker is connected.
     pub open_timeout: Duration,
     /// From the worker's connection until its backend is ready. Compiling a 28 MB WASM runtime takes seconds on a busy
@@ -141,6 +146,8 @@ impl Default for Policy {
             in_flight_per_tab: 8,
             in_flight_bytes_per_tab: 64 << 20,
             preferred_depth: 2,
+            aged_after: Duration::from_secs(10),
+            aged_share: 4,
             open_timeout: Duration::from_secs(20),
             start_timeout: Duration::from_secs(30),
             cut_grace: Duration::from_millis(500),
@@ -272,6 +279,7 @@ impl Policy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         at_least("tabs_per_target", self.tabs_per_target, 1)?;
         at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
+        at_least("aged_share", self.aged_share, 1)?;
         at_least("give_up_after", self.give_up_after, 1)?;
         at_least("replace_tab_after", self.replace_tab_after, 1)?;
         at_least("restart_browser_after", self.restart_browser_after, 1)?;

@@ -14,7 +14,7 @@ use super::{
     breakers::Breakers,
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
-    queue::Queue,
+    queue::{Ageing, Queue},
     recovery::Recoveries,
     tabs::Tabs,
     vitals::{Baseline, Vitals},
@@ -188,6 +188,7 @@ impl Scheduler {
             repairs: Repairs::default(),
             vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
             baselines: BTreeMap::new(),
+            queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
             given_up: BTreeMap::new(),
@@ -197,7 +198,6 @@ impl Scheduler {
             slots: BTreeMap::new(),
             tabs: Tabs::default(),
             jobs: HashMap::new(),
-            queue: Queue::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
             next_browser: 1,
@@ -255,7 +255,7 @@ impl Scheduler {
     /// Takes in what happened at `now` and decides what is to be done about it.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Submit { job, spec } => self.submit(job, spec),
+            Input::Submit { job, spec } => self.submit(job, spec, now),
             Input::AttemptSucceeded { tab, job, run } => self.succeeded(tab, job, run, now),
             Input::AttemptFailed { tab, job, failure } => self.failed(tab, job, failure, now),
             Input::Cancel { job } => self.end(job, Failure::new(Cause::Cancelled, "the job was cancelled")),

@@ -5,7 +5,7 @@ mod many;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Cause, Failure, Family, JobId, ModelId, Priority, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, JobId, ModelId, Priority, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -173,6 +173,7 @@ impl World {
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
             priority: Priority::Normal,
+            caller: Caller::default(),
         };
         change(&mut spec);
         self.tell(Input::Submit { job, spec });
@@ -444,6 +445,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         expires: now + Duration::from_secs(60),
         attempts: 1,
         priority: Priority::Normal,
+        caller: Caller::default(),
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);

@@ -11,7 +11,7 @@ use std::{
 use tabfleet::{
     Browser, Cause, Failure, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{BrowserId, JobId, ModelId, Priority, TabId},
+    types::{BrowserId, Caller, JobId, ModelId, Priority, TabId},
 };
 
 /// What is simulated.
@@ -271,6 +271,7 @@ impl World {
             attempt_timeout: Duration::from_secs(10),
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
+            caller: Caller::default(),
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }

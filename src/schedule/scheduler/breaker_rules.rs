@@ -47,7 +47,7 @@ impl Scheduler {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.place = Place::Waiting;
             job.route = route;
-            self.queue.insert(route, job.order, id);
+            self.queue.insert(route, &job.ticket);
         }
     }
 
@@ -95,7 +95,7 @@ impl Scheduler {
         let waiting: Vec<JobId> = waiting.map(|(id, _)| *id).collect();
         for id in waiting {
             if let Some(job) = self.jobs.get(&id) {
-                self.queue.remove(job.route, job.order);
+                self.queue.remove(job.route, &job.ticket);
             }
             self.wait(id);
         }

@@ -24,7 +24,7 @@ pub(super) struct Answered {
 }
 
 impl Scheduler {
-    pub(super) fn submit(&mut self, id: JobId, spec: JobSpec) {
+    pub(super) fn submit(&mut self, id: JobId, spec: JobSpec, now: Instant) {
         let order = self.next_order;
         self.next_order += 1;
         if spec.allowed.intersection(self.hopeful()).is_empty() {
@@ -33,7 +33,7 @@ impl Scheduler {
             return;
         }
         self.expiries.insert((spec.expires, id));
-        self.jobs.insert(id, Job::new(spec, order));
+        self.jobs.insert(id, Job::new(id, spec, order, now));
         self.wait(id);
     }
 
@@ -58,7 +58,7 @@ impl Scheduler {
             let route = self.route(job);
             if route != job.route {
                 // Its model's breaker let a last probe through meanwhile, or has room for one again.
-                self.queue.remove(job.route, job.order);
+                self.queue.remove(job.route, &job.ticket);
                 self.wait(id);
                 continue;
             }
@@ -80,7 +80,7 @@ impl Scheduler {
     fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
         let target = self.tabs.get(tab)?.target;
         let job = self.jobs.get_mut(&id)?;
-        self.queue.remove(job.route, job.order);
+        self.queue.take(job.route, &job.ticket, target, now);
         job.place = Place::InFlight(tab);
         job.avoid = Avoid::Nothing;
         if let Some(recovery) = &mut job.recovery {
@@ -322,7 +322,7 @@ impl Scheduler {
         let job = self.jobs.remove(&id)?;
         self.expiries.remove(&(job.spec.expires, id));
         match job.place {
-            Place::Waiting => self.queue.remove(job.route, job.order),
+            Place::Waiting => self.queue.remove(job.route, &job.ticket),
             Place::Paused(until) => drop(self.timers.remove(&(until, Timer::Retry(id)))),
             Place::InFlight(_) => {}
         }

@@ -286,7 +286,7 @@ impl Scheduler {
             let Some(waiting) = self.jobs.get(&job) else { continue };
             if !waiting.open_to.intersection(hopeful).is_empty() {
                 // Only its model's breaker kept it where nothing works any more.
-                self.queue.remove(waiting.route, waiting.order);
+                self.queue.remove(waiting.route, &waiting.ticket);
                 self.wait(job);
                 continue;
             }
