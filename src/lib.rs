@@ -65,7 +65,7 @@ pub use fleet::{
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
     Adapter, Backend, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
-    Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
+    Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

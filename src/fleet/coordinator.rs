@@ -21,7 +21,7 @@ use crate::{
     harness::{HealthQuestion, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
     schedule::{Input, Policy, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, TabId},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -101,6 +101,8 @@ struct Job {
     /// When its present attempt was handed to a tab.
     started: Instant,
     attempt: u32,
+    /// Why it went where it is; `None` until it is handed out.
+    placement: Option<Placement>,
     /// The present attempt, within the job's own span.
     span: tracing::Span,
 }

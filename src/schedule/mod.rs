@@ -14,6 +14,7 @@ mod policy;
 mod queue;
 mod recovery;
 mod scheduler;
+mod speeds;
 mod tabs;
 mod target_set;
 mod vitals;

@@ -5,6 +5,7 @@ mod browser_rules;
 mod check_rules;
 mod health;
 mod job_rules;
+mod place_rules;
 mod repairs;
 mod tab_rules;
 mod time_rules;
@@ -16,11 +17,12 @@ use super::{
     jobs::{Attempt, Job, JobSpec},
     queue::{Ageing, Queue},
     recovery::Recoveries,
-    tabs::Tabs,
-    vitals::{Baseline, Vitals},
+    speeds::Speeds,
+    tabs::{Line, Tabs},
+    vitals::Vitals,
 };
 use crate::types::{
-    BreakerState, Browser, BrowserId, Cause, Failure, JobId, ModelId, Severity, Strategy, TabId, Target,
+    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, Severity, Strategy, TabId, Target,
 };
 use repairs::Repairs;
 use std::{
@@ -96,7 +98,7 @@ pub enum Action {
     /// Close the tab and forget it.
     CloseTab { tab: TabId, failure: Failure },
     /// Hand the job to the tab.
-    StartAttempt { tab: TabId, job: JobId, attempt: u32 },
+    StartAttempt { tab: TabId, job: JobId, attempt: u32, placement: Placement },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
     /// Ask the tab's worker whether it is there; answered by `TabAlive`, if it is.
@@ -170,7 +172,7 @@ pub struct Scheduler {
     recoveries: Recoveries,
     repairs: Repairs,
     vitals: BTreeMap<Target, Vitals>,
-    baselines: BTreeMap<(ModelId, Target), Baseline>,
+    speeds: Speeds,
     actions: VecDeque<Action>,
     next_browser: u64,
     next_tab: u64,
@@ -187,7 +189,8 @@ impl Scheduler {
             recoveries: Recoveries::default(),
             repairs: Repairs::default(),
             vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
-            baselines: BTreeMap::new(),
+            speeds: Speeds::default(),
+            tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
@@ -196,7 +199,6 @@ impl Scheduler {
             software: TargetSet::EMPTY,
             proven: TargetSet::EMPTY,
             slots: BTreeMap::new(),
-            tabs: Tabs::default(),
             jobs: HashMap::new(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -258,7 +260,7 @@ impl Scheduler {
             Input::Submit { job, spec } => self.submit(job, spec, now),
             Input::AttemptSucceeded { tab, job, run } => self.succeeded(tab, job, run, now),
             Input::AttemptFailed { tab, job, failure } => self.failed(tab, job, failure, now),
-            Input::Cancel { job } => self.end(job, Failure::new(Cause::Cancelled, "the job was cancelled")),
+            Input::Cancel { job } => self.cancel(job, now),
             Input::BrowserStarted { id } => self.browser_started(id, now),
             Input::BrowserFailed { id, failure } | Input::BrowserExited { id, failure } => {
                 self.browser_gone(id, failure, self.policy.give_up_after, now);

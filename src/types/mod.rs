@@ -6,6 +6,7 @@ mod failure;
 mod failure_mode;
 mod health;
 mod id;
+mod placement;
 mod priority;
 mod provenance;
 mod target;
@@ -22,6 +23,7 @@ pub use health::{
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
 pub use id::{BrowserId, JobId, ModelId, TabId};
+pub use placement::Placement;
 pub use priority::Priority;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;

@@ -126,22 +126,21 @@ impl Scheduler {
     pub(super) fn run_canary(&mut self, id: TabId, now: Instant) {
         let Some(target) = self.tabs.get(id).map(|tab| tab.target) else { return };
         let permits = self.breakers.take_canary(target);
-        let in_flight = InFlight { job: CANARY, bytes: 0, timeout: self.policy.canary_timeout, permits };
+        let in_flight = InFlight {
+            job: CANARY,
+            bytes: 0,
+            timeout: self.policy.canary_timeout,
+            expires: None,
+            work: Duration::ZERO,
+            permits,
+        };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));
         self.actions.push_back(Action::RunCanary { tab: id });
     }
 
     pub(super) fn forget_model(&mut self, model: ModelId) {
         self.breakers.forget(model);
-        let of_model: Vec<_> = self
-            .baselines
-            .range((model, crate::schedule::breakers::FIRST)..)
-            .map(|(key, _)| *key)
-            .take_while(|(of, _)| *of == model)
-            .collect();
-        for key in of_model {
-            self.baselines.remove(&key);
-        }
+        self.speeds.forget(model);
     }
 }
 

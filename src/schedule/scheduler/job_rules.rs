@@ -6,10 +6,8 @@ use crate::{
         TargetSet,
         breakers::{Permits, blames_target},
         jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
-        placement,
         policy::Pauses,
         recovery::JobFailure,
-        tabs::InFlight,
     },
     types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
@@ -37,71 +35,12 @@ impl Scheduler {
         self.wait(id);
     }
 
-    pub(super) fn place_waiting(&mut self, now: Instant) {
-        if self.queue.len() == 0 {
-            return;
-        }
-        let hopeful = self.hopeful();
-        let has_room = |target: &Target| {
-            self.tabs.least_loaded(*target).is_some_and(|(load, _)| load < self.policy.in_flight_per_tab)
-        };
-        let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
-        let mut ejected = self.breakers.ejected();
-        while !free.is_empty() {
-            let admitted = |route| self.admitted(route, hopeful, ejected);
-            // The first test is part of the second, and spares it where nothing is free anyway.
-            let may_go = |route: TargetSet| {
-                !route.intersection(free).is_empty() && !admitted(route).intersection(free).is_empty()
-            };
-            let Some(id) = self.queue.first(may_go) else { return };
-            let Some(job) = self.jobs.get(&id) else { return };
-            let route = self.route(job);
-            if route != job.route {
-                // Its model's breaker let a last probe through meanwhile, or has room for one again.
-                self.queue.remove(job.route, &job.ticket);
-                self.wait(id);
-                continue;
-            }
-            let (admitted, software) = (admitted(route), self.software);
-            let choice = placement::choose(job, admitted, &self.tabs, &self.policy, |target| software.contains(target));
-            let Some(tab) = choice else {
-                // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
-                free = free.difference(admitted);
-                continue;
-            };
-            let Some(target) = self.hand_out(id, tab, now) else { return };
-            if self.tabs.least_loaded(target).is_none_or(|(load, _)| load >= self.policy.in_flight_per_tab) {
-                free.remove(target);
-            }
-            ejected = self.breakers.ejected();
-        }
-    }
-
-    fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
-        let target = self.tabs.get(tab)?.target;
-        let job = self.jobs.get_mut(&id)?;
-        self.queue.take(job.route, &job.ticket, target, now);
-        job.place = Place::InFlight(tab);
-        job.avoid = Avoid::Nothing;
-        if let Some(recovery) = &mut job.recovery {
-            recovery.strategy = recovery.realised(target, tab);
-        }
-        let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
-        let attempt = job.attempts.len() as u32 + 1;
-        let permits = self.take_permits(target, model, now);
-        self.tabs.update(tab, |tab| tab.hand(InFlight { job: id, bytes, timeout, permits }, now));
-        self.actions.push_back(Action::StartAttempt { tab, job: id, attempt });
-        Some(target)
-    }
-
     /// Takes what was answered off its tab.
     pub(super) fn take_answered(&mut self, tab: TabId, id: JobId, now: Instant) -> Option<Answered> {
         self.tabs.update(tab, |tab| {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
-            let in_flight = tab.in_flight.remove(position)?;
-            tab.bytes -= in_flight.bytes;
-            tab.head_since = now;
+            let in_flight = tab.take(position, now)?;
             Some(Answered { target: tab.target, elapsed_ms, permits: in_flight.permits, guilt: Guilt::Own })
         })?
     }
@@ -128,7 +67,7 @@ impl Scheduler {
     fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
         let Answered { target, permits, .. } = answered;
         let model = job.spec.model;
-        let slowdown = self.baselines.entry((model, target)).or_default().take_in(run);
+        let slowdown = self.speeds.take_in(model, target, run);
         let limit = self.policy.breaker(target.browser).slow_call_duration_threshold;
         let is_slow = run > limit && slowdown.is_some_and(|times| times >= self.policy.slow_call_factor);
         let slow = is_slow.then(|| {
@@ -309,6 +248,21 @@ impl Scheduler {
             self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt });
         }
         self.end(id, failure);
+    }
+
+    /// The job is no longer wanted. A tab that works on it may be done soon; if not, its worker is ended.
+    pub(super) fn cancel(&mut self, id: JobId, now: Instant) {
+        if let Some(Place::InFlight(tab)) = self.jobs.get(&id).map(|job| job.place) {
+            let grace = self.policy.cancel_grace;
+            self.tabs.update(tab, |tab| {
+                let at_it = now.saturating_duration_since(tab.head_since);
+                if let Some(place) = tab.in_flight.iter().position(|in_flight| in_flight.job == id) {
+                    let limit = if place == 0 { at_it + grace } else { grace };
+                    tab.in_flight[place].timeout = limit.min(tab.in_flight[place].timeout);
+                }
+            });
+        }
+        self.end(id, Failure::new(Cause::Cancelled, "the job was cancelled"));
     }
 
     pub(super) fn end(&mut self, id: JobId, failure: Failure) {
