@@ -59,8 +59,8 @@ pub mod types;
 
 pub use browser::GpuMode;
 pub use fleet::{
-    Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobOptions, Model, ModelSpec, ModelSpecError,
-    Output,
+    Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobHandle, JobOptions, Model, ModelSpec,
+    ModelSpecError, Output,
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{

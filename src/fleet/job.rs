@@ -29,6 +29,12 @@ impl<'a, N: Into<String>> From<Vec<(N, Tensor<'a>)>> for Inputs<'a> {
     }
 }
 
+impl Inputs<'_> {
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, tensor)| tensor.bytes().len() as u64).sum()
+    }
+}
+
 /// How a job may be run.
 #[derive(Clone, Debug)]
 pub struct JobOptions {

@@ -2,6 +2,7 @@
 
 mod health;
 mod many;
+mod placement;
 
 use super::*;
 use crate::types::{
@@ -163,7 +164,14 @@ impl World {
     fn submit_spec(&mut self, allowed: &[Target], change: impl FnOnce(&mut JobSpec)) -> JobId {
         let job = JobId(self.next_job);
         self.next_job += 1;
-        let mut spec = JobSpec {
+        let mut spec = self.spec(allowed);
+        change(&mut spec);
+        self.tell(Input::Submit { job, spec });
+        job
+    }
+
+    fn spec(&self, allowed: &[Target]) -> JobSpec {
+        JobSpec {
             model: ModelId(1),
             family: Family::Other,
             allowed: allowed.iter().copied().collect(),
@@ -174,10 +182,7 @@ impl World {
             attempts: 3,
             priority: Priority::Normal,
             caller: Caller::default(),
-        };
-        change(&mut spec);
-        self.tell(Input::Submit { job, spec });
-        job
+        }
     }
 
     fn tab_of(&self, job: JobId) -> Option<TabId> {

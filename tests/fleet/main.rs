@@ -16,6 +16,7 @@ mod matrix;
 mod models;
 #[path = "../shared/processes.rs"]
 mod processes;
+mod queue;
 mod recovery;
 mod run;
 mod runtime;

@@ -289,6 +289,7 @@ impl Coordinator {
                 model: job.submission.model.tag.name.clone(),
                 failure: Failure::new(Cause::BadFrame, format!("the tab's outputs cannot be read: {error}")),
                 attempts: failed_attempts,
+                overload: None,
             }),
         };
         let failure = result.as_ref().err().map(|error| error.failure.clone());
@@ -303,7 +304,7 @@ impl Coordinator {
         job.submission.span.in_scope(|| tracing::debug!(%failure, attempts = count, "job failed"));
         self.events.emit(|| EventKind::JobEnded { job: id, attempts: count, failure: Some(failure.clone()) });
         let model = job.submission.model.tag.name.clone();
-        let _ = job.submission.reply.send(Err(JobError { model, failure, attempts }));
+        let _ = job.submission.reply.send(Err(JobError { model, failure, attempts, overload: None }));
     }
 }
 
