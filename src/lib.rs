@@ -59,13 +59,13 @@ pub mod types;
 
 pub use browser::GpuMode;
 pub use fleet::{
-    Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobOptions, Model, ModelSpec, ModelSpecError,
-    Output,
+    Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobHandle, JobOptions, Model, ModelSpec,
+    ModelSpecError, Output,
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
-    Adapter, Backend, Browser, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
-    Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
+    Adapter, Backend, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
+    Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

@@ -23,8 +23,7 @@ use tabfleet::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-const PAGE: &str =
-    "<!doctype html><title>bare</title><script>new Worker('/worker.js', { type: 'module' })</script>";
+const PAGE: &str = "<!doctype html><title>bare</title><script>new Worker('/worker.js', { type: 'module' })</script>";
 
 /// A worker that sends back what it gets.
 const ECHO: &str = "const serve = (data) => socket.send(data);";

@@ -14,7 +14,7 @@ use std::{
 use tabfleet::{
     Backend, Browser, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{Importance, JobId, ModelId, TabId},
+    types::{Caller, JobId, ModelId, Priority, TabId},
 };
 use tokio::process::Command;
 use world::{Setting, World};
@@ -201,7 +201,8 @@ fn cost_of_a_job() -> Row {
                 attempt_timeout: Duration::from_secs(10),
                 expires: fleet.now + Duration::from_secs(60),
                 attempts: 3,
-                importance: Importance::Normal,
+                priority: Priority::Normal,
+                caller: Caller::default(),
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE

@@ -58,6 +58,7 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.job_deadline = *settings.job_deadline;
         config.attempts = *settings.retries + 1;
         config.queue_limit = *settings.queue_limit as usize;
+        config.queue_bytes = *settings.queue_bytes;
         config.overrides = overrides(settings);
         config.browsers_file = settings.browsers_file.value.clone();
         config.gpu = *settings.gpu;

@@ -25,8 +25,11 @@ pub struct FleetConfig {
     pub job_deadline: Duration,
     /// A job's attempts unless it has its own.
     pub attempts: u32,
-    /// Jobs that may wait; further calls wait until there is room.
+    /// Jobs that may be under way, waiting or running; further calls wait until there is room. Jobs of low priority may
+    /// fill four fifths of it and are refused beyond, those of normal priority nine tenths, of high nineteen twentieths.
     pub queue_limit: usize,
+    /// Bytes of inputs of jobs under way, shared out likewise.
+    pub queue_bytes: u64,
     /// Which binaries, arguments and endpoints the user named.
     pub overrides: Overrides,
     /// A catalogue that replaces the built-in one.
@@ -70,6 +73,7 @@ impl Default for FleetConfig {
             job_deadline: Duration::from_secs(60),
             attempts: 3,
             queue_limit: 10_000,
+            queue_bytes: 1 << 30,
             overrides: Overrides::default().from_env(),
             browsers_file: None,
             gpu: GpuMode::Auto,

@@ -9,6 +9,7 @@ use super::{
     announcement::{self, Announcement},
     canary::{self, Canary},
     events::Events,
+    gate::Gate,
     handle::Shared,
     measured::{self, Measured},
     message::{Report, Request, Submission},
@@ -20,15 +21,15 @@ use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
-    schedule::{Input, Policy, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, TabId},
+    schedule::{Input, Policy, QueueLimits, Scheduler},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId},
 };
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// When the loop wakes though nothing is due: as good as never.
 const FAR_FUTURE: Duration = Duration::from_secs(86_400);
@@ -67,14 +68,14 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         None => None,
     };
     let (requests, inbox) = mpsc::unbounded_channel();
-    let room = Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS));
+    let gate = Gate::new(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes });
     let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
     let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
     coordinator.announcement = announcement;
     coordinator.watch = watch;
     tokio::spawn(coordinator.run(inbox));
     let fleet =
-        Fleet::new(Shared { config, server, requests, events, room, next_job: AtomicU64::new(1), measured, history });
+        Fleet::new(Shared { config, server, requests, events, gate, next_job: AtomicU64::new(1), measured, history });
     if let Some(questions) = questions {
         tokio::spawn(announcement::answer(questions, Arc::downgrade(&fleet.0)));
     }
@@ -101,6 +102,8 @@ struct Job {
     /// When its present attempt was handed to a tab.
     started: Instant,
     attempt: u32,
+    /// Why it went where it is; `None` until it is handed out.
+    placement: Option<Placement>,
     /// The present attempt, within the job's own span.
     span: tracing::Span,
 }

@@ -6,7 +6,7 @@ use crate::{
     harness::HarnessError,
     history::HistoryError,
     onnx::{ModelError, ShardError},
-    schedule::{Attempt, PolicyError},
+    schedule::{Attempt, Overload, PolicyError},
     types::{Failure, TargetInfo},
 };
 use std::{fmt, io, sync::Arc};
@@ -82,6 +82,8 @@ pub struct JobError {
     pub failure: Failure,
     /// The attempts, in order. None when the job was never handed to a tab.
     pub attempts: Vec<Attempt>,
+    /// When the queue had no room for the job (`queue-full`): how full it is, and when to try again.
+    pub overload: Option<Overload>,
 }
 
 impl fmt::Display for JobError {

@@ -1,26 +1,16 @@
 //! The handle to a running fleet.
 
 use super::{
-    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobOptions, Model, ModelSpec, ModelSpecError, Output,
-    events::Events,
-    measured::Measured,
-    message::{Request, Submission},
-    model::ModelRecord,
-    recording::HistoryQuestions,
+    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, Model, ModelSpec, ModelSpecError, Output, events::Events,
+    gate::Gate, measured::Measured, message::Request, model::ModelRecord, recording::HistoryQuestions,
 };
 use crate::{
-    harness::{RunRequest, Server, TensorBatch},
-    schedule::{JobSpec, TargetSet},
-    types::{BrowserId, Cause, Event, Failure, FleetHealth, JobId, TabId, Target, TargetInfo},
+    harness::Server,
+    schedule::TargetSet,
+    types::{BrowserId, Event, FleetHealth, TabId, Target, TargetInfo},
 };
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use std::sync::{Arc, atomic::AtomicU64};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// A running fleet of browsers. A cheap handle: clones share the fleet, which ends with [`Fleet::close`] or when the
 /// last handle is dropped.
@@ -32,7 +22,7 @@ pub(super) struct Shared {
     pub server: Server,
     pub requests: mpsc::UnboundedSender<Request>,
     pub events: Events,
-    pub room: Semaphore,
+    pub gate: Gate,
     pub next_job: AtomicU64,
     pub measured: Measured,
     /// Where the history is asked; `None` without one.
@@ -167,76 +157,5 @@ impl Fleet {
         let (reply, answer) = oneshot::channel();
         self.0.requests.send(request(reply)).map_err(|_| FleetError::Closed)?;
         answer.await.map_err(|_| FleetError::Closed)
-    }
-
-    pub(super) async fn run(
-        &self,
-        model: &Arc<ModelRecord>,
-        inputs: Inputs<'_>,
-        options: JobOptions,
-    ) -> Result<Output, JobError> {
-        match &model.pipeline {
-            Some(pipeline) => pipeline.run(self, model, inputs, options).await,
-            None => self.run_whole(model, inputs, options).await,
-        }
-    }
-
-    /// Runs what was not cut: a model as it is, or one stage.
-    pub(super) async fn run_whole(
-        &self,
-        model: &Arc<ModelRecord>,
-        inputs: Inputs<'_>,
-        options: JobOptions,
-    ) -> Result<Output, JobError> {
-        let failed = |cause, message: String| JobError {
-            model: model.tag.name.clone(),
-            failure: Failure::new(cause, message),
-            attempts: Vec::new(),
-        };
-        if let Some(file) = &model.file {
-            file.check_inputs(&inputs.0).map_err(|error| failed(Cause::BadInput, error.to_string()))?;
-        }
-        let submitted = Instant::now();
-        let batch = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
-        let room = tokio::time::timeout(options.deadline, self.0.room.acquire()).await;
-        let Ok(Ok(_room)) = room else {
-            return Err(failed(Cause::QueueFull, "the queue stayed full until the job's deadline".to_owned()));
-        };
-        let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
-        let (reply, answer) = oneshot::channel();
-        let spec = JobSpec {
-            model: model.id,
-            family: model.tag.family,
-            allowed: options.allowed.unwrap_or_else(|| self.all_targets()),
-            recommended: self.0.measured.get(&model.tag.name).copied().unwrap_or(TargetSet::EMPTY),
-            bytes: batch.body_len(),
-            attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
-            expires: submitted + options.deadline,
-            attempts: options.attempts,
-            importance: options.importance,
-        };
-        let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
-        let span = tracing::debug_span!("job", %job, model = model.tag.name);
-        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply };
-        let closed = || failed(Cause::FleetClosed, "the fleet is closed".to_owned());
-        self.0.requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed())?;
-        let mut cancel = CancelOnDrop { job: Some(job), requests: &self.0.requests };
-        let result = answer.await.unwrap_or_else(|_| Err(closed()));
-        cancel.job = None;
-        result
-    }
-}
-
-/// Tells the coordinator when the caller has stopped waiting for its job.
-struct CancelOnDrop<'a> {
-    job: Option<JobId>,
-    requests: &'a mpsc::UnboundedSender<Request>,
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(job) = self.job {
-            let _ = self.requests.send(Request::Cancel(job));
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::FleetConfig;
 use crate::{
     schedule::{Attempt, TargetSet},
-    types::{Importance, Provenance, Target, Tensor, Timings},
+    types::{Caller, Priority, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
 
@@ -29,6 +29,17 @@ impl<'a, N: Into<String>> From<Vec<(N, Tensor<'a>)>> for Inputs<'a> {
     }
 }
 
+impl Inputs<'_> {
+    /// Holds its own data.
+    pub(super) fn into_owned(self) -> Inputs<'static> {
+        Inputs(self.0.into_iter().map(|(name, tensor)| (name, tensor.into_owned())).collect())
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, tensor)| tensor.bytes().len() as u64).sum()
+    }
+}
+
 /// How a job may be run.
 #[derive(Clone, Debug)]
 pub struct JobOptions {
@@ -38,7 +49,8 @@ pub struct JobOptions {
     pub(super) attempts: u32,
     pub(super) outputs: Option<Vec<String>>,
     pub(super) release: bool,
-    pub(super) importance: Importance,
+    pub(super) priority: Priority,
+    pub(super) caller: Caller,
 }
 
 impl JobOptions {
@@ -50,7 +62,8 @@ impl JobOptions {
             attempts: config.attempts,
             outputs: None,
             release: false,
-            importance: Importance::Normal,
+            priority: Priority::Normal,
+            caller: Caller::default(),
         }
     }
 
@@ -84,9 +97,15 @@ impl JobOptions {
         self
     }
 
-    /// How much it matters: what matters more is moved away from trouble earlier.
-    pub fn importance(mut self, importance: Importance) -> Self {
-        self.importance = importance;
+    /// How much it matters: what matters more is served first, and moved away from trouble earlier.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Who asks: jobs of one priority of different callers take turns.
+    pub fn caller(mut self, caller: Caller) -> Self {
+        self.caller = caller;
         self
     }
 

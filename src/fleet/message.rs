@@ -1,6 +1,6 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
-use super::{FleetError, JobError, Output, model::ModelRecord};
+use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
@@ -44,6 +44,8 @@ pub(super) struct Submission {
     /// From the call to the job's end, within the caller's own span.
     pub span: tracing::Span,
     pub reply: oneshot::Sender<Result<Output, JobError>>,
+    /// Held until the job has ended.
+    pub _room: Room,
 }
 
 /// From a task the coordinator started.

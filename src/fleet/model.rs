@@ -1,7 +1,7 @@
 //! Models: what is asked for, and the handle to run it.
 
 use super::{
-    Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output,
+    Fleet, Inputs, JobError, JobHandle, JobOptions, ModelSpecError, Output,
     message::Request,
     pipeline::{Origin, Pipeline},
     shards::Shards,
@@ -57,7 +57,14 @@ impl ModelSpec {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, family: None, name: None, cpu_fallback: CpuFallback::Record, session_options: Map::new(), shards: None }
+        Self {
+            source,
+            family: None,
+            name: None,
+            cpu_fallback: CpuFallback::Record,
+            session_options: Map::new(),
+            shards: None,
+        }
     }
 
     /// The model's kind of work; without it what the model's metadata say (`tabfleet.family`), else `other`.
@@ -229,6 +236,24 @@ impl Model {
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn run_with<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<Output, JobError> {
-        self.fleet.run(&self.record, inputs.into(), options).await
+        self.submit(inputs, options).await?.await
+    }
+
+    /// Takes a job into the queue, without waiting for its result. Waits while the queue is full, but for a job of low
+    /// priority, which is refused then.
+    ///
+    /// # Errors
+    /// [`JobError`] with `bad-input` when the inputs do not fit the model, or `queue-full`, with how full the queue is and
+    /// when to try again, when it stayed full until the job's deadline.
+    pub async fn submit<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<JobHandle, JobError> {
+        self.fleet.submit(&self.record, inputs.into(), options).await
+    }
+
+    /// As [`submit`](Self::submit), but without waiting.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); `queue-full` at once when there is no room.
+    pub fn try_submit<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<JobHandle, JobError> {
+        self.fleet.try_submit(&self.record, inputs.into(), options)
     }
 }

@@ -3,7 +3,9 @@
 mod cut;
 mod pace;
 
-use super::{Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards};
+use super::{
+    Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards,
+};
 use crate::{
     onnx::ModelGraph,
     schedule::TargetSet,
@@ -37,7 +39,12 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// Cuts the model and has its stages loaded.
-    pub async fn open(graph: ModelGraph, shards: Shards, origin: Origin, fleet: &Fleet) -> Result<Self, ModelSpecError> {
+    pub async fn open(
+        graph: ModelGraph,
+        shards: Shards,
+        origin: Origin,
+        fleet: &Fleet,
+    ) -> Result<Self, ModelSpecError> {
         let under_way = Semaphore::new(shards.options.shards.max(1) * JOBS_PER_STAGE);
         let pipeline = Self {
             graph: Arc::new(graph),
@@ -88,7 +95,7 @@ impl Pipeline {
         &self,
         fleet: &Fleet,
         record: &ModelRecord,
-        inputs: Inputs<'_>,
+        inputs: Inputs<'static>,
         options: JobOptions,
     ) -> Result<Output, JobError> {
         let started = Instant::now();
@@ -96,19 +103,15 @@ impl Pipeline {
             model: record.tag.name.clone(),
             failure: Failure::new(cause, message),
             attempts: Vec::new(),
+            overload: None,
         };
-        if let Some(file) = &record.file {
-            file.check_inputs(&inputs.0).map_err(|error| failed(Cause::BadInput, error.to_string()))?;
-        }
         let turn = tokio::time::timeout(options.deadline, self.under_way.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             return Err(failed(Cause::QueueFull, "the pipeline stayed full until the job's deadline".to_owned()));
         };
         let allowed = options.allowed.unwrap_or_else(|| fleet.all_targets());
-        let inputs: HashMap<String, Tensor<'static>> =
-            inputs.0.into_iter().map(|(name, tensor)| (name, tensor.into_owned())).collect();
-        let mut cut =
-            self.cut(fleet, allowed).await.map_err(|error| failed(Cause::ModelLoad, told(&error)))?;
+        let inputs: HashMap<String, Tensor<'static>> = inputs.0.into_iter().collect();
+        let mut cut = self.cut(fleet, allowed).await.map_err(|error| failed(Cause::ModelLoad, told(&error)))?;
         loop {
             let passed = self.pass(fleet, record, &cut, inputs.clone(), &options, started).await;
             match passed {
@@ -146,13 +149,19 @@ impl Pipeline {
             let mut options = options.clone();
             options.deadline = options.deadline.saturating_sub(started.elapsed());
             (options.outputs, options.release) = (None, false);
-            let output = fleet.run_whole(stage, given, options).await.map_err(|error| JobError {
+            let submitted = fleet.submit_whole(stage, given, options).await;
+            let ended = match submitted {
+                Ok(job) => job.await,
+                Err(error) => Err(error),
+            };
+            let output = ended.map_err(|error| JobError {
                 model: record.tag.name.clone(),
                 failure: Failure::new(
                     error.failure.cause,
                     format!("stage {} of {}: {}", index + 1, cut.stages.len(), error.failure.message),
                 ),
                 attempts: error.attempts,
+                overload: error.overload,
             })?;
             add(&mut timings, &output.timings);
             failed_attempts.extend(output.failed_attempts);
@@ -164,7 +173,12 @@ impl Pipeline {
         let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
         let Some(last) = runs.last() else {
             let failure = Failure::new(Cause::ModelLoad, "the model was cut into no stages");
-            return Err(JobError { model: record.tag.name.clone(), failure, attempts: failed_attempts });
+            return Err(JobError {
+                model: record.tag.name.clone(),
+                failure,
+                attempts: failed_attempts,
+                overload: None,
+            });
         };
         Ok(Output { tensors, provenance: last.provenance.clone(), timings, failed_attempts, stages: runs })
     }
@@ -189,7 +203,10 @@ impl Pipeline {
         options.shards = places;
         tracing::warn!(model = self.origin.name, places, "fewer tabs than stages are left: the model is cut anew");
         self.make(fleet, allowed, options).await.map_err(|none| JobError {
-            failure: Failure::new(Cause::NoTarget, format!("{}; and for {places} tabs: {}", error.failure, told(&none))),
+            failure: Failure::new(
+                Cause::NoTarget,
+                format!("{}; and for {places} tabs: {}", error.failure, told(&none)),
+            ),
             ..error
         })
     }

@@ -1,7 +1,7 @@
 //! Jobs: what is asked for, and what was tried.
 
-use super::{TargetSet, policy::Pauses};
-use crate::types::{Cause, Failure, Family, Importance, ModelId, Strategy, TabId, Target};
+use super::{TargetSet, policy::Pauses, queue::Ticket};
+use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,9 @@ pub struct JobSpec {
     /// Most attempts, at least 1. A job displaced by another's failure does not spend one.
     pub attempts: u32,
     /// How much it matters.
-    pub importance: Importance,
+    pub priority: Priority,
+    /// Who asks for it.
+    pub caller: Caller,
 }
 
 /// One try of a job on one tab that failed.
@@ -58,8 +60,8 @@ impl JobRecovery {
 #[derive(Debug)]
 pub(super) struct Job {
     pub spec: JobSpec,
-    /// Order of arrival; a displaced job keeps its place.
-    pub order: u64,
+    /// Its place in the queue, which a displaced job keeps.
+    pub ticket: Ticket,
     pub attempts: Vec<Attempt>,
     /// Where it may still run: allowed, less where the model itself failed.
     pub open_to: TargetSet,
@@ -104,12 +106,13 @@ pub(super) enum Place {
 }
 
 impl Job {
-    pub fn new(spec: JobSpec, order: u64) -> Self {
+    pub fn new(job: JobId, spec: JobSpec, order: u64, submitted: Instant) -> Self {
+        let JobSpec { expires, priority, caller, model, .. } = spec;
         Self {
             open_to: spec.allowed,
             route: spec.allowed,
             spec,
-            order,
+            ticket: Ticket { job, order, submitted, expires, priority, caller, model },
             attempts: Vec::new(),
             place: Place::Waiting,
             avoid: Avoid::Nothing,

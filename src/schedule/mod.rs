@@ -4,6 +4,7 @@
 //! and leaves [`Action`]s for the fleet to carry out. So every rule is tested without a browser or a sleep, with the
 //! very code that drives the real ones.
 
+mod admission;
 pub mod backoff;
 mod breaker;
 mod breakers;
@@ -14,6 +15,7 @@ mod policy;
 mod queue;
 mod recovery;
 mod scheduler;
+mod speeds;
 mod stages;
 mod tabs;
 mod target_set;
@@ -22,6 +24,8 @@ mod vitals;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use admission::Admission;
+pub use admission::{Overload, QueueLimits};
 pub use jobs::{Attempt, JobSpec};
 pub use placement::preferred_browser;
 pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, RetryBackoff, SlidingWindowType};

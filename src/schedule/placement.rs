@@ -1,11 +1,40 @@
-//! Which tab runs a job: where it was measured to run best, or else the family's preferred browser, then by load.
+//! Which tab runs a job, and why.
+//!
+//! Every tab that has room is scored by the product of its terms, each from 0 to 1 (see [`Placement`]):
+//!
+//! | term | is 1 | else |
+//! |---|---|---|
+//! | prior | where the model was measured; else where it ran best in earlier runs, or without those in the family's preferred browser, while the tab holds fewer than [`Policy::preferred_depth`] jobs | 0.4; half of it for a software adapter, and a little less for WebNN and WASM than for WebGPU |
+//! | speed | where the model runs fastest | the time it takes there over the time here; 0.8 where only others are measured |
+//! | health | | the lower of the tab's score and its target's, of 100 |
+//! | load | for an idle tab | 1 / (1 + the work it holds, in runs of this model) |
+//! | loaded | where the model is | 0.7 |
+//!
+//! What a job is to keep away from after a failure comes last whatever its score, and for a critical job a tab that
+//! failed last time. A preference leaves no other browser idle behind a queue: beyond its depth it counts no more.
 
 use super::{
     Policy, TargetSet,
     jobs::{Avoid, Job},
-    tabs::Tabs,
+    speeds::Speeds,
+    tabs::{Tab, Tabs},
+    vitals::Vitals,
 };
-use crate::types::{Backend, Browser, Family, Importance, TabId, Target};
+use crate::types::{Backend, Browser, Family, Placement, Priority, TabId, Target};
+use std::{collections::BTreeMap, time::Instant};
+
+/// The prior of what is not preferred.
+const NOT_PREFERRED: f64 = 0.4;
+/// What a software adapter is worth beside what computes on the CPU by design.
+const SOFTWARE: f64 = 0.5;
+/// The speed of a target where the model was not measured, while it was on others.
+const UNKNOWN_SPEED: f64 = 0.8;
+/// What a tab is worth that has to load the model first.
+const NOT_LOADED: f64 = 0.7;
+/// Health below which it makes no further difference.
+const LEAST_HEALTH: f64 = 0.05;
+/// Tabs of one target that are looked at, the least loaded first: all of a usual fleet's, and a bound for a large one's.
+const LOOKED_AT: usize = 4;
 
 /// The browser a family of models is sent to until measurements say otherwise.
 pub const fn preferred_browser(family: Family) -> Option<Browser> {
@@ -17,56 +46,136 @@ pub const fn preferred_browser(family: Family) -> Option<Browser> {
     }
 }
 
-/// The tab for `job` among those of `admitted` targets, or `None` when every one is full.
-///
-/// What the job is to keep away from after a failure comes last. Of the targets where it was measured to run best, or
-/// without measurements of the family's preferred browser, the least loaded tab is taken while it holds fewer than [`Policy::preferred_depth`] jobs; beyond that the least loaded of all, so that a preference never
-/// leaves another browser idle behind a queue. Of equals, a tab that failed last time comes last; for a critical job it
-/// does whatever its load.
-pub(super) fn choose(
-    job: &Job,
-    admitted: TargetSet,
-    tabs: &Tabs,
-    policy: &Policy,
-    slow: impl Fn(Target) -> bool,
-) -> Option<TabId> {
-    let recommended = job.spec.recommended.intersection(admitted);
-    let prior = preferred_browser(job.spec.family).filter(|_| recommended.is_empty());
-    let avoided = |target: Target, tab: TabId| match job.avoid {
-        Avoid::Nothing => false,
-        Avoid::Tab(avoided) => avoided == tab,
-        Avoid::Target(avoided) => avoided == target,
-    };
-    admitted
-        .iter()
-        .filter_map(|target| room(job, target, tabs, policy).map(|(load, tab)| (target, load, tab)))
-        .min_by_key(|(target, load, tab)| {
-            let is_preferred = recommended.contains(*target) || prior == Some(target.browser);
-            let within_depth = is_preferred && *load < policy.preferred_depth;
-            let degraded = tabs.get(*tab).is_some_and(|tab| tab.is_degraded());
-            let shunned = degraded && job.spec.importance == Importance::Critical;
-            let away = (avoided(*target, *tab), shunned);
-            (away, !within_depth, *load, degraded, slow(*target), !is_preferred, backend_rank(target.backend))
+/// What placement looks at.
+pub(super) struct Placing<'a> {
+    pub tabs: &'a Tabs,
+    pub policy: &'a Policy,
+    pub speeds: &'a Speeds,
+    pub vitals: &'a BTreeMap<Target, Vitals>,
+    pub software: TargetSet,
+    pub now: Instant,
+}
+
+/// What is known of a job's targets together.
+struct Prospects {
+    recommended: TargetSet,
+    preferred: Option<Browser>,
+    fastest_ms: Option<f64>,
+    explore: TargetSet,
+}
+
+/// A tab that could be taken.
+#[derive(Clone, Copy)]
+struct Candidate {
+    tab: TabId,
+    target: Target,
+    /// Whether the job need not keep away from it, and whether it is good enough for one that matters so much.
+    welcome: (bool, bool),
+    placement: Placement,
+}
+
+impl Candidate {
+    fn is_better_than(&self, other: &Self) -> bool {
+        let key = |one: &Self| (one.welcome, one.placement.explored);
+        key(self).cmp(&key(other)).then(self.placement.score().total_cmp(&other.placement.score())).is_gt()
+    }
+}
+
+impl Placing<'_> {
+    /// The tab for `job` among those of `admitted` targets and why, or `None` when every one is full.
+    pub fn choose(&self, job: &Job, admitted: TargetSet) -> Option<(TabId, Placement)> {
+        let prospects = self.prospects(job, admitted);
+        let (mut best, mut next, mut candidates) = (None::<Candidate>, None::<Candidate>, 0);
+        for target in admitted.iter() {
+            let mut of_target: Option<Candidate> = None;
+            for candidate in self.candidates(job, target, &prospects) {
+                candidates += 1;
+                if of_target.is_none_or(|best| candidate.is_better_than(&best)) {
+                    of_target = Some(candidate);
+                }
+            }
+            let Some(candidate) = of_target else { continue };
+            if best.is_none_or(|best| candidate.is_better_than(&best)) {
+                next = best.replace(candidate);
+            } else if next.is_none_or(|next| candidate.is_better_than(&next)) {
+                next = Some(candidate);
+            }
+        }
+        let next_best = next.map(|next| (next.target, next.placement.score()));
+        best.map(|best| (best.tab, Placement { candidates, next_best, ..best.placement }))
+    }
+
+    fn prospects(&self, job: &Job, admitted: TargetSet) -> Prospects {
+        let (model, spec) = (job.spec.model, &job.spec);
+        let recommended = spec.recommended.intersection(admitted);
+        let known = admitted.iter().filter_map(|target| self.speeds.known_ms(model, target));
+        // What may fail is not tried with what matters much, nor with a last attempt.
+        let may_explore = spec.priority <= Priority::Normal && job.attempts.len() + 1 < spec.attempts as usize;
+        let every = if may_explore { self.policy.explore_every } else { 0 };
+        Prospects {
+            recommended,
+            preferred: preferred_browser(spec.family).filter(|_| recommended.is_empty()),
+            fastest_ms: known.min_by(f64::total_cmp),
+            explore: self.speeds.to_explore(model, admitted, every),
+        }
+    }
+
+    /// The least loaded tabs of `target` that may be handed the job.
+    fn candidates(&self, job: &Job, target: Target, prospects: &Prospects) -> impl Iterator<Item = Candidate> {
+        let away = matches!(job.avoid, Avoid::Target(avoided) if avoided == target);
+        let (avoid, bytes, is_critical) = (job.avoid, job.spec.bytes, job.spec.priority == Priority::Critical);
+        let most = self.policy.in_flight_bytes_per_tab;
+        let placement = self.placement(job, target, prospects);
+        let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
+        let fit = with_room.filter(move |(load, _, tab)| *load == 0 || tab.bytes + bytes <= most);
+        fit.take(LOOKED_AT).map(move |(load, id, tab)| {
+            let welcome = (!away && avoid != Avoid::Tab(id), !(is_critical && tab.is_degraded()));
+            Candidate { tab: id, target, welcome, placement: placement(load, tab) }
         })
-        .map(|(_, _, tab)| tab)
+    }
+
+    /// The terms of a tab of `target` that holds so many jobs.
+    fn placement(&self, job: &Job, target: Target, prospects: &Prospects) -> impl Fn(usize, &Tab) -> Placement {
+        let (model, now, depth) = (job.spec.model, self.now, self.policy.preferred_depth);
+        let (known_ms, run) = (self.speeds.known_ms(model, target), self.speeds.expected(model, target));
+        let is_preferred = prospects.recommended.contains(target) || prospects.preferred == Some(target.browser);
+        let explored = prospects.explore.contains(target);
+        let of_its_kind = if self.software.contains(target) { SOFTWARE } else { 1.0 } * backend_prior(target.backend);
+        let target_health = self.vitals.get(&target).map_or(1.0, |vitals| vitals.share(now));
+        let speed = match (prospects.fastest_ms, known_ms) {
+            (Some(fastest_ms), Some(known_ms)) => fastest_ms / known_ms,
+            (Some(_), None) => UNKNOWN_SPEED,
+            (None, _) => 1.0,
+        };
+        move |load, tab| {
+            let prior = match known_ms {
+                Some(_) => 1.0,
+                None if is_preferred && load < depth => of_its_kind,
+                None => NOT_PREFERRED * of_its_kind,
+            };
+            let ahead = match run {
+                Some(run) if !tab.work.is_zero() && !run.is_zero() => tab.work.div_duration_f64(run),
+                _ => load as f64,
+            };
+            Placement {
+                prior,
+                speed,
+                health: target_health.min(tab.vitals.share(now)).max(LEAST_HEALTH),
+                load: 1.0 / (1.0 + ahead),
+                loaded: if tab.loaded.contains(&model) { 1.0 } else { NOT_LOADED },
+                expected_ms: run.map(|run| run.as_secs_f64() * 1e3),
+                explored,
+                candidates: 0,
+                next_best: None,
+            }
+        }
+    }
 }
 
-/// The least loaded tab of `target` that may be handed the job; the one it keeps away from only if there is no other.
-fn room(job: &Job, target: Target, tabs: &Tabs, policy: &Policy) -> Option<(usize, TabId)> {
-    let mut rooms =
-        tabs.ready(target).take_while(|(load, _)| *load < policy.in_flight_per_tab).filter(|(load, tab)| {
-            let held = tabs.get(*tab).map_or(0, |tab| tab.bytes);
-            *load == 0 || held + job.spec.bytes <= policy.in_flight_bytes_per_tab
-        });
-    let first = rooms.next()?;
-    let is_avoided = job.avoid == Avoid::Tab(first.1);
-    Some(if is_avoided { rooms.next().unwrap_or(first) } else { first })
-}
-
-pub(super) const fn backend_rank(backend: Backend) -> u8 {
+const fn backend_prior(backend: Backend) -> f64 {
     match backend {
-        Backend::Webgpu => 0,
-        Backend::Webnn => 1,
-        Backend::Wasm => 2,
+        Backend::Webgpu => 1.0,
+        Backend::Webnn => 0.99,
+        Backend::Wasm => 0.98,
     }
 }

@@ -12,11 +12,22 @@ pub struct Policy {
     /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
     /// wait in the tab, where they can no longer go elsewhere.
     pub in_flight_per_tab: usize,
+    /// A tab that holds more work than this, by how long its jobs' models take there, is handed no further job: what
+    /// matters most never stands behind more. It is many times the way there and back, so tabs do not run dry.
+    pub line_work: Duration,
     /// Most input bytes handed to one tab and not yet answered; one job may always go.
     pub in_flight_bytes_per_tab: usize,
     /// Jobs a tab of the preferred browser may hold before others are considered: one running, and one behind it so
     /// that the tab is never idle.
     pub preferred_depth: usize,
+    /// Of so many jobs of a model that may go to several targets, one goes to a target where the model was not yet
+    /// measured, while it was on others; 0 tries none. It ends when five runs there are measured.
+    pub explore_every: u32,
+    /// How long a job waits until it may go before what matters more or came later. Long enough for a burst to pass by.
+    pub aged_after: Duration,
+    /// Of so many jobs handed out, one is the longest waiting that is aged. With 4, what matters most still gets three
+    /// of four; with 1, age comes before everything.
+    pub aged_share: u32,
     /// From asking for a tab until its worker is connected.
     pub open_timeout: Duration,
     /// From the worker's connection until its backend is ready. Compiling a 28 MB WASM runtime takes seconds on a busy
@@ -25,6 +36,9 @@ pub struct Policy {
     /// From a socket's end until it is taken for the whole of what happened. A tab or browser that dies takes its sockets
     /// along, and they are often heard of first: a crash is told 25 ms later by an idle machine.
     pub cut_grace: Duration,
+    /// How long a worker may go on with a job that was cancelled. Ending it costs loading its models again, so what is
+    /// done soon is let be done.
+    pub cancel_grace: Duration,
     /// From ending a worker until its successor is connected.
     pub restart_timeout: Duration,
     /// Failed launches, or tabs lost before they were ready, in a row, after which a browser or target is given up.
@@ -139,11 +153,16 @@ impl Default for Policy {
         Self {
             tabs_per_target: 1,
             in_flight_per_tab: 8,
+            line_work: Duration::from_millis(5),
             in_flight_bytes_per_tab: 64 << 20,
             preferred_depth: 2,
+            explore_every: 16,
+            aged_after: Duration::from_secs(10),
+            aged_share: 4,
             open_timeout: Duration::from_secs(20),
             start_timeout: Duration::from_secs(30),
             cut_grace: Duration::from_millis(500),
+            cancel_grace: Duration::from_secs(1),
             restart_timeout: Duration::from_secs(5),
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),
@@ -272,6 +291,7 @@ impl Policy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         at_least("tabs_per_target", self.tabs_per_target, 1)?;
         at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
+        at_least("aged_share", self.aged_share, 1)?;
         at_least("give_up_after", self.give_up_after, 1)?;
         at_least("replace_tab_after", self.replace_tab_after, 1)?;
         at_least("restart_browser_after", self.restart_browser_after, 1)?;

@@ -1,52 +1,141 @@
-//! Jobs that wait for a tab, in order of arrival, without a job for a busy target holding up those for a free one.
+//! Jobs that wait for a tab.
+//!
+//! They are grouped by where they may run; of the groups that a free tab can serve, the best of their firsts goes, so a
+//! job for a busy target holds up none for a free one. What counts, in this order:
+//!
+//! 1. the **priority**;
+//! 2. whose **turn** it is: callers take turns by their weights, and the models of one caller share its turns. A caller
+//!    that asks for much at once waits for itself, and not others for it;
+//! 3. the earliest **deadline**;
+//! 4. the order of arrival.
+//!
+//! And nobody waits for ever: of every [`Policy::aged_share`](super::Policy::aged_share) jobs that are handed to the
+//! targets a job may run on, one is the longest waiting there, once that has waited for
+//! [`Policy::aged_after`](super::Policy::aged_after). So a job that has, with `n` older ones waiting, is handed out
+//! before `aged_share × (n + 1)` others are, whatever arrives; unless breakers or its inputs' size keep it.
+//!
+//! There are few groups, and within each everything is ordered: all costs O(log n) of the jobs that wait.
+
+mod group;
+
+#[cfg(test)]
+mod tests;
 
 use super::TargetSet;
-use crate::types::JobId;
-use std::collections::BTreeMap;
+use crate::types::{Caller, JobId, ModelId, Priority, Target};
+use group::{Flow, Group};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
-/// Waiting jobs, grouped by where they may run. There are few distinct groups, so looking at the head of each is cheap
-/// however many jobs wait.
-#[derive(Debug, Default)]
+/// What the queue has to know of a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    pub job: JobId,
+    /// Of arrival.
+    pub order: u64,
+    pub submitted: Instant,
+    pub expires: Instant,
+    pub priority: Priority,
+    pub caller: Caller,
+    pub model: ModelId,
+}
+
+/// When the longest waiting goes before the best.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ageing {
+    pub after: Duration,
+    /// Of so many, one.
+    pub share: u32,
+}
+
+/// Waiting jobs, grouped by where they may run.
+#[derive(Debug)]
 pub(super) struct Queue {
-    groups: BTreeMap<TargetSet, BTreeMap<u64, JobId>>,
+    groups: BTreeMap<TargetSet, Group>,
+    /// The turn that each target has come to, of each priority: where those start that had nothing waiting.
+    turns: BTreeMap<(Target, Priority), u64>,
+    /// Turns of those that have nothing waiting now, where they had taken more than the others.
+    ahead: HashMap<(TargetSet, Flow), u64>,
+    ageing: Ageing,
     len: usize,
 }
 
 impl Queue {
-    pub fn insert(&mut self, route: TargetSet, order: u64, job: JobId) {
-        if self.groups.entry(route).or_default().insert(order, job).is_none() {
+    pub fn new(ageing: Ageing) -> Self {
+        Self { groups: BTreeMap::new(), turns: BTreeMap::new(), ahead: HashMap::new(), ageing, len: 0 }
+    }
+
+    pub fn insert(&mut self, route: TargetSet, ticket: &Ticket) {
+        let flow = Flow::of(ticket);
+        let now = self.turn(route, ticket.priority);
+        let group = self.groups.entry(route).or_default();
+        let ahead = if group.has(flow) { None } else { self.ahead.remove(&(route, flow)) };
+        if group.insert(ticket, ahead.unwrap_or_default().max(now)) {
             self.len += 1;
         }
     }
 
-    pub fn remove(&mut self, route: TargetSet, order: u64) {
-        if let Some(group) = self.groups.get_mut(&route) {
-            if group.remove(&order).is_some() {
-                self.len -= 1;
-            }
-            if group.is_empty() {
-                self.groups.remove(&route);
-            }
+    pub fn remove(&mut self, route: TargetSet, ticket: &Ticket) {
+        let Some(group) = self.groups.get_mut(&route) else { return };
+        let Some(removed) = group.remove(ticket) else { return };
+        self.len -= 1;
+        if group.is_empty() {
+            self.groups.remove(&route);
+        }
+        if let Some(turn) = removed.last_of_its_flow
+            && turn > self.turn(route, ticket.priority)
+        {
+            self.ahead.insert((route, Flow::of(ticket)), turn);
+            self.forget_those_caught_up_with();
         }
     }
 
-    /// The first-come job of the groups that `suits` is true of.
+    /// The job goes to a tab of `target`: its caller has taken a turn, unless it went because of its age.
+    pub fn take(&mut self, route: TargetSet, ticket: &Ticket, target: Target, now: Instant) {
+        if let Some(turn) = self.groups.get_mut(&route).and_then(|group| group.charge(ticket)) {
+            let reached = self.turns.entry((target, ticket.priority)).or_default();
+            *reached = turn.max(*reached);
+        }
+        self.remove(route, ticket);
+        for (_, group) in self.groups.iter_mut().filter(|(route, _)| route.contains(target)) {
+            group.passed_over_by(ticket, self.ageing, now);
+        }
+    }
+
+    /// The job that goes next of the groups that `suits` is true of.
     pub fn first(&self, suits: impl Fn(TargetSet) -> bool) -> Option<JobId> {
-        self.groups
-            .iter()
-            .filter(|(route, _)| suits(**route))
-            .filter_map(|(_, group)| group.first_key_value())
-            .min_by_key(|(order, _)| **order)
-            .map(|(_, job)| *job)
+        let groups = || self.groups.iter().filter(|(route, _)| suits(**route)).map(|(_, group)| group);
+        let aged = groups().filter_map(|group| group.due(self.ageing)).min();
+        aged.map(|(_, job)| job).or_else(|| groups().filter_map(Group::best).min().map(|(_, job)| job))
     }
 
     /// Every job of the groups that `suits` is true of.
     pub fn all(&self, suits: impl Fn(TargetSet) -> bool) -> Vec<JobId> {
-        let groups = self.groups.iter().filter(|(route, _)| suits(**route));
-        groups.flat_map(|(_, group)| group.values().copied()).collect()
+        self.groups.iter().filter(|(route, _)| suits(**route)).flat_map(|(_, group)| group.jobs()).collect()
     }
 
     pub const fn len(&self) -> usize {
         self.len
     }
+
+    /// The turn that jobs for `route` have come to where they are served fastest.
+    fn turn(&self, route: TargetSet, priority: Priority) -> u64 {
+        let turns = route.iter().filter_map(|target| self.turns.get(&(target, priority)));
+        turns.max().copied().unwrap_or_default()
+    }
+
+    fn forget_those_caught_up_with(&mut self) {
+        const FEW: usize = 256;
+        if self.ahead.len() > FEW.max(2 * self.len) {
+            let mut ahead = std::mem::take(&mut self.ahead);
+            ahead.retain(|(route, flow), turn| *turn > self.turn(*route, flow.priority()));
+            self.ahead = ahead;
+        }
+    }
 }
+
+/// In which order jobs go: the least first.
+type Rank = (Reverse<Priority>, u64, Instant, u64);

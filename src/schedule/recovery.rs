@@ -1,6 +1,6 @@
 //! What is done about a failure: chosen by what failed, how often, how much it matters, and what has helped so far.
 
-use crate::types::{Browser, Category, Importance, Severity, Strategy, StrategyRecord};
+use crate::types::{Browser, Category, Priority, Severity, Strategy, StrategyRecord};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Tries of a strategy before its record counts for anything.
@@ -16,7 +16,7 @@ pub(super) struct JobFailure {
     pub severity: Severity,
     /// Counted from 1.
     pub attempt: u32,
-    pub importance: Importance,
+    pub priority: Priority,
     /// Whether the model may run on another target that works.
     pub other_target: bool,
     /// Whether its target has another ready tab.
@@ -57,12 +57,12 @@ impl Recoveries {
 
     /// How a job goes on after a failed attempt that is worth another one.
     pub fn for_job(&self, failure: JobFailure) -> Strategy {
-        let JobFailure { browser, category, severity, attempt, importance, other_target, other_tab } = failure;
+        let JobFailure { browser, category, severity, attempt, priority, other_target, other_tab } = failure;
         // What is wrong with a session, with memory or with answers is most often the target's; the rest is the tab's.
         let least = match category {
             Category::Session | Category::Resource | Category::HealthCheck | Category::Inference => Strategy::Failover,
-            _ if importance == Importance::Low => Strategy::ImmediateRetry,
-            _ if severity == Severity::Critical || attempt > 1 || importance > Importance::Normal => Strategy::Failover,
+            _ if priority == Priority::Low => Strategy::ImmediateRetry,
+            _ if severity == Severity::Critical || attempt > 1 || priority > Priority::Normal => Strategy::Failover,
             Category::Communication => Strategy::ImmediateRetry,
             _ => Strategy::OtherTab,
         };
@@ -104,7 +104,7 @@ mod tests {
         category: Category::Connection,
         severity: Severity::Major,
         attempt: 1,
-        importance: Importance::Normal,
+        priority: Priority::Normal,
         other_target: true,
         other_tab: true,
     };
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(chosen(JobFailure { other_tab: false, ..CRASH }), Strategy::Failover);
         assert_eq!(chosen(JobFailure { attempt: 2, ..CRASH }), Strategy::Failover);
         assert_eq!(chosen(JobFailure { severity: Severity::Critical, ..CRASH }), Strategy::Failover);
-        assert_eq!(chosen(JobFailure { importance: Importance::Critical, ..CRASH }), Strategy::Failover);
+        assert_eq!(chosen(JobFailure { priority: Priority::Critical, ..CRASH }), Strategy::Failover);
         assert_eq!(chosen(JobFailure { category: Category::Session, ..CRASH }), Strategy::Failover);
         assert_eq!(chosen(JobFailure { category: Category::Communication, ..CRASH }), Strategy::ImmediateRetry);
         let alone = JobFailure { other_tab: false, other_target: false, ..CRASH };

@@ -5,6 +5,7 @@ mod browser_rules;
 mod check_rules;
 mod health;
 mod job_rules;
+mod place_rules;
 mod repairs;
 mod stage_rules;
 mod tab_rules;
@@ -15,14 +16,15 @@ use super::{
     breakers::Breakers,
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
-    queue::Queue,
+    queue::{Ageing, Queue},
     recovery::Recoveries,
+    speeds::Speeds,
     stages::{StageSpec, Stages},
-    tabs::Tabs,
-    vitals::{Baseline, Vitals},
+    tabs::{Line, Tabs},
+    vitals::Vitals,
 };
 use crate::types::{
-    BreakerState, Browser, BrowserId, Cause, Failure, JobId, ModelId, Severity, Strategy, TabId, Target,
+    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, Severity, Strategy, TabId, Target,
 };
 use repairs::Repairs;
 use std::{
@@ -102,7 +104,7 @@ pub enum Action {
     /// Close the tab and forget it.
     CloseTab { tab: TabId, failure: Failure },
     /// Hand the job to the tab.
-    StartAttempt { tab: TabId, job: JobId, attempt: u32 },
+    StartAttempt { tab: TabId, job: JobId, attempt: u32, placement: Placement },
     /// Have the tab load a model; answered by `StageLoaded`, unless the tab is lost.
     LoadModel { tab: TabId, model: ModelId },
     /// Have the tab drop a model's session.
@@ -181,7 +183,7 @@ pub struct Scheduler {
     recoveries: Recoveries,
     repairs: Repairs,
     vitals: BTreeMap<Target, Vitals>,
-    baselines: BTreeMap<(ModelId, Target), Baseline>,
+    speeds: Speeds,
     actions: VecDeque<Action>,
     next_browser: u64,
     next_tab: u64,
@@ -198,7 +200,9 @@ impl Scheduler {
             recoveries: Recoveries::default(),
             repairs: Repairs::default(),
             vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
-            baselines: BTreeMap::new(),
+            speeds: Speeds::default(),
+            tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
+            queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
             given_up: BTreeMap::new(),
@@ -206,9 +210,7 @@ impl Scheduler {
             software: TargetSet::EMPTY,
             proven: TargetSet::EMPTY,
             slots: BTreeMap::new(),
-            tabs: Tabs::default(),
             jobs: HashMap::new(),
-            queue: Queue::default(),
             stages: Stages::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -267,10 +269,10 @@ impl Scheduler {
     /// Takes in what happened at `now` and decides what is to be done about it.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Submit { job, spec } => self.submit(job, spec),
+            Input::Submit { job, spec } => self.submit(job, spec, now),
             Input::AttemptSucceeded { tab, job, run } => self.succeeded(tab, job, run, now),
             Input::AttemptFailed { tab, job, failure } => self.failed(tab, job, failure, now),
-            Input::Cancel { job } => self.end(job, Failure::new(Cause::Cancelled, "the job was cancelled")),
+            Input::Cancel { job } => self.cancel(job, now),
             Input::BrowserStarted { id } => self.browser_started(id, now),
             Input::BrowserFailed { id, failure } | Input::BrowserExited { id, failure } => {
                 self.browser_gone(id, failure, self.policy.give_up_after, now);

@@ -1,8 +1,9 @@
 //! Stages of pipelines: a model was cut into them, each lives in one tab, its home, and its jobs go there.
 
-use super::TargetSet;
-use crate::types::{JobId, ModelId, PipelineId, TabId, Target};
+use super::{TargetSet, queue::Ticket};
+use crate::types::{JobId, ModelId, PipelineId, Priority, TabId, Target};
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -47,7 +48,8 @@ pub(super) struct Stage {
     pub barred: TargetSet,
     /// Targets whose tabs ended while it was being loaded there.
     pub suspects: TargetSet,
-    waiting: BTreeMap<u64, JobId>,
+    /// What matters more first, and then in order of arrival.
+    waiting: BTreeMap<(Reverse<Priority>, u64), JobId>,
 }
 
 impl Stage {
@@ -112,15 +114,15 @@ impl Stages {
         self.all.keys().copied().collect()
     }
 
-    pub fn insert(&mut self, model: ModelId, order: u64, job: JobId) {
-        if let Some(stage) = self.all.get_mut(&model) {
-            stage.waiting.insert(order, job);
+    pub fn insert(&mut self, ticket: &Ticket) {
+        if let Some(stage) = self.all.get_mut(&ticket.model) {
+            stage.waiting.insert((Reverse(ticket.priority), ticket.order), ticket.job);
         }
     }
 
-    pub fn remove(&mut self, model: ModelId, order: u64) {
-        if let Some(stage) = self.all.get_mut(&model) {
-            stage.waiting.remove(&order);
+    pub fn remove(&mut self, ticket: &Ticket) {
+        if let Some(stage) = self.all.get_mut(&ticket.model) {
+            stage.waiting.remove(&(Reverse(ticket.priority), ticket.order));
         }
     }
 

@@ -45,7 +45,12 @@ impl From<Stage> for TabStage {
 pub(super) struct InFlight {
     pub job: JobId,
     pub bytes: usize,
+    /// How long the worker may be at it.
     pub timeout: Duration,
+    /// When the work is stopped, however long it was at it; `None` for the canary.
+    pub expires: Option<Instant>,
+    /// How long it will take, by what was measured; zero where nothing was.
+    pub work: Duration,
     /// The breakers' leave to run it, given back when this is dropped.
     pub permits: Option<Permits>,
 }
@@ -69,6 +74,10 @@ pub(super) struct Tab {
     /// In the order in which the worker serves them; the first is the one being worked on.
     pub in_flight: VecDeque<InFlight>,
     pub bytes: usize,
+    /// How long all of `in_flight` will take, as far as that is known.
+    pub work: Duration,
+    /// The models whose sessions it holds.
+    pub loaded: BTreeSet<ModelId>,
     /// When the worker turned to the first of `in_flight`.
     pub head_since: Instant,
     pub suspect: Option<Suspect>,
@@ -88,6 +97,8 @@ impl Tab {
             stage: Stage::Opening(give_up),
             in_flight: VecDeque::new(),
             bytes: 0,
+            work: Duration::ZERO,
+            loaded: BTreeSet::new(),
             head_since: now,
             suspect: None,
             vitals: Vitals::default(),
@@ -103,7 +114,29 @@ impl Tab {
             self.head_since = now;
         }
         self.bytes += in_flight.bytes;
+        self.work += in_flight.work;
         self.in_flight.push_back(in_flight);
+    }
+
+    /// Takes what stands at `position` out of its line.
+    pub fn take(&mut self, position: usize, now: Instant) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(position)?;
+        self.bytes -= in_flight.bytes;
+        self.work -= in_flight.work;
+        self.head_since = now;
+        Some(in_flight)
+    }
+
+    /// Takes everything out of its line.
+    pub fn clear(&mut self) -> VecDeque<InFlight> {
+        (self.bytes, self.work) = (0, Duration::ZERO);
+        std::mem::take(&mut self.in_flight)
+    }
+
+    /// Whether another job may be handed to it.
+    fn has_room(&self, line: Line) -> bool {
+        let short = self.in_flight.is_empty() || self.work <= line.work;
+        self.stage == Stage::Ready && self.in_flight.len() < line.jobs && short
     }
 
     /// Whether the canary stands in its line.
@@ -120,26 +153,45 @@ impl Tab {
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
-            Stage::Ready => self.in_flight.front().map(|head| self.head_since + head.timeout),
+            Stage::Ready => self.in_flight.front().map(|head| {
+                let at = self.head_since + head.timeout;
+                head.expires.map_or(at, |expires| expires.min(at))
+            }),
         }
     }
 }
 
+/// How long a tab's line may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub jobs: usize,
+    /// A tab with more than so much work takes no further job.
+    pub work: Duration,
+}
+
 /// All tabs, with the ready ones of each target kept in order of load.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tabs {
     all: BTreeMap<TabId, Tab>,
     orders: Orders,
     counts: BTreeMap<Target, usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Orders {
+    line: Line,
     by_load: BTreeMap<Target, BTreeSet<(usize, TabId)>>,
+    /// Those of them that have room.
+    with_room: BTreeMap<Target, BTreeSet<(usize, TabId)>>,
     deadlines: BTreeSet<(Instant, TabId)>,
 }
 
 impl Tabs {
+    pub fn new(line: Line) -> Self {
+        let orders = Orders { line, by_load: BTreeMap::new(), with_room: BTreeMap::new(), deadlines: BTreeSet::new() };
+        Self { all: BTreeMap::new(), orders, counts: BTreeMap::new() }
+    }
+
     pub fn get(&self, id: TabId) -> Option<&Tab> {
         self.all.get(&id)
     }
@@ -191,6 +243,11 @@ impl Tabs {
         self.orders.by_load.get(&target).into_iter().flatten().copied()
     }
 
+    /// Those of them that take another job.
+    pub fn with_room(&self, target: Target) -> impl Iterator<Item = (usize, TabId)> {
+        self.orders.with_room.get(&target).into_iter().flatten().copied()
+    }
+
     pub fn next_deadline(&self) -> Option<(Instant, TabId)> {
         self.orders.deadlines.first().copied()
     }
@@ -201,6 +258,9 @@ impl Orders {
         if tab.stage == Stage::Ready {
             self.by_load.entry(tab.target).or_default().insert((tab.in_flight.len(), id));
         }
+        if tab.has_room(self.line) {
+            self.with_room.entry(tab.target).or_default().insert((tab.in_flight.len(), id));
+        }
         if let Some(at) = tab.deadline() {
             self.deadlines.insert((at, id));
         }
@@ -209,6 +269,9 @@ impl Orders {
     fn unindex(&mut self, id: TabId, tab: &Tab) {
         if let Some(ready) = self.by_load.get_mut(&tab.target) {
             ready.remove(&(tab.in_flight.len(), id));
+        }
+        if let Some(with_room) = self.with_room.get_mut(&tab.target) {
+            with_room.remove(&(tab.in_flight.len(), id));
         }
         if let Some(at) = tab.deadline() {
             self.deadlines.remove(&(at, id));

@@ -2,11 +2,12 @@
 
 mod health;
 mod many;
+mod placement;
 mod stages;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Cause, Failure, Family, Importance, JobId, ModelId, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, JobId, ModelId, Priority, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -172,7 +173,14 @@ impl World {
     fn submit_spec(&mut self, allowed: &[Target], change: impl FnOnce(&mut JobSpec)) -> JobId {
         let job = JobId(self.next_job);
         self.next_job += 1;
-        let mut spec = JobSpec {
+        let mut spec = self.spec(allowed);
+        change(&mut spec);
+        self.tell(Input::Submit { job, spec });
+        job
+    }
+
+    fn spec(&self, allowed: &[Target]) -> JobSpec {
+        JobSpec {
             model: ModelId(1),
             family: Family::Other,
             allowed: allowed.iter().copied().collect(),
@@ -181,11 +189,9 @@ impl World {
             attempt_timeout: Duration::from_secs(1),
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
-            importance: Importance::Normal,
-        };
-        change(&mut spec);
-        self.tell(Input::Submit { job, spec });
-        job
+            priority: Priority::Normal,
+            caller: Caller::default(),
+        }
     }
 
     fn tab_of(&self, job: JobId) -> Option<TabId> {
@@ -452,7 +458,8 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         attempt_timeout: Duration::from_secs(1),
         expires: now + Duration::from_secs(60),
         attempts: 1,
-        importance: Importance::Normal,
+        priority: Priority::Normal,
+        caller: Caller::default(),
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);

@@ -37,6 +37,21 @@ const DROPS: f64 = 10.0;
 const MEMORY: f64 = 10.0;
 const HEARTBEAT: f64 = 10.0;
 
+/// One thing that is looked at.
+struct Term {
+    name: &'static str,
+    value: Option<f64>,
+    most: f64,
+    /// The part of the most that a value costs.
+    part: fn(f64) -> f64,
+}
+
+impl Term {
+    fn cost(&self) -> f64 {
+        self.most * self.value.map_or(0.0, |value| (self.part)(value).clamp(0.0, 1.0))
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Vitals {
     /// The last calls, the newest in the lowest bit; set means failed.
@@ -104,31 +119,41 @@ impl Vitals {
     }
 
     pub fn score(&self, breaker: BreakerState, now: Instant) -> HealthScore {
+        let terms = self.terms(now);
+        let cap = match breaker {
+            BreakerState::Closed => 100.0,
+            BreakerState::HalfOpen => 50.0,
+            BreakerState::Open => 10.0,
+        };
+        let score = (100.0 - terms.iter().map(Term::cost).sum::<f64>()).clamp(0.0, cap);
+        let terms = terms.iter().map(|term| HealthTerm {
+            name: term.name.to_owned(),
+            value: term.value,
+            cost: term.cost(),
+            most: term.most,
+        });
+        HealthScore { score, level: HealthLevel::of(score), trend: self.trend(), terms: terms.collect() }
+    }
+
+    /// The score from 0 to 1 without the breaker's part, for those who ask for it with every job.
+    pub fn share(&self, now: Instant) -> f64 {
+        (1.0 - self.terms(now).iter().map(Term::cost).sum::<f64>() / 100.0).max(0.0)
+    }
+
+    fn terms(&self, now: Instant) -> [Term; 6] {
         let rate = (self.counted > 0).then(|| f64::from(self.calls.count_ones()) / f64::from(self.counted));
         let drops = self.drops.iter().filter(|at| now.saturating_duration_since(**at) < DROPS_COUNT_FOR).count() as f64;
         let memory = self.memory.map(|(bytes, limit)| bytes as f64 / limit.max(1) as f64);
         let heartbeat = self.heartbeat.map(|took| took.as_secs_f64());
-        let term = |name: &str, value: Option<f64>, most: f64, part: fn(f64) -> f64| HealthTerm {
-            name: name.to_owned(),
-            value,
-            cost: most * value.map_or(0.0, |value| part(value).clamp(0.0, 1.0)),
-            most,
-        };
-        let terms = vec![
+        let term = |name, value, most, part| Term { name, value, most, part };
+        [
             term("failure rate", rate, FAILURE_RATE, |rate| rate),
             term("latency", self.slowdown, LATENCY, |times| (times - 1.0) / 3.0),
             term("failures in a row", Some(self.failures_in_a_row.into()), IN_A_ROW, |failures| failures / 3.0),
             term("connection drops", Some(drops), DROPS, |drops| drops / 2.0),
             term("memory", memory, MEMORY, |share| (share - 0.5) / 0.5),
             term("heartbeat", heartbeat, HEARTBEAT, |seconds| seconds),
-        ];
-        let cap = match breaker {
-            BreakerState::Closed => 100.0,
-            BreakerState::HalfOpen => 50.0,
-            BreakerState::Open => 10.0,
-        };
-        let score = (100.0 - terms.iter().map(|term| term.cost).sum::<f64>()).clamp(0.0, cap);
-        HealthScore { score, level: HealthLevel::of(score), trend: self.trend(), terms }
+        ]
     }
 
     fn trend(&self) -> HealthTrend {
@@ -147,31 +172,6 @@ impl Vitals {
     fn count(&mut self, failed: bool) {
         self.calls = (self.calls << 1 | u32::from(failed)) & ((1 << CALLS) - 1);
         self.counted = (self.counted + 1).min(CALLS);
-    }
-}
-
-/// How long runs of one model take on one target, by their own past.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Baseline {
-    runs: u32,
-    mean_ms: f64,
-}
-
-impl Baseline {
-    /// Runs before it says anything: the first ones compile.
-    const WARM_UP: u32 = 5;
-
-    /// Takes in a run and tells how many times the baseline it took; `None` while there is none.
-    pub fn take_in(&mut self, run: Duration) -> Option<f64> {
-        // Below the resolution of a browser's clock a ratio would be noise.
-        let run_ms = (run.as_secs_f64() * 1e3).max(0.1);
-        let slowdown = (self.runs >= Self::WARM_UP).then(|| run_ms / self.mean_ms);
-        self.runs = self.runs.saturating_add(1);
-        // A slow run moves the baseline little, so that a target that became slow is noticed before it is the norm.
-        let bounded = if self.runs > Self::WARM_UP { run_ms.min(2.0 * self.mean_ms) } else { run_ms };
-        let weight = (1.0 / f64::from(self.runs)).max(0.02);
-        self.mean_ms += weight * (bounded - self.mean_ms);
-        slowdown
     }
 }
 
@@ -214,15 +214,6 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_slow_by_the_models_own_past_and_the_past_does_not_follow_at_once() {
-        let mut baseline = Baseline::default();
-        let run = Duration::from_millis;
-        (0..20).for_each(|_| _ = baseline.take_in(run(10)));
-        let slowdowns: Vec<f64> = (0..5).filter_map(|_| baseline.take_in(run(100))).collect();
-        assert!(slowdowns.iter().all(|times| *times > 7.0), "{slowdowns:?}");
-    }
-
-    #[test]
     fn the_trend_follows_the_scores() {
         let (mut vitals, now) = (Vitals::default(), Instant::now());
         (0..5).for_each(|_| vitals.remember(BreakerState::Closed, now));
@@ -245,6 +236,7 @@ mod tests {
             vitals.beat(Duration::from_secs_f64(seconds));
             let score = vitals.score(BreakerState::Closed, now);
             prop_assert!(score.terms.iter().all(|term| (0.0..=term.most).contains(&term.cost)));
+            prop_assert!((score.score / 100.0 - vitals.share(now)).abs() < 1e-9);
             prop_assert_eq!(score.score, (100.0 - score.terms.iter().map(|term| term.cost).sum::<f64>()).max(0.0));
         }
     }

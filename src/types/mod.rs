@@ -1,17 +1,20 @@
 //! The words of the fleet as plain types: no I/O, no clock, no runtime. Every other module may use them.
 
+mod caller;
 mod event;
 mod failure;
 mod failure_mode;
 mod health;
 mod id;
-mod importance;
+mod placement;
+mod priority;
 mod provenance;
 mod target;
 mod tensor;
 mod timing;
 mod verdict;
 
+pub use caller::Caller;
 pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use failure_mode::FailureMode;
@@ -20,7 +23,8 @@ pub use health::{
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
 pub use id::{BrowserId, JobId, ModelId, PipelineId, TabId};
-pub use importance::Importance;
+pub use placement::Placement;
+pub use priority::Priority;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};

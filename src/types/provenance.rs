@@ -1,6 +1,6 @@
 //! Where a number came from.
 
-use super::{Backend, Browser, BrowserId, TabId, Target};
+use super::{Backend, Browser, BrowserId, Placement, TabId, Target};
 use serde::{Deserialize, Serialize};
 
 /// What a running browser says it is.
@@ -66,7 +66,7 @@ pub struct TargetInfo {
 }
 
 /// What really ran a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The target.
     pub target: Target,
@@ -80,4 +80,6 @@ pub struct Provenance {
     pub tab: TabId,
     /// The target's whole description.
     pub info: std::sync::Arc<TargetInfo>,
+    /// Why it ran there and not elsewhere.
+    pub placement: Placement,
 }

@@ -17,11 +17,12 @@ mod history;
 mod interrupted;
 mod matrix;
 mod models;
-mod pipelines;
 #[path = "../../src/onnx/tests/nets.rs"]
 mod nets;
+mod pipelines;
 #[path = "../shared/processes.rs"]
 mod processes;
+mod queue;
 mod recovery;
 mod run;
 mod runtime;

@@ -30,8 +30,7 @@ async fn sharded(fleet: &Fleet, model: &ModelFile, shards: Shards) -> Result<Mod
 }
 
 fn within(expected: &[NamedTensor], output: &Output, tolerance: f64) {
-    let tolerance =
-        Tolerance { rtol: tolerance, atol: tolerance, rtol_float16: 1e-2, atol_float16: 1e-2 };
+    let tolerance = Tolerance { rtol: tolerance, atol: tolerance, rtol_float16: 1e-2, atol_float16: 1e-2 };
     if let Some(mismatch) = compare(expected, &output.tensors, &tolerance).mismatch {
         panic!("{mismatch}");
     }

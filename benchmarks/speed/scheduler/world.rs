@@ -11,7 +11,7 @@ use std::{
 use tabfleet::{
     Browser, Cause, Failure, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{BrowserId, Importance, JobId, ModelId, TabId},
+    types::{BrowserId, Caller, JobId, ModelId, Priority, TabId},
 };
 
 /// What is simulated.
@@ -258,7 +258,7 @@ impl World {
     fn spec(&mut self) -> JobSpec {
         let model = self.random.random_range(0..MODELS);
         let family = [Family::Other, Family::Text, Family::Vision, Family::Audio][model as usize % 4];
-        let importance = [Importance::Low, Importance::Normal, Importance::High, Importance::Critical];
+        let priority = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
         // Most may run anywhere, some in one browser only, as a caller asks.
         let browser = Browser::ALL[model as usize % Browser::ALL.len()];
         let narrow = model % 5 == 0;
@@ -271,7 +271,8 @@ impl World {
             attempt_timeout: Duration::from_secs(10),
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
-            importance: *importance.choose(&mut self.random).unwrap_or(&Importance::Normal),
+            caller: Caller::default(),
+            priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
 

@@ -100,8 +100,10 @@ settings! {
         in_flight_per_tab: u32 = 8, Number(1..=1024);
         /// The most bytes of inputs a tab is given at once. They lie in the browser's memory twice.
         in_flight_bytes: u64 = 64 * MIB, Size(MIB..=16 * 1024 * MIB);
-        /// The most jobs that wait. A queue without a bound hides that the fleet is too slow until memory runs out.
+        /// The most jobs that wait or run. A queue without a bound hides that the fleet is too slow until memory runs out.
         queue_limit: u32 = 10_000, Number(1..=10_000_000);
+        /// The most bytes of inputs of jobs that wait or run.
+        queue_bytes: u64 = 1024 * MIB, Size(MIB..=1024 * 1024 * MIB);
         /// The longest a job may take from the call to its answer, all attempts together.
         job_deadline: Duration = secs(60), Span(millis(10)..=DAY);
         /// The longest a case may take on a target; it then gets the verdict timeout.

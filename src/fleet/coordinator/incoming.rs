@@ -26,7 +26,7 @@ impl Coordinator {
                 let started = submission.submitted;
                 self.models.entry(spec.model).or_insert_with(|| submission.model.tag.clone());
                 let span = tracing::Span::none();
-                self.jobs.insert(job, Job { submission: *submission, started, attempt: 0, span });
+                self.jobs.insert(job, Job { submission: *submission, started, attempt: 0, placement: None, span });
                 self.tell(Input::Submit { job, spec });
             }
             Request::Cancel(job) => self.tell(Input::Cancel { job }),

@@ -11,7 +11,8 @@ use crate::{
     harness::{RunReport, StartOptions},
     schedule::{Action, Attempt, Input, Recovery},
     types::{
-        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Provenance, Severity, TabId, Target, Timings,
+        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity, TabId, Target,
+        Timings,
     },
 };
 use std::time::{Duration, Instant};
@@ -34,7 +35,9 @@ impl Coordinator {
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.scheduler.next_action() {
             match action {
-                Action::StartAttempt { tab, job, attempt } => self.start_attempt(tab, job, attempt),
+                Action::StartAttempt { tab, job, attempt, placement } => {
+                    self.start_attempt(tab, job, attempt, placement);
+                }
                 Action::EndWithResult { job, attempts } => self.end_with_result(job, attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end_with_failure(job, failure, attempts),
                 Action::AttemptFailed { job, model, number, severity, attempt } => {
@@ -159,13 +162,16 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn start_attempt(&mut self, tab_id: TabId, id: JobId, attempt: u32) {
+    pub(super) fn start_attempt(&mut self, tab_id: TabId, id: JobId, attempt: u32, placement: Placement) {
         let (Some(tab), Some(job)) = (self.tabs.get_mut(&tab_id), self.jobs.get_mut(&id)) else { return };
         job.started = Instant::now();
         job.attempt = attempt;
+        job.placement = Some(placement);
         let (browser, target) = (tab.browser, tab.target);
         let Submission { model, run, span, .. } = &job.submission;
         job.span = tracing::debug_span!(parent: span, "attempt", attempt, tab = %tab_id, %browser, %target);
+        let name = &model.tag.name;
+        tracing::debug!(target: "tabfleet::placement", job = %id, model = name, %target, tab = %tab_id, "{placement}");
         if !run.release {
             tab.loaded.entry(model.key.clone()).or_default();
         }
@@ -262,6 +268,7 @@ impl Coordinator {
 
     pub(super) fn end_with_result(&mut self, id: JobId, failed_attempts: Vec<Attempt>) {
         let (Some(job), Some((tab_id, report))) = (self.jobs.remove(&id), self.result.take()) else { return };
+        let Some(placement) = job.placement else { return };
         let Some(tab) = self.tabs.get_mut(&tab_id) else { return };
         let Some(info) = tab.info.clone() else { return };
         let timings = timings(&job, &report);
@@ -277,8 +284,15 @@ impl Coordinator {
         };
         let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
         job.span.in_scope(|| tracing::debug!(run_ms = timings.run_ms, total_ms = timings.total_ms, "answered"));
-        let provenance =
-            Provenance { target, backend: target.backend, cpu_fallback, browser_id: tab.browser, tab: tab_id, info };
+        let provenance = Provenance {
+            target,
+            backend: target.backend,
+            cpu_fallback,
+            browser_id: tab.browser,
+            tab: tab_id,
+            info,
+            placement,
+        };
         self.events.emit(|| EventKind::AttemptSucceeded {
             job: id,
             attempt,
@@ -294,6 +308,7 @@ impl Coordinator {
                 model: job.submission.model.tag.name.clone(),
                 failure: Failure::new(Cause::BadFrame, format!("the tab's outputs cannot be read: {error}")),
                 attempts: failed_attempts,
+                overload: None,
             }),
         };
         let failure = result.as_ref().err().map(|error| error.failure.clone());
@@ -308,7 +323,7 @@ impl Coordinator {
         job.submission.span.in_scope(|| tracing::debug!(%failure, attempts = count, "job failed"));
         self.events.emit(|| EventKind::JobEnded { job: id, attempts: count, failure: Some(failure.clone()) });
         let model = job.submission.model.tag.name.clone();
-        let _ = job.submission.reply.send(Err(JobError { model, failure, attempts }));
+        let _ = job.submission.reply.send(Err(JobError { model, failure, attempts, overload: None }));
     }
 }
 

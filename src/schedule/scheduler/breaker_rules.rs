@@ -41,7 +41,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if self.stages.get(job.spec.model).is_some() {
             job.place = Place::Waiting;
-            self.stages.insert(job.spec.model, job.order, id);
+            self.stages.insert(&job.ticket);
             return;
         }
         let Some(job) = self.jobs.get(&id) else { return };
@@ -53,7 +53,7 @@ impl Scheduler {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.place = Place::Waiting;
             job.route = route;
-            self.queue.insert(route, job.order, id);
+            self.queue.insert(route, &job.ticket);
         }
     }
 
@@ -101,7 +101,7 @@ impl Scheduler {
         let waiting: Vec<JobId> = waiting.map(|(id, _)| *id).collect();
         for id in waiting {
             if let Some(job) = self.jobs.get(&id) {
-                self.queue.remove(job.route, job.order);
+                self.queue.remove(job.route, &job.ticket);
             }
             self.wait(id);
         }
@@ -132,7 +132,14 @@ impl Scheduler {
     pub(super) fn run_canary(&mut self, id: TabId, now: Instant) {
         let Some(target) = self.tabs.get(id).map(|tab| tab.target) else { return };
         let permits = self.breakers.take_canary(target);
-        let in_flight = InFlight { job: CANARY, bytes: 0, timeout: self.policy.canary_timeout, permits };
+        let in_flight = InFlight {
+            job: CANARY,
+            bytes: 0,
+            timeout: self.policy.canary_timeout,
+            expires: None,
+            work: Duration::ZERO,
+            permits,
+        };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));
         self.actions.push_back(Action::RunCanary { tab: id });
     }
@@ -142,15 +149,7 @@ impl Scheduler {
         for job in self.stages.forget(model).map(|stage| stage.waiting()).unwrap_or_default() {
             self.end(job, Failure::new(Cause::Cancelled, "its model was forgotten"));
         }
-        let of_model: Vec<_> = self
-            .baselines
-            .range((model, crate::schedule::breakers::FIRST)..)
-            .map(|(key, _)| *key)
-            .take_while(|(of, _)| *of == model)
-            .collect();
-        for key in of_model {
-            self.baselines.remove(&key);
-        }
+        self.speeds.forget(model);
     }
 }
 

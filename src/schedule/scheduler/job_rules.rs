@@ -6,10 +6,8 @@ use crate::{
         TargetSet,
         breakers::{Permits, blames_target},
         jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
-        placement,
         policy::Pauses,
         recovery::JobFailure,
-        tabs::InFlight,
     },
     types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
@@ -24,7 +22,7 @@ pub(super) struct Answered {
 }
 
 impl Scheduler {
-    pub(super) fn submit(&mut self, id: JobId, spec: JobSpec) {
+    pub(super) fn submit(&mut self, id: JobId, spec: JobSpec, now: Instant) {
         let order = self.next_order;
         self.next_order += 1;
         if spec.allowed.intersection(self.hopeful()).is_empty() {
@@ -33,68 +31,8 @@ impl Scheduler {
             return;
         }
         self.expiries.insert((spec.expires, id));
-        self.jobs.insert(id, Job::new(spec, order));
+        self.jobs.insert(id, Job::new(id, spec, order, now));
         self.wait(id);
-    }
-
-    pub(super) fn place_waiting(&mut self, now: Instant) {
-        if self.queue.len() == 0 {
-            return;
-        }
-        let hopeful = self.hopeful();
-        let has_room = |target: &Target| {
-            self.tabs.least_loaded(*target).is_some_and(|(load, _)| load < self.policy.in_flight_per_tab)
-        };
-        let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
-        let mut ejected = self.breakers.ejected();
-        while !free.is_empty() {
-            let admitted = |route| self.admitted(route, hopeful, ejected);
-            // The first test is part of the second, and spares it where nothing is free anyway.
-            let may_go = |route: TargetSet| {
-                !route.intersection(free).is_empty() && !admitted(route).intersection(free).is_empty()
-            };
-            let Some(id) = self.queue.first(may_go) else { return };
-            let Some(job) = self.jobs.get(&id) else { return };
-            let route = self.route(job);
-            if route != job.route {
-                // Its model's breaker let a last probe through meanwhile, or has room for one again.
-                self.queue.remove(job.route, job.order);
-                self.wait(id);
-                continue;
-            }
-            let (admitted, software) = (admitted(route), self.software);
-            let choice = placement::choose(job, admitted, &self.tabs, &self.policy, |target| software.contains(target));
-            let Some(tab) = choice else {
-                // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
-                free = free.difference(admitted);
-                continue;
-            };
-            let Some(target) = self.hand_out(id, tab, now) else { return };
-            if self.tabs.least_loaded(target).is_none_or(|(load, _)| load >= self.policy.in_flight_per_tab) {
-                free.remove(target);
-            }
-            ejected = self.breakers.ejected();
-        }
-    }
-
-    pub(super) fn hand_out(&mut self, id: JobId, tab: TabId, now: Instant) -> Option<Target> {
-        let target = self.tabs.get(tab)?.target;
-        let job = self.jobs.get_mut(&id)?;
-        match self.stages.get(job.spec.model) {
-            Some(_) => self.stages.remove(job.spec.model, job.order),
-            None => self.queue.remove(job.route, job.order),
-        }
-        job.place = Place::InFlight(tab);
-        job.avoid = Avoid::Nothing;
-        if let Some(recovery) = &mut job.recovery {
-            recovery.strategy = recovery.realised(target, tab);
-        }
-        let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
-        let attempt = job.attempts.len() as u32 + 1;
-        let permits = self.take_permits(target, model, now);
-        self.tabs.update(tab, |tab| tab.hand(InFlight { job: id, bytes, timeout, permits }, now));
-        self.actions.push_back(Action::StartAttempt { tab, job: id, attempt });
-        Some(target)
     }
 
     /// Takes what was answered off its tab.
@@ -102,9 +40,7 @@ impl Scheduler {
         self.tabs.update(tab, |tab| {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
-            let in_flight = tab.in_flight.remove(position)?;
-            tab.bytes -= in_flight.bytes;
-            tab.head_since = now;
+            let in_flight = tab.take(position, now)?;
             Some(Answered { target: tab.target, elapsed_ms, permits: in_flight.permits, guilt: Guilt::Own })
         })?
     }
@@ -131,7 +67,7 @@ impl Scheduler {
     fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
         let Answered { target, permits, .. } = answered;
         let model = job.spec.model;
-        let slowdown = self.baselines.entry((model, target)).or_default().take_in(run);
+        let slowdown = self.speeds.take_in(model, target, run);
         let limit = self.policy.breaker(target.browser).slow_call_duration_threshold;
         let is_slow = run > limit && slowdown.is_some_and(|times| times >= self.policy.slow_call_factor);
         let slow = is_slow.then(|| {
@@ -260,7 +196,7 @@ impl Scheduler {
             category: failure.category(),
             severity: failure.severity_in(attempt),
             attempt,
-            importance: job.spec.importance,
+            priority: job.spec.priority,
             other_target: !others.is_empty(),
             other_tab: self.tabs.ready(target).any(|(_, other)| other != tab),
         });
@@ -318,6 +254,21 @@ impl Scheduler {
         self.end(id, failure);
     }
 
+    /// The job is no longer wanted. A tab that works on it may be done soon; if not, its worker is ended.
+    pub(super) fn cancel(&mut self, id: JobId, now: Instant) {
+        if let Some(Place::InFlight(tab)) = self.jobs.get(&id).map(|job| job.place) {
+            let grace = self.policy.cancel_grace;
+            self.tabs.update(tab, |tab| {
+                let at_it = now.saturating_duration_since(tab.head_since);
+                if let Some(place) = tab.in_flight.iter().position(|in_flight| in_flight.job == id) {
+                    let limit = if place == 0 { at_it + grace } else { grace };
+                    tab.in_flight[place].timeout = limit.min(tab.in_flight[place].timeout);
+                }
+            });
+        }
+        self.end(id, Failure::new(Cause::Cancelled, "the job was cancelled"));
+    }
+
     pub(super) fn end(&mut self, id: JobId, failure: Failure) {
         if let Some(job) = self.forget(id) {
             self.actions.push_back(Action::EndWithFailure { job: id, failure, attempts: job.attempts });
@@ -330,8 +281,8 @@ impl Scheduler {
         self.expiries.remove(&(job.spec.expires, id));
         match job.place {
             Place::Waiting => {
-                self.queue.remove(job.route, job.order);
-                self.stages.remove(job.spec.model, job.order);
+                self.queue.remove(job.route, &job.ticket);
+                self.stages.remove(&job.ticket);
             }
             Place::Paused(until) => drop(self.timers.remove(&(until, Timer::Retry(id)))),
             Place::InFlight(_) => {}

@@ -4,11 +4,10 @@ use super::{Action, Scheduler};
 use crate::{
     schedule::{
         TargetSet,
-        placement::backend_rank,
         stages::{Seat, StageSpec},
         tabs::{InFlight, LOADING, Stage},
     },
-    types::{BrowserId, Cause, Failure, JobId, ModelId, TabId, Target},
+    types::{Backend, BrowserId, Cause, Failure, JobId, ModelId, Placement, TabId, Target},
 };
 use std::time::Instant;
 
@@ -134,7 +133,8 @@ impl Scheduler {
         let Some(stage) = self.stages.get(model) else { return };
         let Some(home) = stage.home else { return };
         let standing = |seat: &Seat| self.standing(model, &stage.spec, seat.target, seat.tab);
-        let best = stage.spares.iter().enumerate().filter(|(_, seat)| seat.loaded).min_by_key(|(_, seat)| standing(seat));
+        let best =
+            stage.spares.iter().enumerate().filter(|(_, seat)| seat.loaded).min_by_key(|(_, seat)| standing(seat));
         let better = best.filter(|(_, seat)| standing(seat) < standing(&home)).map(|(position, _)| position);
         if let Some(position) = better
             && let Some(stage) = self.stages.get_mut(model)
@@ -184,7 +184,8 @@ impl Scheduler {
             }
             Wanted::Spare => stage.spares.push(seat),
         }
-        let in_flight = InFlight { job: LOADING, bytes: 0, timeout, permits: None };
+        let work = std::time::Duration::ZERO;
+        let in_flight = InFlight { job: LOADING, bytes: 0, timeout, expires: None, work, permits: None };
         self.tabs.update(seat.tab, |tab| tab.hand(in_flight, now));
         self.actions.push_back(Action::LoadModel { tab: seat.tab, model });
     }
@@ -199,7 +200,7 @@ impl Scheduler {
         let key = |target: Target, id: TabId, browser: BrowserId, load: usize| {
             let together = wanted == Wanted::Spare && home.is_some_and(|(_, of_home)| of_home == browser);
             let others = self.stages.held_by(id).filter(|(of, ..)| *of != model).count();
-            let (software, rank) = (self.software.contains(target), backend_rank(target.backend));
+            let (software, rank) = (self.software.contains(target), rank(target.backend));
             (together, self.standing(model, spec, target, id), others, load, software, rank, id)
         };
         targets
@@ -219,9 +220,8 @@ impl Scheduler {
     /// Whether a stage fits beside what the tab holds. Spares of others make room for a home.
     fn has_room(&self, model: ModelId, spec: &StageSpec, tab: TabId, wanted: Wanted) -> bool {
         let Some(limit) = spec.tab_limit else { return true };
-        let others = self.stages.held_by(tab).filter(|(of, _, is_home)| {
-            *of != model && (*is_home || wanted == Wanted::Spare)
-        });
+        let others =
+            self.stages.held_by(tab).filter(|(of, _, is_home)| *of != model && (*is_home || wanted == Wanted::Spare));
         others.map(|(_, held, _)| held.bytes).sum::<u64>() + spec.bytes <= limit
     }
 
@@ -267,7 +267,8 @@ impl Scheduler {
             && let Some(id) = stage.first_waiting()
             && self.takes(tab, id)
         {
-            if self.hand_out(id, tab, now).is_none() {
+            let load = self.tabs.get(tab).map_or(0, |tab| tab.in_flight.len());
+            if self.hand_out(id, tab, Placement::at_home(load), now).is_none() {
                 return;
             }
         }
@@ -278,5 +279,14 @@ impl Scheduler {
         let load = tab.in_flight.len();
         load < self.policy.in_flight_per_tab
             && (load == 0 || tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab)
+    }
+}
+
+/// Which backend is taken when nothing else decides.
+const fn rank(backend: Backend) -> u8 {
+    match backend {
+        Backend::Webgpu => 0,
+        Backend::Webnn => 1,
+        Backend::Wasm => 2,
     }
 }

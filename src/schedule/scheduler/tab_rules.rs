@@ -14,10 +14,7 @@ use std::time::Instant;
 impl Scheduler {
     /// Puts what a tab was handed back into the queue, where it keeps its place.
     pub(super) fn displace(&mut self, tab: TabId) {
-        let held = self.tabs.update(tab, |tab| {
-            tab.bytes = 0;
-            std::mem::take(&mut tab.in_flight)
-        });
+        let held = self.tabs.update(tab, Tab::clear);
         for in_flight in held.into_iter().flatten() {
             if let Some(job) = self.jobs.get(&in_flight.job)
                 && job.place == Place::InFlight(tab)
@@ -125,6 +122,7 @@ impl Scheduler {
             let was_ready = matches!(tab.stage, Stage::Ready | Stage::Cut(_));
             if was_ready {
                 tab.stage = Stage::Restarting(give_up);
+                tab.loaded.clear();
             }
             was_ready
         });
@@ -203,6 +201,7 @@ impl Scheduler {
                 let give_up = now + self.policy.cut_grace;
                 self.tabs.update(tab, |tab| {
                     tab.stage = Stage::Cut(give_up);
+                    tab.loaded.clear();
                     tab.vitals.dropped(now);
                 });
                 self.connection_dropped(tab, now);
@@ -286,7 +285,7 @@ impl Scheduler {
             let Some(waiting) = self.jobs.get(&job) else { continue };
             if !waiting.open_to.intersection(hopeful).is_empty() {
                 // Only its model's breaker kept it where nothing works any more.
-                self.queue.remove(waiting.route, waiting.order);
+                self.queue.remove(waiting.route, &waiting.ticket);
                 self.wait(job);
                 continue;
             }

@@ -50,8 +50,7 @@ fn stages_of_one_pipeline_live_in_tabs_of_their_own() {
 #[test]
 fn a_busy_home_has_its_jobs_wait_in_order_and_holds_up_nobody_else() {
     let targets = [CHROME_WASM];
-    let mut world =
-        World::new(&targets, Policy { tabs_per_target: 2, in_flight_per_tab: 2, ..Policy::default() });
+    let mut world = World::new(&targets, Policy { tabs_per_target: 2, in_flight_per_tab: 2, ..Policy::default() });
     world.declare(1, spec(&targets));
     world.declare(2, spec(&targets));
     let jobs: Vec<JobId> = (0..6).map(|_| world.submit_stage(1, &targets)).collect();

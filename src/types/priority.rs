@@ -2,10 +2,11 @@
 
 use super::names;
 
-/// How much a job matters: what matters more is moved away from trouble earlier.
+/// How much a job matters: what matters more is served first, and moved away from trouble earlier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Importance {
-    /// Can be done again later: it is tried again where it is cheapest, however often it failed.
+pub enum Priority {
+    /// Can be done again later: it is tried again where it is cheapest, however often it failed, and is the first to be
+    /// refused when the queue is nearly full.
     Low,
     /// As most are.
     #[default]
@@ -15,4 +16,4 @@ pub enum Importance {
     /// As high; and while another tab has room, it never goes to one that failed last time.
     Critical,
 }
-names!(Importance { Low = "low", Normal = "normal", High = "high", Critical = "critical" });
+names!(Priority { Low = "low", Normal = "normal", High = "high", Critical = "critical" });

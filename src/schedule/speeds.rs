@@ -1,0 +1,158 @@
+//! How long runs of each model take on each target, by what was measured while the fleet runs.
+
+use crate::{
+    schedule::TargetSet,
+    types::{ModelId, Target},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+/// Every model on every target where it has run.
+#[derive(Debug, Default)]
+pub(super) struct Speeds {
+    measured: BTreeMap<(ModelId, Target), Baseline>,
+    /// How many jobs of each model were placed that could have gone to several targets.
+    placed: HashMap<ModelId, u32>,
+}
+
+impl Speeds {
+    /// Takes in a run and tells how many times what the model usually takes there it took, once that is known.
+    pub fn take_in(&mut self, model: ModelId, target: Target, run: Duration) -> Option<f64> {
+        self.measured.entry((model, target)).or_default().take_in(run)
+    }
+
+    /// How long a run will take. The first run already says something of it.
+    pub fn expected(&self, model: ModelId, target: Target) -> Option<Duration> {
+        self.measured.get(&(model, target)).and_then(Baseline::mean)
+    }
+
+    /// How long a run takes at the least, by what is known for certain; `None` until it is measured well enough.
+    pub fn known_ms(&self, model: ModelId, target: Target) -> Option<f64> {
+        self.measured.get(&(model, target)).and_then(Baseline::least_ms)
+    }
+
+    /// Counts a job that could have gone to several targets.
+    pub fn count(&mut self, model: ModelId) {
+        let placed = self.placed.entry(model).or_default();
+        *placed = placed.wrapping_add(1);
+    }
+
+    /// Where the next such job of the model is to be tried, to learn how long it takes there: of every `every` jobs one
+    /// goes to a target where it was not measured well enough, while it is known how long it takes on another.
+    pub fn to_explore(&self, model: ModelId, among: TargetSet, every: u32) -> TargetSet {
+        let placed = self.placed.get(&model).copied().unwrap_or_default();
+        if every == 0 || placed % every != every - 1 {
+            return TargetSet::EMPTY;
+        }
+        let unknown: TargetSet = among.iter().filter(|target| self.known_ms(model, *target).is_none()).collect();
+        if unknown == among { TargetSet::EMPTY } else { unknown }
+    }
+
+    /// Nobody has a handle to the model any more.
+    pub fn forget(&mut self, model: ModelId) {
+        self.placed.remove(&model);
+        for target in TargetSet::all().iter() {
+            self.measured.remove(&(model, target));
+        }
+    }
+}
+
+/// How long runs of one model take on one target, by their own past.
+#[derive(Clone, Copy, Debug, Default)]
+struct Baseline {
+    runs: u32,
+    mean_ms: f64,
+    /// The mean distance from the mean.
+    deviation_ms: f64,
+}
+
+impl Baseline {
+    /// Runs before it says anything: the first ones compile.
+    const WARM_UP: u32 = 5;
+    /// What a new run counts at the least, so that the past is forgotten.
+    const WEIGHT: f64 = 0.02;
+
+    /// Takes in a run and tells how many times the baseline it took; `None` while there is none.
+    fn take_in(&mut self, run: Duration) -> Option<f64> {
+        // Below the resolution of a browser's clock a ratio would be noise.
+        let run_ms = (run.as_secs_f64() * 1e3).max(0.1);
+        let slowdown = (self.runs >= Self::WARM_UP).then(|| run_ms / self.mean_ms);
+        self.runs = self.runs.saturating_add(1);
+        // A slow run moves the baseline little, so that a target that became slow is noticed before it is the norm.
+        let bounded = if self.runs > Self::WARM_UP { run_ms.min(2.0 * self.mean_ms) } else { run_ms };
+        let weight = (1.0 / f64::from(self.runs)).max(Self::WEIGHT);
+        self.mean_ms += weight * (bounded - self.mean_ms);
+        self.deviation_ms += weight * ((bounded - self.mean_ms).abs() - self.deviation_ms);
+        slowdown
+    }
+
+    fn mean(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.mean_ms / 1e3).ok()
+    }
+
+    /// The mean less twice its standard error: what is not known for certain is held in favour of the target.
+    fn least_ms(&self) -> Option<f64> {
+        let runs = f64::from(self.runs).min(1.0 / Self::WEIGHT);
+        let error_ms = self.deviation_ms / runs.sqrt();
+        (self.runs >= Self::WARM_UP).then(|| (self.mean_ms - 2.0 * error_ms).max(self.mean_ms / 2.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Backend, Browser};
+
+    const MODEL: ModelId = ModelId(1);
+    const CHROME: Target = Target::new(Browser::Chrome, Backend::Wasm);
+    const FIREFOX: Target = Target::new(Browser::Firefox, Backend::Wasm);
+
+    fn run(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_run_is_slow_by_the_models_own_past_and_the_past_does_not_follow_at_once() {
+        let mut speeds = Speeds::default();
+        (0..20).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(10)));
+        let slowdowns: Vec<f64> = (0..5).filter_map(|_| speeds.take_in(MODEL, CHROME, run(100))).collect();
+        assert!(slowdowns.iter().all(|times| *times > 7.0), "{slowdowns:?}");
+    }
+
+    #[test]
+    fn what_varies_is_known_less_well() {
+        let mut speeds = Speeds::default();
+        for n in 0..20 {
+            speeds.take_in(MODEL, CHROME, run(10));
+            speeds.take_in(MODEL, FIREFOX, run(if n % 2 == 0 { 5 } else { 15 }));
+        }
+        let (even, varied) = (speeds.known_ms(MODEL, CHROME), speeds.known_ms(MODEL, FIREFOX));
+        assert_eq!(even, Some(10.0));
+        assert!(varied < Some(9.0) && varied > Some(5.0), "{varied:?}");
+        assert_eq!(speeds.known_ms(ModelId(2), CHROME), None);
+    }
+
+    #[test]
+    fn one_of_so_many_jobs_goes_where_nothing_is_known_until_it_is() {
+        let mut speeds = Speeds::default();
+        let both = [CHROME, FIREFOX].into_iter().collect();
+        let explored = |speeds: &mut Speeds| {
+            (0..32)
+                .filter(|_| {
+                    let explores = !speeds.to_explore(MODEL, both, 16).is_empty();
+                    speeds.count(MODEL);
+                    explores
+                })
+                .count()
+        };
+        assert_eq!(explored(&mut speeds), 0, "where nothing is known of any, the prior decides");
+        (0..5).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(10)));
+        assert_eq!(explored(&mut speeds), 2);
+        (0..5).for_each(|_| _ = speeds.take_in(MODEL, FIREFOX, run(20)));
+        assert_eq!(explored(&mut speeds), 0);
+        speeds.forget(MODEL);
+        assert_eq!(speeds.expected(MODEL, CHROME), None);
+    }
+}

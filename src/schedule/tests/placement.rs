@@ -1,0 +1,137 @@
+//! Which job goes next and where to, and what is stopped.
+
+use super::*;
+use crate::types::Priority;
+
+const BOTH: [Target; 2] = [CHROME_WASM, FIREFOX_WASM];
+
+impl World {
+    /// Has the model run `times` times on each of the targets, in so many milliseconds each.
+    fn measure(&mut self, model: u64, speeds: &[(Target, u64)], times: usize) {
+        for (target, ms) in speeds {
+            for _ in 0..times {
+                let job = self.submit_spec(&[*target], |spec| spec.model = ModelId(model));
+                self.answer_after(job, *ms);
+            }
+        }
+    }
+
+    fn answer_after(&mut self, job: JobId, ms: u64) {
+        let tab = self.tab_of(job).expect("the job is in a tab");
+        self.handed.get_mut(&tab).expect("an open tab").retain(|handed| *handed != job);
+        self.tell(Input::AttemptSucceeded { tab, job, run: Duration::from_millis(ms) });
+    }
+}
+
+#[test]
+fn a_critical_job_passes_all_that_wait_and_stands_behind_little_work() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.measure(1, &[(CHROME_WASM, 10)], 5);
+    let low: Vec<JobId> =
+        (0..50).map(|_| world.submit_spec(&[CHROME_WASM], |spec| spec.priority = Priority::Low)).collect();
+    assert_eq!(low.iter().filter(|job| world.tab_of(**job).is_some()).count(), 1, "the tab holds 10 ms of work");
+    let critical = world.submit_spec(&[CHROME_WASM], |spec| spec.priority = Priority::Critical);
+    world.answer(low[0], None);
+    assert!(world.tab_of(critical).is_some(), "after the one that ran");
+}
+
+#[test]
+fn tabs_hold_as_many_short_jobs_as_hide_the_way_there_and_back() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.measure(1, &[(CHROME_WASM, 1)], 5);
+    let jobs: Vec<JobId> = (0..20).map(|_| world.submit(&[CHROME_WASM])).collect();
+    assert_eq!(jobs.iter().filter(|job| world.tab_of(**job).is_some()).count(), 6, "5 ms, and the one that runs");
+}
+
+#[test]
+fn what_was_measured_overrules_the_preference() {
+    let mut world = World::new(&BOTH, one_tab());
+    let audio = |world: &mut World| world.submit_spec(&BOTH, |spec| spec.family = Family::Audio);
+    let job = audio(&mut world);
+    assert_eq!(world.target_of(job), Some(FIREFOX_WASM));
+    world.answer(job, None);
+    world.measure(1, &[(FIREFOX_WASM, 30), (CHROME_WASM, 10)], 10);
+    let job = audio(&mut world);
+    assert_eq!(world.target_of(job), Some(CHROME_WASM));
+}
+
+#[test]
+fn of_equals_the_tab_goes_first_that_has_the_model() {
+    let mut world = World::new(&BOTH, one_tab());
+    let job = world.submit_spec(&[FIREFOX_WASM], |spec| spec.model = ModelId(7));
+    world.answer(job, None);
+    let [same, other] = [7, 8].map(|model| {
+        let job = world.submit_spec(&BOTH, |spec| spec.model = ModelId(model));
+        let target = world.target_of(job);
+        world.answer(job, None);
+        target
+    });
+    assert_eq!((same, other), (Some(FIREFOX_WASM), Some(CHROME_WASM)));
+}
+
+#[test]
+fn a_target_where_a_model_was_never_measured_is_tried_now_and_then_and_never_with_a_pinned_or_important_job() {
+    let tried = |change: fn(&mut JobSpec), allowed: &[Target]| {
+        let mut world = World::new(&BOTH, Policy { explore_every: 10, ..one_tab() });
+        world.measure(1, &[(CHROME_WASM, 2)], 10);
+        let targets: Vec<Option<Target>> = (0..200)
+            .map(|_| {
+                let job = world.submit_spec(allowed, change);
+                let target = world.target_of(job);
+                world.answer_after(job, if target == Some(CHROME_WASM) { 2 } else { 20 });
+                target
+            })
+            .collect();
+        targets.iter().filter(|target| **target == Some(FIREFOX_WASM)).count()
+    };
+    assert_eq!(tried(|_| {}, &BOTH), 5, "until it is measured");
+    assert_eq!(tried(|_| {}, &[CHROME_WASM]), 0);
+    assert_eq!(tried(|spec| spec.priority = Priority::High, &BOTH), 0);
+    assert_eq!(tried(|spec| spec.attempts = 1, &BOTH), 0);
+}
+
+#[test]
+fn each_placement_says_why() {
+    let now = Instant::now();
+    let mut world = World::new(&BOTH, one_tab());
+    world.measure(1, &[(CHROME_WASM, 20), (FIREFOX_WASM, 10)], 10);
+    let job = JobId(1_000);
+    let spec = world.spec(&BOTH);
+    world.scheduler.handle(Input::Submit { job, spec }, now);
+    let Some(Action::StartAttempt { placement, .. }) = world.scheduler.next_action() else { panic!("it starts") };
+    assert_eq!((placement.prior, placement.speed, placement.load, placement.loaded), (1.0, 1.0, 1.0, 1.0));
+    assert_eq!((placement.expected_ms, placement.candidates), (Some(10.0), 2));
+    let (next, score) = placement.next_best.expect("there was another");
+    assert_eq!((next, (score * 10.0).round()), (CHROME_WASM, 5.0));
+    assert!(placement.to_string().contains("next chrome/wasm"), "{placement}");
+}
+
+#[test]
+fn a_job_that_expires_while_a_tab_works_on_it_ends_the_work() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let job = world.submit_spec(&[CHROME_WASM], |spec| {
+        spec.expires = spec.expires - Duration::from_secs(58);
+        spec.attempt_timeout = Duration::from_secs(60);
+    });
+    let tab = world.tab_of(job).expect("handed out");
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.ended[&job].0, Err(Cause::DeadlineExceeded));
+    assert_eq!(world.restarted, [tab]);
+}
+
+#[test]
+fn a_cancelled_job_that_is_not_done_soon_ends_with_its_worker() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let [cancelled, behind] = [0; 2].map(|_| {
+        world.submit_spec(&[CHROME_WASM], |spec| {
+            spec.attempt_timeout = Duration::from_secs(50);
+        })
+    });
+    world.tell(Input::Cancel { job: cancelled });
+    assert_eq!(world.ended[&cancelled].0, Err(Cause::Cancelled));
+    assert_eq!(world.restarted, []);
+    world.wait(Policy::default().cancel_grace);
+    assert_eq!(world.restarted.len(), 1);
+    world.answer(behind, None);
+    assert_eq!((world.ended[&behind].0, world.ended[&behind].1.len()), (Ok(()), 0), "it was not its doing");
+}
