@@ -1,6 +1,9 @@
 //! The speed benchmarks: a Markdown table of ratios, each with its bar. `benchmarks/speed/run.sh` sets up what they need
 //! and runs them.
 
+#[allow(dead_code)] // As the tests' models.
+#[path = "../../src/onnx/tests/build.rs"]
+mod build;
 mod echo;
 mod failover;
 mod measures;
@@ -8,7 +11,11 @@ mod memory;
 #[allow(dead_code)] // The tests make more models than one.
 #[path = "../../tests/fleet/models.rs"]
 mod models;
+#[allow(dead_code)] // Here, too.
+#[path = "../../src/onnx/tests/nets.rs"]
+mod nets;
 mod peer;
+mod pipelines;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
 mod scheduler;
@@ -25,8 +32,8 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 8] =
-    ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "memory", "failover", "matrix"];
+const GROUPS: [&str; 9] =
+    ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "pipelines", "memory", "failover", "matrix"];
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -75,6 +82,9 @@ async fn run() -> Result<(), Failed> {
     }
     if wanted("first") {
         print([measures::first_inference(&mut peer).await?]);
+    }
+    if wanted("pipelines") {
+        print(pipelines::measure(&mut echo).await?);
     }
     // From here on nobody else's browser is to take part in anything.
     peer.close().await?;

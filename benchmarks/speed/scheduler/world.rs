@@ -402,6 +402,8 @@ impl World {
                     assert!(self.awaited[job.0 as usize - 1], "{job} was handed out after its end");
                     self.hand(tab, Work::Job(job));
                 }
+                // No stages are declared here.
+                Action::LoadModel { .. } | Action::DropModel { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
                 Action::PingTab { tab } => {
                     let swollen = self.random.random_bool(chance::TAB_SWELLS);
