@@ -1,5 +1,6 @@
 //! The words of the fleet as plain types: no I/O, no clock, no runtime. Every other module may use them.
 
+mod byte_size;
 mod event;
 mod failure;
 mod failure_mode;
@@ -12,6 +13,7 @@ mod tensor;
 mod timing;
 mod verdict;
 
+pub use byte_size::ByteSize;
 pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use failure_mode::FailureMode;
