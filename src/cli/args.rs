@@ -2,7 +2,7 @@
 
 use super::{
     bench::BenchArgs, chaos::ChaosArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
-    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs,
+    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs, shard::ShardArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -35,6 +35,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Run every case of a suite on every target, and check the outputs
     Matrix(MatrixArgs),
+    /// Cut a model into stages that run in different tabs
+    Shard(ShardArgs),
     /// Tell how well the fleets are that commands are running on this machine
     Health(HealthArgs),
     /// Tell what was recorded with --history, and what it says: regressions, change points, trends, forecasts, …

@@ -15,6 +15,7 @@ mod targets;
 
 pub use args::SettingsArgs;
 pub use error::ConfigError;
+pub(super) use kind::parse_bytes;
 pub use print::print;
 pub use resolve::{Resolved, Source, load, resolve};
 pub use settings::{Colour, LogFormat, Settings};

@@ -6,7 +6,7 @@ use crate::{
     chaos::ChaosError,
     fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
     history::HistoryError,
-    onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
+    onnx::{CaseError, InputError, ModelError, ShapeFlagError, ShardError, SuiteError, TensorFileError},
     report::ReportError,
 };
 use std::{error::Error, io, path::PathBuf};
@@ -34,6 +34,12 @@ pub(super) enum CliError {
     Case(#[from] CaseError),
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    #[error("`{0}` is not the size of one dimension; write DIMENSION=SIZE, such as batch=4")]
+    NotADimension(String),
+    #[error("{0} is for a single model; a pipeline's stages are those of its file")]
+    NotForPipelines(&'static str),
     #[error(transparent)]
     ShapeFlag(#[from] ShapeFlagError),
     #[error(transparent)]
@@ -103,6 +109,7 @@ impl CliError {
                 HistoryError::Query { .. } | HistoryError::ReadOnly { .. } | HistoryError::NoBaseline { .. },
             ) => Outcome::Usage,
             Self::History(_) => Outcome::Infrastructure,
+            Self::Shard(ShardError::Write { .. }) => Outcome::Infrastructure,
             Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,

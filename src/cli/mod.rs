@@ -15,6 +15,7 @@ mod matrix;
 mod outcome;
 mod progress;
 mod run;
+mod shard;
 mod style;
 
 use args::{Cli, Command};
@@ -50,6 +51,7 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Doctor(args) => doctor::execute(args, &settings).await,
             Command::Run(args) => run::execute(args, &settings).await,
             Command::Bench(args) => bench::execute(args, &settings, quiet).await,
+            Command::Shard(args) => shard::execute(args, &settings),
             Command::Health(args) => health::execute(args, &settings).await,
             Command::Matrix(args) => matrix::execute(args, &settings, quiet).await,
             Command::Chaos(args) => chaos::execute(args, &settings, quiet).await,

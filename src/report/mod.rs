@@ -17,6 +17,7 @@ mod quantity;
 mod sample;
 #[cfg(test)]
 mod schema_check;
+mod shard;
 mod table;
 mod writer;
 
@@ -29,10 +30,12 @@ pub use history::{
     AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, NotJudged, PointRow, RankedRow, RecommendationRow,
     RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
 };
-pub use html::{write_history_html, write_html};
+pub use html::{write_history_html, write_html, write_shard_html};
 pub use junit::write_junit;
 pub use matrix::{CaseResult, ErrorRow, MatrixReport, TargetRow, write_matrix_json};
+pub use shard::{CrossingRow, NodeRow, ShardReport, StageRow, write_shard_json};
 pub use table::{
     TableStyle, answer_table, bench_table, chaos_table, doctor_table, health_table, history_table, matrix_table,
+    shard_table,
 };
 pub use writer::{Outputs, ReportWriter};

@@ -1,8 +1,10 @@
 //! Sample data, made up, to see how reports are rendered. No number in here was ever measured.
 
 mod health;
+mod shard;
 
 pub(super) use health::health;
+pub(super) use shard::shard;
 
 use super::{
     BadJob, Badness, BenchFailure, BenchReport, BenchSeries, CaseResult, ChaosJobs, ChaosReport, Comparison,

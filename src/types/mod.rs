@@ -1,6 +1,7 @@
 //! The words of the fleet as plain types: no I/O, no clock, no runtime. Every other module may use them.
 
 mod caller;
+mod byte_size;
 mod event;
 mod failure;
 mod failure_mode;
@@ -15,6 +16,7 @@ mod timing;
 mod verdict;
 
 pub use caller::Caller;
+pub use byte_size::ByteSize;
 pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use failure_mode::FailureMode;

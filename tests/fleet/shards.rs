@@ -49,7 +49,7 @@ async fn check(fleet: &Fleet, file: ModelFile, inputs: Tensors, folder: &Path) {
         }
         for (output, tensor) in &expected {
             let (strategy, shards) = (plan.strategy, stages.len());
-            assert_eq!(&known[output], tensor, "{name} by {strategy} in {shards}: `{output}` differs");
+            assert_eq!(&known[output], tensor, "{name} by {strategy:?} in {shards}: `{output}` differs");
         }
     }
 }

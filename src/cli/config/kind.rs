@@ -141,6 +141,13 @@ const SIZES: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
+/// The number of bytes that `64MiB` stands for.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let with_unit = SIZES.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let (number, unit) = with_unit.unwrap_or((text, 1));
+    number.trim().parse::<u64>().ok()?.checked_mul(unit)
+}
+
 impl Kind for Size {
     type Value = u64;
     const VALUE_NAME: &'static str = "SIZE";
@@ -149,10 +156,7 @@ impl Kind for Size {
         format!("a number of bytes or a size such as 64MiB, from {from} to {to}")
     }
     fn parse(&self, raw: &Raw) -> Option<u64> {
-        let text = text(raw)?;
-        let with_unit = SIZES.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
-        let (number, unit) = with_unit.unwrap_or((text, 1));
-        number.trim().parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| self.0.contains(bytes))
+        parse_bytes(text(raw)?).filter(|bytes| self.0.contains(bytes))
     }
     fn show(&self, value: &u64) -> String {
         let fits = |unit: u64| *value >= unit && value.is_multiple_of(unit);

@@ -1,7 +1,7 @@
 //! Why a model is not cut as asked.
 
 use super::plan::ShardPlan;
-use crate::onnx::ModelError;
+use crate::{onnx::ModelError, types::ByteSize};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -44,8 +44,9 @@ pub enum ShardError {
     },
     /// A stage needs more memory than a tab has.
     #[error(
-        "with {shards} shards the largest stage needs {needed} bytes (weights and live activations), and a tab may \
-         have {limit}; {}",
+        "in {shards} shards the largest stage needs {} of weights and live activations, and a tab may have {}; {}",
+        ByteSize(*needed),
+        ByteSize(*limit),
         told(nearest)
     )]
     OverMemory {
@@ -96,9 +97,9 @@ impl ShardError {
 }
 
 fn told(plan: &ShardPlan) -> String {
-    let largest = plan.stages.iter().map(super::plan::StagePlan::memory_bytes).max().unwrap_or(0);
+    let largest = ByteSize(plan.stages.iter().map(super::plan::StagePlan::memory_bytes).max().unwrap_or(0));
     match plan.stages.len() {
-        1 => format!("as one stage it needs {largest} bytes"),
-        n => format!("the nearest plan has {n} stages, the largest of which needs {largest} bytes"),
+        1 => format!("as one stage it needs {largest}"),
+        n => format!("the nearest plan has {n} stages, the largest of which needs {largest}"),
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use prost::Message;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 use tract_onnx::{
@@ -106,6 +106,12 @@ pub(super) struct Weight {
     pub sparse: bool,
     /// How many bytes its data take, in the model's file or beside it.
     pub bytes: u64,
+}
+
+impl fmt::Debug for ModelGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelGraph").field("path", &self.path).field("nodes", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl ModelGraph {

@@ -67,8 +67,12 @@ impl ShardOptions {
 /// A model divided into stages, in the order in which they run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ShardPlan {
-    /// How it was found.
-    pub strategy: ShardStrategy,
+    /// How it was found; `None` for a pipeline, whose stages were given.
+    pub strategy: Option<ShardStrategy>,
+    /// What has to be given to the whole.
+    pub inputs: Vec<ValueInfo>,
+    /// What comes out of the whole, in its order.
+    pub outputs: Vec<ValueInfo>,
     /// The stages.
     pub stages: Vec<StagePlan>,
     /// How many places there are to cut without dividing what the runtime computes as one.
@@ -108,7 +112,8 @@ pub struct StagePlan {
 /// A tensor that crosses into or out of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageTensor {
-    /// The graph's own name for it (with `.float32` after it where a float16 tensor crosses as float32), its type, and its shape as far as it is known.
+    /// The graph's own name for it (with `.float32` after it where a float16 tensor crosses as float32; a pipeline has names
+    /// of its own), its type, and its shape as far as it is known.
     #[serde(flatten)]
     pub info: ValueInfo,
     /// How many bytes it is estimated to take.

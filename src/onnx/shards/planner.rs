@@ -158,7 +158,9 @@ impl<'a> Planner<'a> {
         let stages: Vec<StagePlan> =
             bounds.windows(2).enumerate().map(|(stage, ends)| self.stage(stage, bounds, ends[0], ends[1])).collect();
         ShardPlan {
-            strategy: self.options.strategy,
+            strategy: Some(self.options.strategy),
+            inputs: self.graph.file().inputs.clone(),
+            outputs: self.graph.file().outputs.clone(),
             stages,
             cut_points: self.good.len().saturating_sub(2),
             dividing_cuts: inner.iter().filter(|place| self.line.cuts[**place] == Cut::Divides).count(),
@@ -245,37 +247,4 @@ fn copies(graph: &ModelGraph, line: &Line, nodes: &[usize]) -> Vec<usize> {
         }
     }
     needed.into_iter().collect()
-}
-
-#[cfg(test)]
-mod explore {
-    use super::*;
-    #[test]
-    fn explore_all_cuts() {
-        let Some(folder) = std::env::var_os("TABFLEET_ALLCUTS").map(std::path::PathBuf::from) else { return };
-        for case in crate::onnx::Suite::builtin().unwrap().cases {
-            let graph = ModelGraph::of(case.load().unwrap().model).unwrap();
-            let options = ShardOptions::new(2, ShardStrategy::Optimal);
-            let costs = Costs::of(&graph, &super::super::shape::Assumed { dims: &options.dims });
-            let line = Line::of(&graph, &costs);
-            let planner = Planner::new(&graph, &costs, &line, &options);
-            for place in &planner.possible[1..planner.possible.len() - 1] {
-                let plan = planner.of_bounds(&[0, *place, line.nodes.len()]);
-                let good = planner.good.contains(place);
-                let name = |p: usize| graph.nodes[line.nodes[p]].name.replace('/', "_");
-                graph
-                    .write_stages(
-                        &plan,
-                        &folder.join(format!(
-                            "{}.{place}~{}~{}.{}",
-                            case.name,
-                            name(place - 1),
-                            name(*place),
-                            if good { "good" } else { "divides" }
-                        )),
-                    )
-                    .unwrap();
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     error::ShardError,
-    graph::{INPUT, ModelGraph, NODE, OUTPUT, TensorId, VALUE_INFO, widened_name},
+    graph::{INPUT, ModelGraph, NODE, OUTPUT, TensorId, VALUE_INFO},
     plan::{ShardPlan, StagePlan, StageTensor},
     shape::Size,
     weights::Beside,
@@ -81,15 +81,21 @@ impl ModelGraph {
     fn graph(&self, stage: &StagePlan, parts: &Parts, beside: Option<PathBuf>) -> Result<Vec<u8>, ShardError> {
         let mut graph = Vec::new();
         self.graph_fields.iter().for_each(|field| graph.extend_from_slice(field));
-        let widened = |tensors: &[StageTensor], to: DataType| {
-            let casts = tensors.iter().filter(|tensor| tensor.widened);
-            casts.map(|tensor| cast(&self.tensors[tensor.tensor].name, to)).collect::<Vec<_>>()
-        };
-        let narrowing = widened(&stage.inputs, DataType::Float16);
-        let widening = widened(&stage.outputs, DataType::Float);
-        narrowing.iter().for_each(|node| wire::put(&mut graph, NODE, node));
+        for tensor in stage.inputs.iter().filter(|tensor| self.is_renamed(tensor)) {
+            wire::put(
+                &mut graph,
+                NODE,
+                &renaming(tensor, &tensor.info.name, &self.tensors[tensor.tensor].name, DataType::Float16),
+            );
+        }
         parts.nodes.iter().for_each(|node| graph.extend_from_slice(&self.nodes[*node].raw));
-        widening.iter().for_each(|node| wire::put(&mut graph, NODE, node));
+        for tensor in stage.outputs.iter().filter(|tensor| self.is_renamed(tensor)) {
+            wire::put(
+                &mut graph,
+                NODE,
+                &renaming(tensor, &self.tensors[tensor.tensor].name, &tensor.info.name, DataType::Float),
+            );
+        }
         for (number, tensors) in [(INPUT, &stage.inputs), (OUTPUT, &stage.outputs)] {
             for tensor in tensors {
                 wire::put(&mut graph, number, &self.value_info(tensor));
@@ -122,9 +128,14 @@ impl ModelGraph {
         Ok(graph)
     }
 
+    /// Whether it crosses under another name than the graph's.
+    fn is_renamed(&self, tensor: &StageTensor) -> bool {
+        tensor.info.name != self.tensors[tensor.tensor].name
+    }
+
     fn value_info(&self, tensor: &StageTensor) -> Bytes {
         let own = &self.tensors[tensor.tensor];
-        if let Some(declared) = own.declared.as_ref().filter(|_| !tensor.widened) {
+        if let Some(declared) = own.declared.as_ref().filter(|_| !self.is_renamed(tensor)) {
             return declared.clone();
         }
         let dim = |size: &Size| tensor_shape_proto::Dimension {
@@ -152,22 +163,20 @@ struct Parts {
     made: BTreeSet<TensorId>,
 }
 
-/// A node that takes a float16 tensor from the float32 it crosses as, or to it.
-fn cast(name: &str, to: DataType) -> Vec<u8> {
-    let names = (widened_name(name), name.to_owned());
-    let (input, output) = if to == DataType::Float { (names.1, names.0) } else { names };
-    let to = AttributeProto {
+/// A node that gives a tensor another name, and another type where it crosses widened.
+fn renaming(tensor: &StageTensor, from: &str, to: &str, narrow_or_wide: DataType) -> Vec<u8> {
+    let cast = AttributeProto {
         name: "to".to_owned(),
         r#type: AttributeType::Int as i32,
-        i: to as i64,
+        i: narrow_or_wide as i64,
         ..AttributeProto::default()
     };
     let node = NodeProto {
-        op_type: "Cast".to_owned(),
-        name: format!("{output}.cast"),
-        input: vec![input],
-        output: vec![output],
-        attribute: vec![to],
+        op_type: if tensor.widened { "Cast" } else { "Identity" }.to_owned(),
+        name: format!("{to}.renamed"),
+        input: vec![from.to_owned()],
+        output: vec![to.to_owned()],
+        attribute: if tensor.widened { vec![cast] } else { Vec::new() },
         ..NodeProto::default()
     };
     node.encode_to_vec()

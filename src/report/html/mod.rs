@@ -3,8 +3,10 @@
 
 mod data;
 mod history;
+mod shard;
 
 pub use history::write_history_html;
+pub use shard::write_shard_html;
 
 use super::{MatrixReport, ReportError, file};
 use serde::Serialize;

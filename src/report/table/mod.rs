@@ -8,6 +8,7 @@ mod grid;
 mod health;
 mod history;
 mod matrix;
+mod shard;
 mod targets;
 
 pub use answer::answer_table;
@@ -17,6 +18,7 @@ pub use doctor::doctor_table;
 pub use health::health_table;
 pub use history::history_table;
 pub use matrix::matrix_table;
+pub use shard::shard_table;
 
 use crate::types::Verdict;
 use comfy_table::{
@@ -163,6 +165,11 @@ mod tests {
     #[test]
     fn chaos() {
         insta::assert_snapshot!(chaos_table(&sample::chaos(), PLAIN));
+    }
+
+    #[test]
+    fn a_plan() {
+        insta::assert_snapshot!(shard_table(&sample::shard(), PLAIN));
     }
 
     #[test]
