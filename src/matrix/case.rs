@@ -8,6 +8,7 @@ use crate::{
     types::{Category, Target, Verdict},
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -137,6 +138,13 @@ impl CaseRun<'_> {
             target: self.target,
             verdict,
             attempts: 0,
+            build: None,
+            failed_attempts: Vec::new(),
+            flaky: false,
+            repeats: BTreeMap::new(),
+            expected: None,
+            unexpected: None,
+            tolerance: None,
             cpu_fallback: None,
             load_ms: None,
             run_ms: None,

@@ -2,8 +2,8 @@
 
 use super::{TableStyle, align_right, colour_of, grid, joined, keep_whole, targets};
 use crate::{
-    report::{CaseResult, MatrixReport, quantity},
-    types::{Target, Verdict},
+    report::{CaseResult, MatrixReport, TargetBuild, quantity},
+    types::Verdict,
 };
 use comfy_table::{Color, ContentArrangement};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ fn totals_in_words(rows: &[(String, Option<Counts>)], style: TableStyle) -> Stri
     table.trim_fmt()
 }
 
-fn name(report: &MatrixReport, target: Target) -> String {
+fn name(report: &MatrixReport, target: TargetBuild<'_>) -> String {
     targets::name_of(&report.targets, target)
 }
 
@@ -101,7 +101,7 @@ fn failures(report: &MatrixReport, style: TableStyle) -> String {
     for result in failed().take(MOST_FAILURES_LISTED) {
         table.add_row([
             style.painted(format!("{}/{}", result.suite, result.case), None),
-            style.painted(name(report, result.target), None),
+            style.painted(name(report, result.column()), None),
             style.painted(result.verdict, Some(colour_of(result.verdict))),
             style.painted(error(result), None),
         ]);
