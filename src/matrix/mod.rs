@@ -1,6 +1,7 @@
 //! Every case on every target: [`run`] drives a fleet through suites and tells each result as it comes.
 
 mod case;
+pub mod expectations;
 mod selection;
 mod verdict;
 

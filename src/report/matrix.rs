@@ -90,14 +90,14 @@ impl MatrixReport {
 
     /// Every target there is something to say about, in the order in which reports show them, with its description
     /// where there is one.
-    pub(super) fn columns(&self) -> BTreeMap<TargetBuild<'_>, Option<&TargetRow>> {
+    pub fn columns(&self) -> BTreeMap<TargetBuild<'_>, Option<&TargetRow>> {
         let named = self.results.iter().map(|result| (result.column(), None));
         let described = self.targets.iter().map(|row| (row.column(), Some(row)));
         named.chain(described).collect()
     }
 
     /// The results case by case, by suite and name. Of two results of a case on a target the later one counts.
-    pub(super) fn by_case(&self) -> BTreeMap<(&str, &str), BTreeMap<TargetBuild<'_>, &CaseResult>> {
+    pub fn by_case(&self) -> BTreeMap<(&str, &str), BTreeMap<TargetBuild<'_>, &CaseResult>> {
         let mut cases: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for result in &self.results {
             cases.entry((&*result.suite, &*result.case)).or_default().insert(result.column(), result);
