@@ -2,10 +2,13 @@
 
 mod about;
 mod case_result;
+mod differences;
+mod merge;
 mod target_row;
 
 pub use about::{CaseRow, CiRun, SuiteRow};
 pub use case_result::{CaseResult, ErrorRow, Expected, FailedAttempt};
+pub use differences::{Change, Differences};
 pub use target_row::{TargetBuild, TargetRow};
 
 use super::{ReportError, file, journal};
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn what_an_older_tabfleet_wrote_is_read() {
         let newer = ["run", "ci", "expectations", "tolerance", "suites", "cases", "build"];
-        let newer_of_result = ["failed_attempts", "flaky", "repeats", "expected", "unexpected"];
+        let newer_of_result = ["failed_attempts", "flaky", "repeats", "expected", "unexpected", "spent_ms"];
         let mut json = serde_json::to_value(sample::matrix()).unwrap();
         let strip = |object: &mut serde_json::Value| {
             let fields = object.as_object_mut().unwrap();

@@ -32,10 +32,11 @@ pub use history::{
 pub use html::{write_history_html, write_html};
 pub use junit::write_junit;
 pub use matrix::{
-    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow, TargetBuild, TargetRow,
-    write_matrix_json,
+    CaseResult, CaseRow, Change, CiRun, Differences, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
+    TargetBuild, TargetRow, write_matrix_json,
 };
 pub use table::{
-    TableStyle, answer_table, bench_table, chaos_table, doctor_table, health_table, history_table, matrix_table,
+    TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
+    matrix_table,
 };
 pub use writer::{Outputs, ReportWriter};

@@ -134,6 +134,7 @@ pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
         expected: None,
         unexpected: None,
         tolerance: None,
+        spent_ms: None,
         cpu_fallback: ran.then_some(name.ends_with("webgpu") && case.contains("resize")),
         load_ms: ran.then_some(4.25 + spread as f64),
         run_ms: ran.then_some(rounded(0.5 * 1.4_f64.powi(spread as i32))),

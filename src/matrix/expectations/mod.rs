@@ -5,7 +5,7 @@ mod entry;
 mod error;
 mod pattern;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod update;
 
 pub use error::{BadEntry, EntryError, ExpectationsError};

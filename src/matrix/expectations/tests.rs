@@ -21,7 +21,7 @@ fn case(name: &str, operators: &[&str]) -> CaseRow {
 }
 
 /// A target, and with `@` its build: `chrome@beta/wasm`.
-fn target(name: &str, version: &str) -> TargetRow {
+pub(in crate::matrix) fn target(name: &str, version: &str) -> TargetRow {
     let (browser, backend) = name.split_once('/').unwrap();
     let (browser, build) = browser.split_once('@').map_or((browser, None), |(b, build)| (b, Some(build.to_owned())));
     let target: crate::types::Target = format!("{browser}/{backend}").parse().unwrap();
@@ -67,6 +67,7 @@ fn result(case: &CaseRow, target: &TargetRow, verdict: Verdict) -> CaseResult {
         expected: None,
         unexpected: None,
         tolerance: None,
+        spent_ms: None,
         cpu_fallback: None,
         load_ms: None,
         run_ms: None,

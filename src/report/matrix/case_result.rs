@@ -30,7 +30,7 @@ pub struct CaseResult {
     /// The attempts that failed before the last one, in their order.
     #[serde(default)]
     pub failed_attempts: Vec<FailedAttempt>,
-    /// Whether it passed, but not each time that it was tried.
+    /// Whether it passed at least once, but not each time that it was tried.
     #[serde(default)]
     pub flaky: bool,
     /// When it was run several times on purpose: how often each verdict was given. Empty when it was run once.
@@ -45,6 +45,9 @@ pub struct CaseResult {
     /// What its outputs were compared with, where that is not the run's tolerance.
     #[serde(default)]
     pub tolerance: Option<Tolerance>,
+    /// How long tabs worked on it, all attempts and repeats together, in milliseconds; `None` when none did.
+    #[serde(default)]
+    pub spent_ms: Option<f64>,
     /// Whether the session needed the CPU for some nodes; `None` where the runtime cannot tell.
     pub cpu_fallback: Option<bool>,
     /// Fetching the model and creating the session, in milliseconds.

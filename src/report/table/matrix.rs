@@ -92,12 +92,15 @@ fn name(report: &MatrixReport, target: TargetBuild<'_>) -> String {
 
 fn failures(report: &MatrixReport, style: TableStyle) -> String {
     let cases = report.by_case();
-    let failed = || cases.values().flat_map(|results| results.values()).filter(|result| result.verdict.is_failure());
+    // What is expected to fail is nothing to look at.
+    let has_failed = |result: &&&CaseResult| result.unexpected.unwrap_or(result.verdict.is_failure());
+    let failed = || cases.values().flat_map(|results| results.values()).filter(has_failed);
     let count = failed().count();
     if count == 0 {
         return String::new();
     }
-    let mut table = style.table(&["failed", "target", "verdict", "error"]);
+    let what = if report.expectations.is_some() { "unexpected" } else { "failed" };
+    let mut table = style.table(&[what, "target", "verdict", "error"]);
     for result in failed().take(MOST_FAILURES_LISTED) {
         table.add_row([
             style.painted(format!("{}/{}", result.suite, result.case), None),
@@ -129,5 +132,9 @@ fn summary(report: &MatrixReport, cases: usize) -> String {
         .collect();
     let state = if report.finished.is_some() { "" } else { " (unfinished)" };
     let counts = if counts.is_empty() { "no results".to_owned() } else { counts.join(", ") };
-    format!("{cases} cases on {} targets: {counts}{state}", report.columns().len())
+    let flaky = report.results.iter().filter(|result| result.flaky).count();
+    let flaky = if flaky > 0 { format!("; {flaky} flaky") } else { String::new() };
+    let unexpected = report.results.iter().filter(|result| result.unexpected == Some(true)).count();
+    let unexpected = if report.expectations.is_some() { format!("; {unexpected} unexpected") } else { String::new() };
+    format!("{cases} cases on {} targets: {counts}{flaky}{unexpected}{state}", report.columns().len())
 }
