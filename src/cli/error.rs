@@ -6,6 +6,7 @@ use crate::{
     chaos::ChaosError,
     fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
     history::HistoryError,
+    matrix::expectations::ExpectationsError,
     onnx::{CaseError, InputError, ModelError, ShapeFlagError, ShardError, SuiteError, TensorFileError},
     report::ReportError,
 };
@@ -48,6 +49,16 @@ pub(super) enum CliError {
     Job(#[from] JobError),
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error(transparent)]
+    Expectations(#[from] ExpectationsError),
+    #[error(
+        "--last-failed needs the report of a run: give --previous FILE, or the --json FILE that the last run wrote"
+    )]
+    NoLastRun,
+    #[error("`{before}` and `{after}` cannot be compared: give two browsers (chrome, chrome@beta) or two JSON files")]
+    NotTwoOfAKind { before: String, after: String },
+    #[error("`{before}` and `{after}` have no case on a target in common")]
+    NothingInCommon { before: String, after: String },
     #[error("`{0}` is not NAME=FILE")]
     NotNameAndFile(String),
     #[error("no case is left: the suite has {cases}, and none is selected by --filter and --shard")]

@@ -1,24 +1,48 @@
 //! `tabfleet matrix`: every case of a suite on every target.
 
-use super::{
-    config::Settings, error::CliError, fleet, history, interrupt::interrupted, outcome::Outcome, progress::Progress,
-    style::table_style,
-};
+mod build;
+mod diff;
+mod merge;
+mod run;
+
+use super::{config::Settings, error::CliError, history, outcome::Outcome, style::table_style};
 use crate::{
-    fleet::{Fleet, FleetError},
-    matrix::{self, MatrixOptions, Selection, Shard},
-    onnx::{Case, Suite, Tolerance},
-    report::{CaseResult, Outputs, ReportError, ReportWriter, TargetRow, matrix_table},
+    fleet::FleetError,
+    matrix::{Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard},
+    onnx::{Suite, Tolerance},
+    report::{CaseResult, MatrixReport, Outputs, ReportWriter, SuiteRow, matrix_table},
     stats::regression::Severity,
-    types::{TargetInfo, Verdict},
+    types::Verdict,
 };
-use clap::Args;
+use build::Build;
+use clap::{Args, Subcommand};
 use regex::Regex;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// Run every case of a suite on every target, and check the outputs.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct MatrixArgs {
+    #[command(subcommand)]
+    command: Option<MatrixCommand>,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum MatrixCommand {
+    /// Join the results of several runs, of shards for instance, to one report
+    Merge(merge::MergeArgs),
+    /// Tell what differs between two browsers, two builds of one, or two runs
+    Diff(diff::DiffArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
     /// Folders of cases in the ONNX backend-test layout [default: the built-in suite]
     suites: Vec<PathBuf>,
 
@@ -26,21 +50,60 @@ pub(super) struct MatrixArgs {
     #[arg(long, value_name = "REGEX")]
     filter: Option<Regex>,
 
-    /// Run only the I-th of N equal shares of the cases
+    /// Run only the I-th of N equal shares of the cases. They take equally long where --previous tells how long cases took
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// Write the results there as JSON (docs/JSON.md describes it)
+    /// A report (JSON) of an earlier run: for shards that take equally long, for what changed since, and for what ends
+    /// browsers to come last. May be given several times
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    previous: Vec<PathBuf>,
 
-    /// Write the results there as JUnit XML
+    /// Run only what failed in the last run: that of --previous, or else of the --json file
+    #[arg(long)]
+    last_failed: bool,
+
+    /// Go on with a run that was ended or killed: FILE is the JSON that it wrote, and goes on being written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "last_failed"])]
+    resume: Option<PathBuf>,
+
+    /// Begin no further case after this time, and run the most informative ones first: what changed lately, what never ran
+    /// in this version of the browser, what fails, the operators that most cases use
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    time_budget: Option<Duration>,
+
+    /// Stop after so many failures (of which only unexpected ones count with --expectations)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_failures: Option<u32>,
+
+    /// Run every case so many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat_each: u32,
+
+    /// Run cases so many times whose verdict is not the expected one (--expectations), or else not that of --previous;
+    /// without either, every case
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    verify: u32,
+
+    /// After which failures a case is tried again (--retries times): crash, device-lost, timeout, connection, load-error,
+    /// run-error, wrong
+    #[arg(long, value_name = "FAILURES", value_delimiter = ',', default_values_t = RetryOn::DEFAULT)]
+    retry_on: Vec<RetryOn>,
+
+    /// What is known to fail (docs/EXPECTATIONS.md describes the file): only what is unexpected counts as failed
     #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
+    expectations: Option<PathBuf>,
 
-    /// Write an HTML report there
-    #[arg(long, value_name = "DIR")]
-    html: Option<PathBuf>,
+    /// Write that file anew, so that nothing of this run is unexpected
+    #[arg(long, requires = "expectations")]
+    update_expectations: bool,
+
+    /// Run a further build of a browser, side by side with the others, as a column of its own. May be given several times
+    #[arg(long, value_name = "BROWSER@NAME=PATH")]
+    browser: Vec<Build>,
+
+    #[command(flatten)]
+    files: FileArgs,
 
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
@@ -52,37 +115,120 @@ pub(super) struct MatrixArgs {
     fail_on: Option<Severity>,
 }
 
+/// Where reports go.
+#[derive(Debug, Args)]
+struct FileArgs {
+    /// Write the results there as JSON (docs/JSON.md describes it)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Write the results there as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Write an HTML report there
+    #[arg(long, value_name = "DIR")]
+    html: Option<PathBuf>,
+}
+
+impl From<FileArgs> for Outputs {
+    fn from(FileArgs { json, junit, html }: FileArgs) -> Self {
+        Self { json, junit, html }
+    }
+}
+
 pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
+    match args.command {
+        Some(MatrixCommand::Merge(args)) => merge::execute(args, settings),
+        Some(MatrixCommand::Diff(args)) => diff::execute(&args, settings),
+        None => execute_run(args.run, settings, quiet).await,
+    }
+}
+
+async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
     if args.fail_on.is_some() && settings.history.is_none() {
         return Err(CliError::NothingToCompareWith);
     }
+    let begun = Instant::now();
+    let expectations = args.expectations.as_deref();
+    let read = if args.update_expectations { Expectations::read_or_begin } else { Expectations::read };
+    let expectations = expectations.map(read).transpose()?;
+    let resumed = args.resume.as_ref().map(MatrixReport::read).transpose()?.map(without_unavailable);
+    let mut previous = args.previous.iter().map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
+    let only = if args.last_failed {
+        if previous.is_empty() {
+            let last = args.files.json.as_ref().ok_or(CliError::NoLastRun)?;
+            previous.push(MatrixReport::read(last)?);
+        }
+        let last = previous.iter().max_by_key(|report| report.started);
+        let failed: Pairs = last.into_iter().flat_map(|report| &report.results).filter(|r| has_failed(r)).collect();
+        if failed.is_empty() {
+            println!("nothing failed in the last run");
+            return Ok(Outcome::Good);
+        }
+        Some(failed)
+    } else {
+        None
+    };
+    let past = Past::of(previous);
+
     let suites = if args.suites.is_empty() {
         vec![Suite::builtin()?]
     } else {
         args.suites.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?
     };
-    let all: Vec<Case> = suites.into_iter().flat_map(|suite| suite.cases).collect();
-    let count = all.len();
-    let cases = Selection { filter: args.filter, shard: args.shard }.of(all);
-    if cases.is_empty() {
-        return Err(CliError::NothingSelected { cases: count });
-    }
-    let mut writer = ReportWriter::create(Outputs { json: args.json, junit: args.junit, html: args.html })?;
-    let targets = fleet::targets(settings)?;
-    let launch = fleet::builder(settings, "matrix").targets(targets).launch();
-    let launched = tokio::select! {
-        launched = launch => launched,
-        () = interrupted() => return Ok(Outcome::Interrupted),
+    let about: Vec<SuiteRow> = suites
+        .iter()
+        .map(|suite| SuiteRow { name: suite.name.clone(), cases: 0, source: suite.source.clone() })
+        .collect();
+    let cases = select(suites, &args, &past)?;
+
+    let outputs = Outputs { json: args.resume.clone().or(args.files.json.clone()), ..args.files.into() };
+    let done = resumed.iter().flat_map(|report| &report.results).collect();
+    let mut writer = match resumed {
+        Some(report) => ReportWriter::resume(report, outputs)?,
+        None => ReportWriter::create(outputs)?,
     };
-    let outcome = match launched {
-        Ok(fleet) => run(&fleet, &cases, settings, &mut writer, quiet).await,
-        Err(FleetError::NothingWorks(infos)) => {
-            writer.targets(&rows(&infos))?;
+    let tolerance = Tolerance {
+        rtol: *settings.rtol,
+        atol: *settings.atol,
+        rtol_float16: *settings.float16_tolerance,
+        atol_float16: *settings.float16_tolerance,
+    };
+    writer.about(|report| {
+        report.tolerance = Some(tolerance);
+        report.expectations = args.expectations.as_ref().map(|path| path.display().to_string());
+        report.add_cases(about, cases.iter().map(|planned| planned.row.clone()));
+    })?;
+    let options = MatrixOptions {
+        case_timeout: *settings.case_timeout,
+        retries: *settings.retries,
+        retry_on: args.retry_on.into_iter().collect(),
+        repeat_each: args.repeat_each,
+        verify: args.verify,
+        tolerance,
+        expectations,
+        in_hand: *settings.tabs as usize * 3,
+        until: args.time_budget.and_then(|budget| begun.checked_add(budget)),
+    };
+    let plan_options = PlanOptions { done, only, informative_first: args.time_budget.is_some() };
+    let run = run::Run {
+        settings,
+        cases,
+        past,
+        options: &options,
+        plan_options,
+        max_failures: args.max_failures,
+        quiet,
+        left: 0,
+    };
+    let outcome = match run.on_builds(&args.browser, &mut writer).await {
+        Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => {
             writer.finish()?;
-            return Err(FleetError::NothingWorks(infos).into());
+            return Err(error.into());
         }
-        Err(error) => return Err(error.into()),
-    }?;
+        outcome => outcome?,
+    };
     let report = match writer.finish() {
         Ok(report) => report,
         Err(error) => {
@@ -91,77 +237,51 @@ pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) 
         }
     };
     print!("{}", matrix_table(&report, table_style(settings)));
+    if args.update_expectations && outcome == Outcome::Good {
+        return options.expectations.as_ref().map_or(Ok(outcome), |known| update(known, &report));
+    }
     match (outcome, args.fail_on) {
-        (Outcome::Good, _) if report.failures() > 0 && !args.no_fail => Ok(Outcome::Failed),
+        (Outcome::Good, _) if !args.no_fail && counts_as_failed(&report) => Ok(Outcome::Failed),
         (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
         (outcome, _) => Ok(outcome),
     }
 }
 
-fn rows(infos: &[Arc<TargetInfo>]) -> Vec<TargetRow> {
-    infos.iter().map(|info| TargetRow::from(&**info)).collect()
+/// What a target that did not work then may find out now is not done.
+fn without_unavailable(mut report: MatrixReport) -> MatrixReport {
+    report.results.retain(|result| result.verdict != Verdict::Unavailable);
+    report
 }
 
-async fn run(
-    fleet: &Fleet,
-    cases: &[Case],
-    settings: &Settings,
-    writer: &mut ReportWriter,
-    quiet: bool,
-) -> Result<Outcome, CliError> {
-    let infos = fleet.targets().await?;
-    writer.targets(&rows(&infos))?;
-    let working: Vec<Arc<TargetInfo>> = infos.into_iter().filter(|info| info.available).collect();
-    let tolerance = Tolerance {
-        rtol: *settings.rtol,
-        atol: *settings.atol,
-        rtol_float16: *settings.float16_tolerance,
-        atol_float16: *settings.float16_tolerance,
+/// The cases that match and belong to the share.
+fn select(suites: Vec<Suite>, args: &RunArgs, past: &Past) -> Result<Vec<Planned>, CliError> {
+    let all = suites.into_iter().flat_map(|suite| suite.cases);
+    let mut count = 0;
+    let matching = all.inspect(|_| count += 1).filter(|case| {
+        args.filter.as_ref().is_none_or(|filter| filter.is_match(&format!("{}/{}", case.suite, case.name)))
+    });
+    let cases: Vec<Planned> = matching.map(Planned::read).collect();
+    let cases = match args.shard {
+        Some(shard) => shard.of(cases, past),
+        None => cases,
     };
-    let options = MatrixOptions {
-        case_timeout: *settings.case_timeout,
-        retries: *settings.retries,
-        tolerance,
-        in_hand: *settings.tabs as usize * 3,
-    };
-    let mut progress = Progress::new((cases.len() * working.len()) as u64, "results", quiet);
-    let mut unwritten = None;
-    let on_result = |result: CaseResult| {
-        if let Some(line) = line(&result) {
-            progress.say(&line);
-        }
-        progress.step();
-        // The run goes on without a file that cannot be written, and says so once, at its end.
-        if let Err(error) = writer.result(result) {
-            unwritten.get_or_insert(error);
-        }
-    };
-    let outcome = tokio::select! {
-        () = matrix::run(fleet, &working, cases, &options, on_result) => Outcome::Good,
-        () = interrupted() => Outcome::Interrupted,
-    };
-    progress.finish();
-    let closed = fleet.close().await;
-    if let Some(error) = unwritten {
-        warn(&error);
-    }
-    if let Err(error) = closed {
-        tracing::error!(%error, "the results are complete, but the history is not");
-    }
-    Ok(outcome)
+    if cases.is_empty() { Err(CliError::NothingSelected { cases: count }) } else { Ok(cases) }
 }
 
-fn warn(error: &ReportError) {
-    tracing::error!(%error, "results could not be written as they came");
+/// Whether a result counts as failed: with expectations, an unexpected one.
+fn has_failed(result: &CaseResult) -> bool {
+    result.unexpected.unwrap_or(result.verdict.is_failure())
 }
 
-/// A line for a result that somebody will want to see at once.
-fn line(result: &CaseResult) -> Option<String> {
-    if !result.verdict.is_failure() {
-        return None;
-    }
-    let CaseResult { suite, case, target, verdict, error, .. } = result;
-    let message = error.as_ref().map(|error| error.message.lines().next().unwrap_or_default()).unwrap_or_default();
-    debug_assert_ne!(*verdict, Verdict::Pass);
-    Some(format!("{verdict} {suite}/{case} on {target}: {message}"))
+fn counts_as_failed(report: &MatrixReport) -> bool {
+    report.results.iter().any(has_failed)
+}
+
+fn update(expectations: &Expectations, report: &MatrixReport) -> Result<Outcome, CliError> {
+    let path: &Path = expectations.path();
+    let update = expectations.update(report);
+    update.write(path)?;
+    let (added, changed, removed) = (update.added, update.changed, update.removed);
+    println!("{}: {added} entries added, {changed} changed, {removed} removed", path.display());
+    Ok(Outcome::Good)
 }

@@ -1,13 +1,19 @@
-//! One case on one target.
+//! One case on one target: reading it, running it, comparing what comes.
 
-use super::verdict;
+use super::{
+    MatrixOptions, Past, Planned,
+    expectations::Subject,
+    repeats::{self, RetryOn},
+    verdict,
+};
 use crate::{
     fleet::{Fleet, JobError, Model, ModelSpec, Output},
     onnx::{Case, CaseError, Comparison, LoadedCase, Tolerance, compare},
-    report::{CaseResult, ErrorRow},
-    types::{Category, Target, Verdict},
+    report::{CaseResult, ErrorRow, Expected, FailedAttempt, TargetRow},
+    types::{Category, Verdict},
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,19 +21,6 @@ use tokio::sync::Mutex;
 
 /// A case may wait for its turn this long: behind a browser that is launched again and again, but not for ever.
 const PATIENCE: Duration = Duration::from_secs(3600);
-
-/// How cases are run.
-#[derive(Clone, Debug)]
-pub struct MatrixOptions {
-    /// How long one attempt may take, counted from when a tab turns to it.
-    pub case_timeout: Duration,
-    /// Further attempts after one that failed for another reason than the model.
-    pub retries: u32,
-    /// When outputs count as equal.
-    pub tolerance: Tolerance,
-    /// Cases of one target in hand at once: more than it has tabs, so that none waits for the next.
-    pub in_hand: usize,
-}
 
 /// A case that is read once for all the targets that are at it, and forgotten when none is.
 pub(super) struct Prepared {
@@ -79,19 +72,24 @@ impl From<CaseError> for NotReady {
 /// One case on one target.
 pub(super) struct CaseRun<'a> {
     pub fleet: &'a Fleet,
-    pub target: Target,
-    /// Why the target does not work, when it does not.
-    pub unavailable: Option<&'a str>,
+    pub target: &'a TargetRow,
+    pub planned: &'a Planned,
     pub prepared: &'a Prepared,
+    pub past: &'a Past,
     pub options: &'a MatrixOptions,
 }
 
 impl CaseRun<'_> {
     /// The result, or `None` when the fleet was closed before there was one.
     pub async fn run(self) -> Option<CaseResult> {
-        if let Some(reason) = self.unavailable {
-            return Some(self.not_tried(Verdict::Unavailable, Category::Initialization, reason.to_owned()));
+        let mut result = self.tried().await?;
+        if let Some(expectations) = &self.options.expectations {
+            expectations.judge(self.subject(), &mut result);
         }
+        Some(result)
+    }
+
+    async fn tried(&self) -> Option<CaseResult> {
         let ready = match self.prepared.ready(self.fleet).await {
             Ok(ready) => ready,
             Err(NotReady::Skipped(reason)) => {
@@ -99,24 +97,81 @@ impl CaseRun<'_> {
             }
             Err(NotReady::Broken(what)) => return Some(self.not_tried(Verdict::LoadError, Category::System, what)),
         };
+        let expected = self.options.expectations.as_ref().and_then(|known| known.expected(self.subject()));
+        let mut runs = vec![self.with_retries(&ready, expected.as_ref()).await?];
+        while runs.len() < self.wanted(&runs[0], expected.as_ref()) {
+            runs.push(self.with_retries(&ready, expected.as_ref()).await?);
+        }
+        Some(repeats::joined(runs))
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { case: &self.planned.row, target: self.target }
+    }
+
+    /// How often the case is to be run, now that the first run has ended like this.
+    fn wanted(&self, first: &CaseResult, expected: Option<&Expected>) -> usize {
+        let before = self.past.verdict(&self.planned.row, self.target.column());
+        let wanted = match (&self.options.expectations, before) {
+            (Some(_), _) => expected.map_or(first.verdict.is_failure(), |said| !said.verdicts.contains(&first.verdict)),
+            (None, Some(before)) => before != first.verdict,
+            // With nothing to hold it against, every case was chosen to be verified.
+            (None, None) => self.past.is_empty(),
+        };
+        let verify = if wanted || first.flaky { self.options.verify } else { 1 };
+        self.options.repeat_each.max(verify).max(1) as usize
+    }
+
+    /// One run, tried again after failures that may be the browser's and not the model's.
+    async fn with_retries(&self, ready: &Ready, expected: Option<&Expected>) -> Option<CaseResult> {
+        let mut failed: Vec<FailedAttempt> = Vec::new();
+        loop {
+            let mut result = self.attempt(ready).await?;
+            let is_expected = expected.is_some_and(|said| said.verdicts.contains(&result.verdict));
+            let may_again = failed.len() < self.options.retries as usize && !is_expected;
+            match &result.error {
+                Some(error)
+                    if may_again && RetryOn::is_among(&self.options.retry_on, result.verdict, error.category) =>
+                {
+                    failed.push(FailedAttempt {
+                        verdict: result.verdict,
+                        category: error.category,
+                        message: error.message.clone(),
+                        elapsed_ms: result.spent_ms.unwrap_or_default(),
+                    });
+                }
+                _ => {
+                    let before: f64 = failed.iter().map(|attempt| attempt.elapsed_ms).sum();
+                    result.spent_ms = result.spent_ms.map(|spent| spent + before);
+                    result.attempts += failed.len() as u32;
+                    result.flaky = result.verdict == Verdict::Pass && !failed.is_empty();
+                    result.failed_attempts = failed;
+                    return Some(result);
+                }
+            }
+        }
+    }
+
+    /// Runs every data set once; the first that does not pass ends it.
+    async fn attempt(&self, ready: &Ready) -> Option<CaseResult> {
         let mut result = self.blank(Verdict::Pass);
         result.family = ready.loaded.model.family;
+        let tolerance = self.tolerance(ready);
+        result.tolerance = (tolerance != self.options.tolerance).then_some(tolerance);
         let last = ready.loaded.sets.len();
         for (number, (inputs, expected)) in ready.loaded.sets.iter().enumerate() {
             let mut options = ready
                 .model
                 .options()
-                .pin(self.target)
+                .pin(self.target.target)
                 .deadline(PATIENCE)
                 .attempt_timeout(self.options.case_timeout)
-                .attempts(self.options.retries + 1);
+                .attempts(1);
             if number + 1 == last {
                 options = options.release_session();
             }
             match ready.model.run_with(inputs.clone(), options).await {
-                Ok(output) => {
-                    record(&mut result, &output, &compare(expected, &output.tensors, &self.options.tolerance))
-                }
+                Ok(output) => record(&mut result, &output, &compare(expected, &output.tensors, &tolerance)),
                 Err(error) => {
                     result.verdict = verdict::of_failure(error.failure.cause)?;
                     fail(&mut result, error);
@@ -129,14 +184,28 @@ impl CaseRun<'_> {
         Some(result)
     }
 
+    /// The run's tolerance, widened to what the case itself allows, unless the expectations say otherwise.
+    fn tolerance(&self, ready: &Ready) -> Tolerance {
+        let base = self.options.tolerance.widened(ready.loaded.tolerance);
+        self.options.expectations.as_ref().map_or(base, |known| known.tolerance(self.subject(), base))
+    }
+
     fn blank(&self, verdict: Verdict) -> CaseResult {
         CaseResult {
-            suite: self.prepared.case.suite.clone(),
-            case: self.prepared.case.name.clone(),
+            suite: self.planned.row.suite.clone(),
+            case: self.planned.row.case.clone(),
             family: None,
-            target: self.target,
+            target: self.target.target,
+            build: self.target.build.clone(),
             verdict,
             attempts: 0,
+            failed_attempts: Vec::new(),
+            flaky: false,
+            repeats: BTreeMap::new(),
+            expected: None,
+            unexpected: None,
+            tolerance: None,
+            spent_ms: None,
             cpu_fallback: None,
             load_ms: None,
             run_ms: None,
@@ -155,6 +224,7 @@ impl CaseRun<'_> {
 fn record(result: &mut CaseResult, output: &Output, comparison: &Comparison) {
     let timings = &output.timings;
     result.attempts = result.attempts.max(output.failed_attempts.len() as u32 + 1);
+    result.spent_ms = Some(result.spent_ms.unwrap_or_default() + timings.total_ms - timings.queue_ms);
     result.run_ms = Some(timings.run_ms + timings.readback_ms.unwrap_or(0.0));
     if let (Some(download), Some(create)) = (timings.download_ms, timings.create_ms) {
         result.load_ms = Some(download + create);
@@ -170,6 +240,8 @@ fn record(result: &mut CaseResult, output: &Output, comparison: &Comparison) {
 
 fn fail(result: &mut CaseResult, error: JobError) {
     result.attempts = result.attempts.max(error.attempts.len() as u32);
+    let spent: f64 = error.attempts.iter().map(|attempt| attempt.elapsed_ms).sum();
+    result.spent_ms = Some(result.spent_ms.unwrap_or_default() + spent);
     result.error = Some(ErrorRow { category: error.failure.category(), message: error.failure.message });
 }
 

@@ -6,6 +6,7 @@ use super::tensor_file::TensorFileError;
 use super::tensor_proto::tensor_from_proto;
 use super::value::{ValueInfo, ValueKind};
 use crate::types::Tensor;
+use serde::Deserialize;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -45,6 +46,9 @@ pub struct LoadedCase {
     pub model: ModelFile,
     /// The inputs of each data set, and the outputs expected of them.
     pub sets: Vec<(Vec<NamedTensor>, Vec<NamedTensor>)>,
+    /// The relative and the absolute tolerance that the case itself allows, in the `data.json` beside its model as ONNX's
+    /// own cases have it; 0 where it says nothing.
+    pub tolerance: (f64, f64),
 }
 
 /// Why a case cannot be run.
@@ -80,6 +84,14 @@ pub enum BrokenCase {
         /// How many the model has.
         count: usize,
     },
+    /// What the case says of itself cannot be read.
+    #[error("{}: {what}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The inputs are not what the model takes.
     #[error("{}: {source}", folder.display())]
     Inputs {
@@ -88,6 +100,15 @@ pub enum BrokenCase {
         /// What does not fit.
         source: InputError,
     },
+}
+
+/// What a case says of itself.
+#[derive(Deserialize)]
+struct Data {
+    #[serde(default)]
+    rtol: f64,
+    #[serde(default)]
+    atol: f64,
 }
 
 impl Case {
@@ -117,7 +138,19 @@ impl Case {
             }
         };
         let sets = self.data_sets.iter().map(load).collect::<Result<_, CaseError>>()?;
-        Ok(LoadedCase { model, sets })
+        Ok(LoadedCase { tolerance: self.tolerance()?, model, sets })
+    }
+
+    fn tolerance(&self) -> Result<(f64, f64), BrokenCase> {
+        let path = self.model.with_file_name("data.json");
+        let broken = |what: String| BrokenCase::Data { path: path.clone(), what };
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0.0, 0.0)),
+            Err(error) => return Err(broken(error.to_string())),
+        };
+        let data: Data = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+        Ok((data.rtol, data.atol))
     }
 }
 

@@ -25,6 +25,18 @@ impl Default for Tolerance {
     }
 }
 
+impl Tolerance {
+    /// This, but at least what a case itself allows: a relative and an absolute tolerance for every type.
+    pub fn widened(self, (rtol, atol): (f64, f64)) -> Self {
+        Self {
+            rtol: self.rtol.max(rtol),
+            atol: self.atol.max(atol),
+            rtol_float16: self.rtol_float16.max(rtol),
+            atol_float16: self.atol_float16.max(atol),
+        }
+    }
+}
+
 /// How outputs compare with the expected ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {

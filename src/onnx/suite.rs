@@ -15,6 +15,8 @@ pub struct Suite {
     pub name: String,
     /// The folder.
     pub root: PathBuf,
+    /// Where its cases come from, as the `suite.json` in the folder says: `onnx 1.23.0`.
+    pub source: Option<String>,
     /// What is in it, in the order of the names.
     pub cases: Vec<Case>,
 }
@@ -74,7 +76,7 @@ impl Suite {
             return Err(SuiteError::NoCases { path: path.to_owned() });
         }
         cases.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { name, root: path.to_owned(), cases })
+        Ok(Self { name, root: path.to_owned(), source: source(path), cases })
     }
 
     /// The suite that comes with tabfleet. Its files are written once to a cache folder of the user's, and put right
@@ -88,6 +90,12 @@ impl Suite {
         suite.cases.iter_mut().for_each(|case| builtin::NAME.clone_into(&mut case.suite));
         Ok(suite)
     }
+}
+
+/// What is not said, or not said well, is not known.
+fn source(folder: &Path) -> Option<String> {
+    let about: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("suite.json")).ok()?).ok()?;
+    about["source"].as_str().map(str::to_owned)
 }
 
 struct Search {

@@ -24,14 +24,14 @@ fn junit(report: &MatrixReport) -> Report {
         xml.set_time(took);
     }
     let cases = report.by_case();
-    for (target, row) in report.columns() {
-        let mut suite = TestSuite::new(target.to_string());
+    for (column, row) in report.columns() {
+        let mut suite = TestSuite::new(column.to_string());
         suite.timestamp = xml.timestamp;
         for property in row.map(properties).unwrap_or_default() {
             suite.add_property(property);
         }
         for ((suite_name, case), results) in &cases {
-            let result = results.get(&target).copied();
+            let result = results.get(&column).copied();
             if let Some(mut test) = test_case(case, result, row) {
                 test.set_classname(*suite_name);
                 suite.add_test_case(test);
@@ -103,6 +103,7 @@ fn properties(row: &TargetRow) -> Vec<Property> {
     let said = [
         ("browser", Some(browser.to_string())),
         ("backend", Some(backend.to_string())),
+        ("build", row.build.clone()),
         ("product", quantity::product(row)),
         ("stand_in", row.product.as_ref().map(|_| row.stand_in.to_string())),
         ("driver", row.driver.clone()),

@@ -1,10 +1,18 @@
 //! What a matrix run found: every case on every target.
 
+mod about;
+mod case_result;
+mod differences;
+mod merge;
+mod target_row;
+
+pub use about::{CaseRow, CiRun, SuiteRow};
+pub use case_result::{CaseResult, ErrorRow, Expected, FailedAttempt};
+pub use differences::{Change, Differences};
+pub use target_row::{TargetBuild, TargetRow};
+
 use super::{ReportError, file, journal};
-use crate::{
-    host::Host,
-    types::{Adapter, Backend, Browser, Category, Family, RuntimeInfo, Target, TargetInfo, Verdict},
-};
+use crate::{host::Host, onnx::Tolerance, types::Verdict};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{collections::BTreeMap, fs, path::Path};
 use time::OffsetDateTime;
@@ -20,8 +28,26 @@ pub struct MatrixReport {
     /// When it ended; `None` while it runs, and for ever when it was killed.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub finished: Option<OffsetDateTime>,
+    /// What tells this run from every other; `None` in a report of before runs had one.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// The job of a continuous integration that ran it; `None` when it was none.
+    #[serde(default)]
+    pub ci: Option<CiRun>,
+    /// The expectations file that results were held against.
+    #[serde(default)]
+    pub expectations: Option<String>,
+    /// When outputs count as equal, unless a result says otherwise.
+    #[serde(default)]
+    pub tolerance: Option<Tolerance>,
     /// The machine.
     pub host: Host,
+    /// The suites.
+    #[serde(default)]
+    pub suites: Vec<SuiteRow>,
+    /// The cases selected, by suite and name.
+    #[serde(default)]
+    pub cases: Vec<CaseRow>,
     /// Every target asked for, those that do not work here included.
     pub targets: Vec<TargetRow>,
     /// The results, in the order in which they came.
@@ -35,7 +61,13 @@ impl MatrixReport {
             tabfleet: env!("CARGO_PKG_VERSION").to_owned(),
             started,
             finished: None,
+            run: Some(format!("{:016x}", rand::random::<u64>())),
+            ci: None,
+            expectations: None,
+            tolerance: None,
             host: Host::detect(),
+            suites: Vec::new(),
+            cases: Vec::new(),
             targets: Vec::new(),
             results: Vec::new(),
         }
@@ -44,10 +76,10 @@ impl MatrixReport {
     /// How often each verdict was given, by the target's and the verdict's name. Every target is in it; a verdict that
     /// was not given is not.
     pub fn totals(&self) -> BTreeMap<String, BTreeMap<String, usize>> {
-        let mut counts: BTreeMap<Target, BTreeMap<Verdict, usize>> =
-            self.targets.iter().map(|row| (row.target, BTreeMap::new())).collect();
+        let mut counts: BTreeMap<TargetBuild<'_>, BTreeMap<Verdict, usize>> =
+            self.targets.iter().map(|row| (row.column(), BTreeMap::new())).collect();
         for result in &self.results {
-            *counts.entry(result.target).or_default().entry(result.verdict).or_default() += 1;
+            *counts.entry(result.column()).or_default().entry(result.verdict).or_default() += 1;
         }
         let named =
             |verdicts: BTreeMap<Verdict, usize>| verdicts.into_iter().map(|(v, n)| (v.to_string(), n)).collect();
@@ -61,17 +93,17 @@ impl MatrixReport {
 
     /// Every target there is something to say about, in the order in which reports show them, with its description
     /// where there is one.
-    pub(super) fn columns(&self) -> BTreeMap<Target, Option<&TargetRow>> {
-        let named = self.results.iter().map(|result| (result.target, None));
-        let described = self.targets.iter().map(|row| (row.target, Some(row)));
+    pub fn columns(&self) -> BTreeMap<TargetBuild<'_>, Option<&TargetRow>> {
+        let named = self.results.iter().map(|result| (result.column(), None));
+        let described = self.targets.iter().map(|row| (row.column(), Some(row)));
         named.chain(described).collect()
     }
 
     /// The results case by case, by suite and name. Of two results of a case on a target the later one counts.
-    pub(super) fn by_case(&self) -> BTreeMap<(&str, &str), BTreeMap<Target, &CaseResult>> {
+    pub fn by_case(&self) -> BTreeMap<(&str, &str), BTreeMap<TargetBuild<'_>, &CaseResult>> {
         let mut cases: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for result in &self.results {
-            cases.entry((&*result.suite, &*result.case)).or_default().insert(result.target, result);
+            cases.entry((&*result.suite, &*result.case)).or_default().insert(result.column(), result);
         }
         cases
     }
@@ -95,12 +127,31 @@ impl MatrixReport {
 
 impl Serialize for MatrixReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { tabfleet, started, finished, host, targets, results } = self;
-        let mut json = serializer.serialize_struct("MatrixReport", 7)?;
+        let Self {
+            tabfleet,
+            started,
+            finished,
+            run,
+            ci,
+            expectations,
+            tolerance,
+            host,
+            suites,
+            cases,
+            targets,
+            results,
+        } = self;
+        let mut json = serializer.serialize_struct("MatrixReport", 13)?;
         json.serialize_field("tabfleet", tabfleet)?;
         json.serialize_field("started", &file::Rfc3339(Some(*started)))?;
         json.serialize_field("finished", &file::Rfc3339(*finished))?;
+        json.serialize_field("run", run)?;
+        json.serialize_field("ci", ci)?;
+        json.serialize_field("expectations", expectations)?;
+        json.serialize_field("tolerance", tolerance)?;
         json.serialize_field("host", host)?;
+        json.serialize_field("suites", suites)?;
+        json.serialize_field("cases", cases)?;
         json.serialize_field("targets", targets)?;
         json.serialize_field("results", results)?;
         json.serialize_field("totals", &self.totals())?;
@@ -116,107 +167,34 @@ pub fn write_matrix_json(report: &MatrixReport, path: &Path) -> Result<(), Repor
     file::write_json(path, report)
 }
 
-/// A target as it was found to be on this machine, with all that says where its numbers come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetRow {
-    /// The target.
-    pub target: Target,
-    /// The slot.
-    pub browser: Browser,
-    /// What executes the models.
-    pub backend: Backend,
-    /// The product in the slot, as it names itself; `None` when it could not be launched.
-    pub product: Option<String>,
-    /// Its full version.
-    pub version: Option<String>,
-    /// How it is driven.
-    pub driver: Option<String>,
-    /// Whether it runs without a window.
-    pub headless: Option<bool>,
-    /// Whether another product than the slot is named for is in it.
-    pub stand_in: bool,
-    /// The GPU adapter, for WebGPU.
-    pub adapter: Option<Adapter>,
-    /// Whether that adapter computes on the CPU; `None` where nothing tells.
-    pub software: Option<bool>,
-    /// The device type a WebNN context was given: `cpu`, `gpu` or `npu`.
-    pub webnn_device: Option<String>,
-    /// The runtime that loads the models.
-    pub runtime: Option<RuntimeInfo>,
-    /// WASM threads in use.
-    pub threads: Option<u32>,
-    /// Whether models can run on it.
-    pub available: bool,
-    /// Why not, when they cannot; with what would help.
-    pub reason: Option<String>,
-}
-
-impl From<&TargetInfo> for TargetRow {
-    fn from(info: &TargetInfo) -> Self {
-        let identity = info.identity.as_ref();
-        Self {
-            target: info.target,
-            browser: info.target.browser,
-            backend: info.target.backend,
-            product: identity.map(|i| i.product.clone()),
-            version: identity.map(|i| i.version.clone()),
-            driver: identity.map(|i| i.driver.clone()),
-            headless: identity.map(|i| i.headless),
-            stand_in: identity.is_some_and(|i| i.stand_in),
-            adapter: info.adapter.clone(),
-            software: info.adapter.as_ref().and_then(|adapter| adapter.software),
-            webnn_device: info.webnn_device.clone(),
-            runtime: info.runtime.clone(),
-            threads: info.threads,
-            available: info.available,
-            reason: info.reason.clone(),
-        }
-    }
-}
-
-/// What became of one case on one target. What was not measured is `None`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CaseResult {
-    /// The suite's name.
-    pub suite: String,
-    /// The case's name in it.
-    pub case: String,
-    /// The model's kind of work.
-    #[serde(default)]
-    pub family: Option<Family>,
-    /// Where it ran.
-    pub target: Target,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// How many attempts it took; 0 when it was not tried.
-    pub attempts: u32,
-    /// Whether the session needed the CPU for some nodes; `None` where the runtime cannot tell.
-    pub cpu_fallback: Option<bool>,
-    /// Fetching the model and creating the session, in milliseconds.
-    pub load_ms: Option<f64>,
-    /// The run itself, in milliseconds.
-    pub run_ms: Option<f64>,
-    /// The largest absolute difference from the expected outputs. Infinite becomes null in JSON, which has no infinity.
-    pub max_abs_error: Option<f64>,
-    /// The largest relative difference from the expected outputs, as a share (0.01 is one percent).
-    pub max_rel_error: Option<f64>,
-    /// What went wrong.
-    pub error: Option<ErrorRow>,
-}
-
-/// What went wrong with a case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorRow {
-    /// The kind of failure.
-    pub category: Category,
-    /// The words of whoever noticed it first.
-    pub message: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::{sample, schema_check::departures};
+    use crate::types::Category;
+
+    /// A flaky pass of a second build, with all that can be said of it.
+    fn told_in_full() -> CaseResult {
+        CaseResult {
+            build: Some("beta".into()),
+            failed_attempts: vec![FailedAttempt {
+                verdict: Verdict::Crash,
+                category: Category::Connection,
+                message: "the tab's renderer died (sample)".into(),
+                elapsed_ms: 12.5,
+            }],
+            flaky: true,
+            repeats: [(Verdict::Pass, 4), (Verdict::Crash, 1)].into(),
+            expected: Some(Expected {
+                verdicts: vec![Verdict::Pass, Verdict::Crash],
+                reason: Some("it is not stable yet (sample)".into()),
+                link: Some("https://example.org/1".into()),
+            }),
+            unexpected: Some(false),
+            tolerance: Some(Tolerance { rtol: 1e-2, ..Tolerance::default() }),
+            ..sample::result("gelu", "chrome/webgpu", Verdict::Pass)
+        }
+    }
 
     #[test]
     fn the_json_is_as_documented() {
@@ -224,13 +202,27 @@ mod tests {
         report.targets.truncate(2);
         report.results.truncate(3);
         report.results.push(sample::result("attention", "edge/webnn", Verdict::LoadError));
+        report.results.push(told_in_full());
         insta::assert_json_snapshot!(report);
     }
 
     #[test]
     fn the_json_fits_its_schema() {
         let schema = serde_json::from_str(include_str!("../../docs/matrix.schema.json")).unwrap();
-        for report in [sample::matrix(), MatrixReport::new(OffsetDateTime::now_utc())] {
+        let mut full = sample::matrix();
+        full.results.push(told_in_full());
+        full.targets.push(TargetRow { build: Some("beta".into()), ..full.targets[0].clone() });
+        full.ci = Some(CiRun { system: Some("github-actions".into()), ..CiRun::default() });
+        full.tolerance = Some(Tolerance::default());
+        full.suites.push(SuiteRow { name: "sample".into(), cases: 12, source: Some("onnx 1.23.0".into()) });
+        full.cases.push(CaseRow {
+            suite: "sample".into(),
+            case: "gelu".into(),
+            operators: vec!["Gelu".into()],
+            opset: Some(20),
+            types: vec!["float32".into()],
+        });
+        for report in [full, sample::matrix(), MatrixReport::new(OffsetDateTime::now_utc())] {
             let json = serde_json::to_value(&report).unwrap();
             assert_eq!(departures(&schema, &json), Vec::<String>::new());
         }
@@ -247,6 +239,21 @@ mod tests {
         let report = sample::matrix();
         write_matrix_json(&report, &path).unwrap();
         assert_eq!(MatrixReport::read(&path).unwrap(), report);
+    }
+
+    #[test]
+    fn what_an_older_tabfleet_wrote_is_read() {
+        let newer = ["run", "ci", "expectations", "tolerance", "suites", "cases", "build"];
+        let newer_of_result = ["failed_attempts", "flaky", "repeats", "expected", "unexpected", "spent_ms"];
+        let mut json = serde_json::to_value(sample::matrix()).unwrap();
+        let strip = |object: &mut serde_json::Value| {
+            let fields = object.as_object_mut().unwrap();
+            fields.retain(|name, _| !newer.contains(&&**name) && !newer_of_result.contains(&&**name));
+        };
+        strip(&mut json);
+        ["targets", "results"].iter().for_each(|list| json[list].as_array_mut().unwrap().iter_mut().for_each(strip));
+        let read: MatrixReport = serde_json::from_value(json).unwrap();
+        assert_eq!(read, MatrixReport { run: None, ..sample::matrix() });
     }
 
     #[test]
@@ -276,5 +283,15 @@ mod tests {
         assert!(totals["chrome/webnn"].is_empty());
         assert_eq!(totals.values().flat_map(BTreeMap::values).sum::<usize>(), report.results.len());
         assert_eq!(report.failures(), 6);
+    }
+
+    #[test]
+    fn builds_of_a_browser_are_columns_of_their_own() {
+        let mut report = sample::matrix();
+        let before = report.columns().len();
+        report.results.push(told_in_full());
+        assert_eq!(report.columns().len(), before + 1);
+        assert_eq!(report.totals()["chrome@beta/webgpu"]["pass"], 1);
+        assert_eq!(report.by_case()[&("sample", "gelu")].len(), 9);
     }
 }

@@ -32,10 +32,13 @@ pub use history::{
 };
 pub use html::{write_history_html, write_html, write_shard_html};
 pub use junit::write_junit;
-pub use matrix::{CaseResult, ErrorRow, MatrixReport, TargetRow, write_matrix_json};
+pub use matrix::{
+    CaseResult, CaseRow, Change, CiRun, Differences, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
+    TargetBuild, TargetRow, write_matrix_json,
+};
 pub use shard::{CrossingRow, NodeRow, ShardReport, StageRow, write_shard_json};
 pub use table::{
-    TableStyle, answer_table, bench_table, chaos_table, doctor_table, health_table, history_table, matrix_table,
-    shard_table,
+    TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
+    matrix_table, shard_table,
 };
 pub use writer::{Outputs, ReportWriter};

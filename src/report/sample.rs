@@ -14,6 +14,7 @@ use crate::{
     host::Host,
     types::{Adapter, Browser, Category, FailureMode, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict},
 };
+use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 fn at(unix_seconds: i64) -> OffsetDateTime {
@@ -121,6 +122,7 @@ pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
         family: Some(Family::Vision),
         target: target(name),
         verdict,
+        build: None,
         attempts: if !tried {
             0
         } else if verdict == Verdict::Crash {
@@ -128,6 +130,13 @@ pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
         } else {
             1
         },
+        failed_attempts: Vec::new(),
+        flaky: false,
+        repeats: BTreeMap::new(),
+        expected: None,
+        unexpected: None,
+        tolerance: None,
+        spent_ms: None,
         cpu_fallback: ran.then_some(name.ends_with("webgpu") && case.contains("resize")),
         load_ms: ran.then_some(4.25 + spread as f64),
         run_ms: ran.then_some(rounded(0.5 * 1.4_f64.powi(spread as i32))),
@@ -193,7 +202,13 @@ pub(super) fn matrix() -> MatrixReport {
         tabfleet: "0.0.0-sample".into(),
         started: at(1_767_323_045),
         finished: Some(at(1_767_323_106)),
+        run: Some("00000000deadbeef".into()),
+        ci: None,
+        expectations: None,
+        tolerance: None,
         host: host(),
+        suites: Vec::new(),
+        cases: Vec::new(),
         targets,
         results,
     }

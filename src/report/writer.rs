@@ -43,7 +43,15 @@ impl ReportWriter {
     /// # Errors
     /// [`ReportError::Write`] names the first file that cannot be written.
     pub fn create(outputs: Outputs) -> Result<Self, ReportError> {
-        let report = MatrixReport::new(OffsetDateTime::now_utc());
+        Self::resume(MatrixReport::new(OffsetDateTime::now_utc()), outputs)
+    }
+
+    /// Goes on with a report that was read back: what it holds is in the files from the start.
+    ///
+    /// # Errors
+    /// As [`ReportWriter::create`].
+    pub fn resume(mut report: MatrixReport, outputs: Outputs) -> Result<Self, ReportError> {
+        report.finished = None;
         let files = [
             outputs.json.clone().map(|path| OutputFile::new(path, write_matrix_json)),
             outputs.junit.map(|path| OutputFile::new(path, write_junit)),
@@ -58,12 +66,24 @@ impl ReportWriter {
         Ok(writer)
     }
 
-    /// Says what the targets were found to be, in place of what was said before.
+    /// Changes what the report says of the run.
+    ///
+    /// # Errors
+    /// As [`ReportWriter::result`].
+    pub fn about(&mut self, change: impl FnOnce(&mut MatrixReport)) -> Result<(), ReportError> {
+        change(&mut self.report);
+        self.changed();
+        self.write(|_| true)
+    }
+
+    /// Says what these targets were found to be, in place of what was said of them before.
     ///
     /// # Errors
     /// As [`ReportWriter::result`].
     pub fn targets(&mut self, targets: &[TargetRow]) -> Result<(), ReportError> {
-        self.report.targets = targets.to_vec();
+        let is_new = |known: &TargetRow| !targets.iter().any(|row| row.column() == known.column());
+        self.report.targets.retain(is_new);
+        self.report.targets.extend_from_slice(targets);
         self.changed();
         self.write(|_| true)
     }

@@ -8,14 +8,15 @@ use crate::{
 };
 use std::{
     collections::HashMap,
+    ops::ControlFlow,
     sync::Mutex,
     time::{Duration, Instant},
 };
 use tabfleet::{
     fleet::{Fleet, Model, ModelSpec, Output},
-    matrix::{self, MatrixOptions},
+    matrix::{self, MatrixOptions, Past, Plan, PlanOptions, Planned},
     onnx::{Suite, Tolerance, compare},
-    report::CaseResult,
+    report::{CaseResult, TargetRow},
     types::{Category, Cause, EventKind, Failure, Severity, TabId, Verdict},
 };
 
@@ -293,19 +294,26 @@ async fn a_case_that_hangs_or_crashes_costs_only_itself() {
         tolerance: Tolerance::default(),
         // One after the other, so that the busy tab is the one that runs the case to be killed.
         in_hand: 1,
+        ..MatrixOptions::default()
     };
-    let targets = fleet.targets().await.unwrap();
-    let cases = Suite::open(&suite).unwrap().cases;
-    assert_eq!(cases[0].name, "crashes");
+    let targets: Vec<TargetRow> = fleet.targets().await.unwrap().iter().map(|info| TargetRow::from(&**info)).collect();
+    let cases: Vec<Planned> = Suite::open(&suite).unwrap().cases.into_iter().map(Planned::read).collect();
+    assert_eq!(cases[0].case.name, "crashes");
+    let count = cases.len();
+    let plan = Plan::new(cases, &targets, Past::default(), None, &PlanOptions::default());
     let mut results: Vec<CaseResult> = Vec::new();
     let killing = async {
         started(&mut events).await;
         kill(busy_renderer(browser).await);
     };
-    tokio::join!(matrix::run(&fleet, &targets, &cases, &options, |result| results.push(result)), killing);
+    let on_result = |result| {
+        results.push(result);
+        ControlFlow::Continue(())
+    };
+    tokio::join!(matrix::run(&fleet, &targets, &plan, &options, on_result), killing);
     let verdict = |name: &str| results.iter().find(|result| result.case == name).unwrap();
     let message = |name: &str| verdict(name).error.as_ref().unwrap().message.clone();
-    assert_eq!(results.len(), cases.len());
+    assert_eq!(results.len(), count);
     assert_eq!(verdict("crashes").verdict, Verdict::Crash, "{}", message("crashes"));
     assert_eq!(verdict("hangs").verdict, Verdict::Timeout, "{}", message("hangs"));
     assert_eq!(verdict("wrong").verdict, Verdict::Wrong);

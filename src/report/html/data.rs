@@ -1,10 +1,10 @@
 //! The report as the page's script reads it: every text once, and results as short lists, so that 12,000 of them are
 //! loaded at once.
 
-use crate::types::{Category, Family, Target, Verdict};
+use crate::types::{Category, Family, Verdict};
 use crate::{
     host::Host,
-    report::{CaseResult, MatrixReport, TargetRow, file::Rfc3339},
+    report::{CaseResult, MatrixReport, TargetBuild, TargetRow, file::Rfc3339},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(super) struct PageData<'a> {
 #[serde(untagged)]
 enum Column<'a> {
     Described(&'a TargetRow),
-    Named { target: Target, browser: &'static str, backend: &'static str },
+    Named { target: String, browser: &'static str, backend: &'static str },
 }
 
 /// The suite's number, the name, the family, and a result for each target.
@@ -74,10 +74,14 @@ impl<'a> PageData<'a> {
     }
 }
 
-fn column<'a>((target, row): (Target, Option<&'a TargetRow>)) -> Column<'a> {
+fn column<'a>((column, row): (TargetBuild<'_>, Option<&'a TargetRow>)) -> Column<'a> {
     match row {
         Some(row) => Column::Described(row),
-        None => Column::Named { target, browser: target.browser.name(), backend: target.backend.name() },
+        None => Column::Named {
+            target: column.to_string(),
+            browser: column.target.browser.name(),
+            backend: column.target.backend.name(),
+        },
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{TableStyle, colour_of, targets};
 use crate::{
-    report::{CaseResult, MatrixReport, TargetRow, quantity},
-    types::{Target, Verdict},
+    report::{CaseResult, MatrixReport, TargetBuild, TargetRow, quantity},
+    types::Verdict,
 };
 use comfy_table::{Cell, ContentArrangement};
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 const PARTLY_CPU: &str = "+cpu";
 
 struct Column<'a> {
-    target: Target,
+    target: TargetBuild<'a>,
     header: String,
     row: Option<&'a TargetRow>,
 }
 
-type Cases<'a> = BTreeMap<(&'a str, &'a str), BTreeMap<Target, &'a CaseResult>>;
+type Cases<'a> = BTreeMap<(&'a str, &'a str), BTreeMap<TargetBuild<'a>, &'a CaseResult>>;
 
 /// Every case on every target that works.
 pub(super) fn grid(report: &MatrixReport, style: TableStyle) -> String {
@@ -37,13 +37,13 @@ pub(super) fn grid(report: &MatrixReport, style: TableStyle) -> String {
     super::joined(parts).trim_end().to_owned()
 }
 
-fn column<'a>((target, row): (Target, Option<&'a TargetRow>)) -> Column<'a> {
+fn column<'a>((target, row): (TargetBuild<'a>, Option<&'a TargetRow>)) -> Column<'a> {
     Column { target, header: row.map_or_else(|| target.to_string(), targets::name), row }
 }
 
 /// A target that does not work, and on which nothing was tried, would be a column of one word.
 fn is_shown(column: &Column, cases: &Cases) -> bool {
-    let tried = |results: &BTreeMap<Target, &CaseResult>| {
+    let tried = |results: &BTreeMap<TargetBuild<'_>, &CaseResult>| {
         results.get(&column.target).is_some_and(|result| result.verdict != Verdict::Unavailable)
     };
     column.row.is_none_or(|row| row.available) || cases.values().any(tried)

@@ -2,8 +2,8 @@
 
 use super::{TableStyle, align_right, colour_of, grid, joined, keep_whole, targets};
 use crate::{
-    report::{CaseResult, MatrixReport, quantity},
-    types::{Target, Verdict},
+    report::{CaseResult, MatrixReport, TargetBuild, quantity},
+    types::Verdict,
 };
 use comfy_table::{Color, ContentArrangement};
 use std::collections::BTreeMap;
@@ -86,22 +86,25 @@ fn totals_in_words(rows: &[(String, Option<Counts>)], style: TableStyle) -> Stri
     table.trim_fmt()
 }
 
-fn name(report: &MatrixReport, target: Target) -> String {
+fn name(report: &MatrixReport, target: TargetBuild<'_>) -> String {
     targets::name_of(&report.targets, target)
 }
 
 fn failures(report: &MatrixReport, style: TableStyle) -> String {
     let cases = report.by_case();
-    let failed = || cases.values().flat_map(|results| results.values()).filter(|result| result.verdict.is_failure());
+    // What is expected to fail is nothing to look at.
+    let has_failed = |result: &&&CaseResult| result.unexpected.unwrap_or(result.verdict.is_failure());
+    let failed = || cases.values().flat_map(|results| results.values()).filter(has_failed);
     let count = failed().count();
     if count == 0 {
         return String::new();
     }
-    let mut table = style.table(&["failed", "target", "verdict", "error"]);
+    let what = if report.expectations.is_some() { "unexpected" } else { "failed" };
+    let mut table = style.table(&[what, "target", "verdict", "error"]);
     for result in failed().take(MOST_FAILURES_LISTED) {
         table.add_row([
             style.painted(format!("{}/{}", result.suite, result.case), None),
-            style.painted(name(report, result.target), None),
+            style.painted(name(report, result.column()), None),
             style.painted(result.verdict, Some(colour_of(result.verdict))),
             style.painted(error(result), None),
         ]);
@@ -129,5 +132,9 @@ fn summary(report: &MatrixReport, cases: usize) -> String {
         .collect();
     let state = if report.finished.is_some() { "" } else { " (unfinished)" };
     let counts = if counts.is_empty() { "no results".to_owned() } else { counts.join(", ") };
-    format!("{cases} cases on {} targets: {counts}{state}", report.columns().len())
+    let flaky = report.results.iter().filter(|result| result.flaky).count();
+    let flaky = if flaky > 0 { format!("; {flaky} flaky") } else { String::new() };
+    let unexpected = report.results.iter().filter(|result| result.unexpected == Some(true)).count();
+    let unexpected = if report.expectations.is_some() { format!("; {unexpected} unexpected") } else { String::new() };
+    format!("{cases} cases on {} targets: {counts}{flaky}{unexpected}{state}", report.columns().len())
 }

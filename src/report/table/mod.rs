@@ -3,6 +3,7 @@
 mod answer;
 mod bench;
 mod chaos;
+mod diff;
 mod doctor;
 mod grid;
 mod health;
@@ -14,6 +15,7 @@ mod targets;
 pub use answer::answer_table;
 pub use bench::bench_table;
 pub use chaos::chaos_table;
+pub use diff::diff_table;
 pub use doctor::doctor_table;
 pub use health::health_table;
 pub use history::history_table;

@@ -1,20 +1,21 @@
 //! The targets with all that says where their numbers come from.
 
 use super::{TableStyle, keep_whole};
-use crate::report::{TargetRow, quantity};
-use crate::types::Target;
+use crate::report::{TargetBuild, TargetRow, quantity};
 use comfy_table::Color;
 use std::collections::BTreeMap;
 
 /// The target's name as every table shows it: a stand-in's slot has a star.
 pub(super) fn name(row: &TargetRow) -> String {
     let star = if row.stand_in { "*" } else { "" };
-    format!("{}{star}/{}", row.browser, row.backend)
+    let build = row.build.as_ref().map(|build| format!("@{build}")).unwrap_or_default();
+    format!("{}{build}{star}/{}", row.browser, row.backend)
 }
 
 /// The same, where the target may not have been described.
-pub(super) fn name_of(rows: &[TargetRow], target: Target) -> String {
-    rows.iter().find(|row| row.target == target).map_or_else(|| target.to_string(), name)
+pub(super) fn name_of<'a>(rows: &[TargetRow], target: impl Into<TargetBuild<'a>>) -> String {
+    let target = target.into();
+    rows.iter().find(|row| row.column() == target).map_or_else(|| target.to_string(), name)
 }
 
 /// One row a target, and below them what needs explaining.

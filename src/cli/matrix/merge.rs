@@ -1,0 +1,48 @@
+//! `tabfleet matrix merge`: one report of several runs.
+
+use super::{
+    super::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
+    FileArgs, counts_as_failed,
+};
+use crate::{
+    history::History,
+    report::{MatrixReport, Outputs, matrix_table, write_html, write_junit, write_matrix_json},
+};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Join the results of several runs, of shards for instance, to one report.
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// The JSON that the runs wrote; of two results of a case on a target, the later run's counts
+    #[arg(required = true, value_name = "FILE")]
+    runs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    files: FileArgs,
+
+    /// Exit with 0 even when a case did not pass
+    #[arg(long)]
+    no_fail: bool,
+}
+
+pub(super) fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {
+    let reports = args.runs.iter().map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
+    let hosts: Vec<_> = reports.iter().map(|report| &report.host).collect();
+    if hosts.windows(2).any(|two| two[0] != two[1]) {
+        tracing::warn!("the runs are of different machines; the report names that of the first");
+    }
+    let Some(report) = MatrixReport::merged(reports) else { return Ok(Outcome::Good) };
+    let Outputs { json, junit, html } = args.files.into();
+    json.as_ref().map_or(Ok(()), |path| write_matrix_json(&report, path))?;
+    junit.as_ref().map_or(Ok(()), |path| write_junit(&report, path))?;
+    html.as_ref().map_or(Ok(()), |path| write_html(&report, path))?;
+    if let Some(history) = &settings.history.value {
+        // What is there already is not taken in again.
+        for run in &args.runs {
+            History::import(history, run)?;
+        }
+    }
+    print!("{}", matrix_table(&report, table_style(settings)));
+    Ok(if counts_as_failed(&report) && !args.no_fail { Outcome::Failed } else { Outcome::Good })
+}

@@ -1,0 +1,169 @@
+//! The running itself: a fleet for the browsers that are found, and one for each further build.
+
+use super::{
+    super::{config::Settings, error::CliError, fleet, interrupt::interrupted, outcome::Outcome, progress::Progress},
+    Build, has_failed,
+};
+use crate::{
+    fleet::{Fleet, FleetError},
+    matrix::{self, MatrixOptions, Past, Plan, PlanOptions, Planned},
+    report::{CaseResult, ReportError, ReportWriter, TargetRow},
+    types::{Target, TargetInfo},
+};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
+
+/// What is run, and how.
+pub(super) struct Run<'a> {
+    pub settings: &'a Settings,
+    pub cases: Vec<Planned>,
+    pub past: Past,
+    pub options: &'a MatrixOptions,
+    pub plan_options: PlanOptions,
+    pub max_failures: Option<u32>,
+    pub quiet: bool,
+    /// Cases on targets that nothing was begun with.
+    pub left: usize,
+}
+
+/// How a fleet's part of the run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Done,
+    /// So many failures as are allowed.
+    Enough,
+    Interrupted,
+}
+
+impl Run<'_> {
+    /// The browsers that are found first, then each build in a fleet of its own: they would fight for the cores, and a
+    /// fleet has one browser of each kind.
+    pub async fn on_builds(mut self, builds: &[Build], writer: &mut ReportWriter) -> Result<Outcome, CliError> {
+        let mut worked = false;
+        let mut failed = None;
+        for build in [None].into_iter().chain(builds.iter().map(Some)) {
+            let mut settings = self.settings.clone();
+            if let Some(build) = build {
+                settings.binary.value.insert(build.browser, build.path.clone());
+            }
+            let targets = match fleet::targets(&settings) {
+                // There may be nothing but the builds.
+                Err(CliError::NoBrowser) if build.is_none() && !builds.is_empty() => continue,
+                targets => targets?.into_iter().filter(|target| build.is_none_or(|b| b.browser == target.browser)),
+            };
+            let targets: BTreeSet<Target> = targets.collect();
+            if targets.is_empty() {
+                continue;
+            }
+            match self.on_one(build, &settings, targets, writer).await {
+                Ok(End::Done) => worked = true,
+                Ok(End::Enough) => {
+                    worked = true;
+                    break;
+                }
+                Ok(End::Interrupted) => return Ok(Outcome::Interrupted),
+                Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => failed = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if self.left > 0 {
+            eprintln!("{} results are missing: the time or the failures allowed were used up", self.left);
+        }
+        match failed {
+            Some(error) if !worked => Err(error.into()),
+            Some(error) => {
+                tracing::warn!(%error, "a build was left out");
+                Ok(Outcome::Good)
+            }
+            None => Ok(Outcome::Good),
+        }
+    }
+
+    async fn on_one(
+        &mut self,
+        build: Option<&Build>,
+        settings: &Settings,
+        targets: BTreeSet<Target>,
+        writer: &mut ReportWriter,
+    ) -> Result<End, CliError> {
+        let name = build.map(|build| &*build.name);
+        let launched = tokio::select! {
+            launched = fleet::builder(settings, "matrix").targets(targets).launch() => launched,
+            () = interrupted() => return Ok(End::Interrupted),
+        };
+        let fleet = match launched {
+            Ok(fleet) => fleet,
+            Err(FleetError::NothingWorks(infos)) => {
+                writer.targets(&rows(&infos, name))?;
+                return Err(FleetError::NothingWorks(infos).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let rows = rows(&fleet.targets().await?, name);
+        writer.targets(&rows)?;
+        let working: Vec<TargetRow> = rows.into_iter().filter(|row| row.available).collect();
+        let expectations = self.options.expectations.as_ref();
+        let plan = Plan::new(self.cases.clone(), &working, self.past.clone(), expectations, &self.plan_options);
+        let end = self.drive(&fleet, &working, &plan, writer).await;
+        if let Err(error) = fleet.close().await {
+            tracing::error!(%error, "the results are complete, but the history is not");
+        }
+        Ok(end)
+    }
+
+    async fn drive(&mut self, fleet: &Fleet, working: &[TargetRow], plan: &Plan, writer: &mut ReportWriter) -> End {
+        let mut progress = Progress::new(plan.len() as u64, "results", self.quiet);
+        let (mut unwritten, mut come, mut failures) = (None, 0, 0);
+        let max_failures = self.max_failures.unwrap_or(u32::MAX);
+        let mut end = End::Done;
+        let on_result = |result: CaseResult| {
+            if let Some(line) = line(&result) {
+                progress.say(&line);
+            }
+            progress.step();
+            come += 1;
+            failures += u32::from(has_failed(&result));
+            // The run goes on without a file that cannot be written, and says so once, at its end.
+            if let Err(error) = writer.result(result) {
+                unwritten.get_or_insert(error);
+            }
+            if failures < max_failures {
+                return ControlFlow::Continue(());
+            }
+            end = End::Enough;
+            ControlFlow::Break(())
+        };
+        let interrupted = tokio::select! {
+            () = matrix::run(fleet, working, plan, self.options, on_result) => false,
+            () = interrupted() => true,
+        };
+        progress.finish();
+        self.left += plan.len() - come;
+        if let Some(error) = unwritten {
+            warn(&error);
+        }
+        if interrupted { End::Interrupted } else { end }
+    }
+}
+
+fn rows(infos: &[Arc<TargetInfo>], build: Option<&str>) -> Vec<TargetRow> {
+    let row = |info: &Arc<TargetInfo>| TargetRow { build: build.map(str::to_owned), ..TargetRow::from(&**info) };
+    infos.iter().map(row).collect()
+}
+
+fn warn(error: &ReportError) {
+    tracing::error!(%error, "results could not be written as they came");
+}
+
+/// A line for a result that somebody will want to see at once.
+fn line(result: &CaseResult) -> Option<String> {
+    let CaseResult { suite, case, verdict, error, .. } = result;
+    let message = error.as_ref().map(|error| error.message.lines().next().unwrap_or_default()).unwrap_or_default();
+    let unexpected = if result.unexpected == Some(true) { "unexpected " } else { "" };
+    if has_failed(result) {
+        Some(format!("{unexpected}{verdict} {suite}/{case} on {}: {message}", result.column()))
+    } else if result.flaky {
+        Some(format!("flaky {suite}/{case} on {}: {} attempts", result.column(), result.attempts))
+    } else {
+        None
+    }
+}

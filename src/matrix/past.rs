@@ -1,0 +1,95 @@
+//! What earlier runs found: how long cases took, which changed lately, which end what runs them.
+
+use crate::{
+    report::{CaseRow, MatrixReport, TargetBuild},
+    types::{Target, Verdict},
+};
+use std::collections::HashMap;
+
+/// What the reports of earlier runs say.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    seen: HashMap<(String, String), HashMap<(Target, Option<String>), Seen>>,
+}
+
+/// What is known of a case on a target.
+#[derive(Clone, Debug)]
+struct Seen {
+    verdict: Verdict,
+    /// Whether it was not as expected, flaky, or not the same in all runs.
+    restless: bool,
+    /// Whether it ended what ran it.
+    ended_it: bool,
+    spent_ms: Option<f64>,
+    /// The browser's version then.
+    version: Option<String>,
+}
+
+impl Past {
+    /// What the reports say; of several about a case on a target, the latest.
+    pub fn of(mut reports: Vec<MatrixReport>) -> Self {
+        reports.sort_by_key(|report| report.started);
+        let mut past = Self::default();
+        for report in &reports {
+            let columns = report.columns();
+            for result in report.results.iter().filter(|result| result.verdict != Verdict::Unavailable) {
+                let version = columns.get(&result.column()).copied().flatten().and_then(|row| row.version.clone());
+                let measured = [result.load_ms, result.run_ms].into_iter().flatten().reduce(|a, b| a + b);
+                let ends_it = |verdict| matches!(verdict, Verdict::Crash | Verdict::Timeout | Verdict::DeviceLost);
+                let seen = Seen {
+                    verdict: result.verdict,
+                    restless: result.flaky || result.unexpected == Some(true),
+                    ended_it: ends_it(result.verdict) || result.failed_attempts.iter().any(|a| ends_it(a.verdict)),
+                    spent_ms: result.spent_ms.or(measured),
+                    version,
+                };
+                let case = past.seen.entry((result.suite.clone(), result.case.clone())).or_default();
+                let key = (result.target, result.build.clone());
+                let changed = case.get(&key).is_some_and(|before| before.verdict != seen.verdict || before.restless);
+                case.insert(key, Seen { restless: seen.restless || changed, ..seen });
+            }
+        }
+        past
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// The time that tabs spent on the case, on all targets together, in milliseconds.
+    pub fn spent_ms(&self, case: &CaseRow) -> Option<f64> {
+        let columns = self.seen.get(&key(case))?;
+        columns.values().filter_map(|seen| seen.spent_ms).reduce(|a, b| a + b)
+    }
+
+    /// The case's verdict there.
+    pub fn verdict(&self, case: &CaseRow, column: TargetBuild<'_>) -> Option<Verdict> {
+        self.seen(case, column).map(|seen| seen.verdict)
+    }
+
+    /// Whether the case ended what ran it there.
+    pub fn ended_it(&self, case: &CaseRow, column: TargetBuild<'_>) -> bool {
+        self.seen(case, column).is_some_and(|seen| seen.ended_it)
+    }
+
+    /// How much there is to learn from running the case there: the less, the higher. First what changed lately or was
+    /// not as expected, then what was never run in this version of the browser, then what fails, then the rest.
+    pub(super) fn rank(&self, case: &CaseRow, column: TargetBuild<'_>, version: Option<&str>) -> u8 {
+        match self.seen(case, column) {
+            Some(seen) if seen.restless => 0,
+            None => 1,
+            Some(seen) if seen.version.as_deref() != version => 1,
+            Some(seen) if seen.verdict.is_failure() => 2,
+            Some(_) => 3,
+        }
+    }
+
+    fn seen(&self, case: &CaseRow, column: TargetBuild<'_>) -> Option<&Seen> {
+        self.seen.get(&key(case))?.get(&(column.target, column.build.map(str::to_owned)))
+    }
+}
+
+fn key(case: &CaseRow) -> (String, String) {
+    (case.suite.clone(), case.case.clone())
+}
