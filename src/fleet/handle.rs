@@ -54,10 +54,10 @@ impl Fleet {
     /// # Errors
     /// [`ModelSpecError`] when its file is missing or is no model, with what to do about it.
     pub async fn get_model(&self, spec: ModelSpec) -> Result<Model, ModelSpecError> {
-        let shards = spec.shards.clone();
+        let (shards, pipeline) = (spec.shards.clone(), spec.pipeline_file());
         let mut record = self.publish(spec).await?;
         if let Some(shards) = shards {
-            record.pipeline = Some(record.cut(shards, self).await?);
+            record.in_stages(shards, pipeline).await?;
         }
         Ok(Model { fleet: self.clone(), record: Arc::new(record) })
     }

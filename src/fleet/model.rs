@@ -3,12 +3,12 @@
 use super::{
     Fleet, Inputs, JobError, JobHandle, JobOptions, ModelSpecError, Output,
     message::Request,
-    pipeline::{Origin, Pipeline},
+    pipeline::{Origin, Pipeline, Whole},
     shards::Shards,
 };
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
-    onnx::{ModelFile, ModelGraph},
+    onnx::{self, ModelFile, ModelGraph},
     types::{Family, ModelId, ModelTag},
 };
 use serde_json::{Map, Value};
@@ -38,6 +38,7 @@ enum Source {
     Onnx(PathBuf),
     Read(Box<ModelFile>),
     Opaque(PathBuf),
+    Pipeline(PathBuf),
 }
 
 impl ModelSpec {
@@ -49,6 +50,12 @@ impl ModelSpec {
     /// An ONNX model whose file was already read.
     pub fn read(file: ModelFile) -> Self {
         Self::new(Source::Read(Box::new(file)))
+    }
+
+    /// Several models that run one after the other, each in a tab of its own: a TOML file says which outputs feed which
+    /// inputs (`tabfleet shard` shows what it says).
+    pub fn pipeline(path: impl Into<PathBuf>) -> Self {
+        Self::new(Source::Pipeline(path.into())).sharded(Shards::optimal(1))
     }
 
     /// A file that only a custom runtime understands. Its inputs cannot be checked before they are sent.
@@ -98,6 +105,14 @@ impl ModelSpec {
         self
     }
 
+    /// The file that says which models run one after the other, if this is one.
+    pub(super) fn pipeline_file(&self) -> Option<PathBuf> {
+        match &self.source {
+            Source::Pipeline(path) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
     /// Reads the file and publishes it to the tabs.
     pub(super) async fn publish(
         self,
@@ -112,7 +127,7 @@ impl ModelSpec {
                 (file.path.clone(), Some(file))
             }
             Source::Read(file) => (file.path.clone(), Some(*file)),
-            Source::Opaque(path) => (path, None),
+            Source::Opaque(path) | Source::Pipeline(path) => (path, None),
         };
         let mut files = vec![serve(store, file_name(&path), &path).await?];
         for external in file.iter().flat_map(|file| &file.external) {
@@ -171,18 +186,23 @@ pub(super) struct ModelRecord {
 }
 
 impl ModelRecord {
-    /// Cuts it into stages and has them loaded.
-    pub async fn cut(&self, shards: Shards, fleet: &Fleet) -> Result<Pipeline, ModelSpecError> {
-        let file = self.file.clone().ok_or_else(|| ModelSpecError::Opaque { model: self.tag.name.clone() })?;
-        let read = tokio::task::spawn_blocking(move || ModelGraph::of(file)).await;
-        let graph = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    /// Runs it in stages from now on: those of the pipeline file that was named, or those that it is cut into.
+    pub async fn in_stages(&mut self, shards: Shards, pipeline: Option<PathBuf>) -> Result<(), ModelSpecError> {
+        let (file, name) = (self.file.clone(), self.tag.name.clone());
+        let read = tokio::task::spawn_blocking(move || match (pipeline, file) {
+            (Some(path), _) => Ok(Whole::Models(Box::new(onnx::Pipeline::read(&path)?))),
+            (None, Some(file)) => Ok(Whole::Model(Box::new(ModelGraph::of(file)?))),
+            (None, None) => Err(ModelSpecError::Opaque { model: name }),
+        });
+        let whole = read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let origin = Origin {
             name: self.tag.name.clone(),
             family: self.tag.family,
             cpu_fallback: self.served.cpu_fallback,
             session_options: self.served.session_options.clone(),
         };
-        Pipeline::open(graph, shards, origin, fleet).await
+        self.pipeline = Some(Pipeline::open(whole, shards, origin)?);
+        Ok(())
     }
 }
 

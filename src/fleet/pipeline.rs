@@ -7,11 +7,11 @@ use super::{
     Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards,
 };
 use crate::{
-    onnx::ModelGraph,
+    onnx::{InputError, ShardOptions},
     schedule::TargetSet,
     types::{Cause, Failure, Tensor, Timings},
 };
-pub(super) use cut::Origin;
+pub(super) use cut::{Origin, Whole};
 use cut::{Cut, Stage};
 use pace::Pace;
 use std::{
@@ -27,7 +27,7 @@ const JOBS_PER_STAGE: usize = 4;
 /// A model in stages. Jobs that may run anywhere and jobs that are pinned have cuts of their own, made when first asked
 /// for: the same stages, with homes where those jobs may run.
 pub(super) struct Pipeline {
-    graph: Arc<ModelGraph>,
+    whole: Arc<Whole>,
     shards: Shards,
     origin: Origin,
     cuts: Mutex<BTreeMap<TargetSet, Arc<Cut>>>,
@@ -38,25 +38,28 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Cuts the model and has its stages loaded.
-    pub async fn open(
-        graph: ModelGraph,
-        shards: Shards,
-        origin: Origin,
-        fleet: &Fleet,
-    ) -> Result<Self, ModelSpecError> {
+    /// Sees whether it can be run in stages as asked. They are loaded with the first job.
+    pub fn open(whole: Whole, shards: Shards, origin: Origin) -> Result<Self, ModelSpecError> {
+        whole.plan(&shards.options)?;
         let under_way = Semaphore::new(shards.options.shards.max(1) * JOBS_PER_STAGE);
-        let pipeline = Self {
-            graph: Arc::new(graph),
+        Ok(Self {
+            whole: Arc::new(whole),
             pace: Mutex::new(Pace::new(shards.recut_after, Instant::now())),
             shards,
             origin,
             cuts: Mutex::default(),
             making: tokio::sync::Mutex::default(),
             under_way,
-        };
-        pipeline.cut(fleet, fleet.all_targets()).await?;
-        Ok(pipeline)
+        })
+    }
+
+    /// Checks inputs against what the components take, where the model is made of several.
+    pub fn check(&self, inputs: &Inputs<'_>) -> Result<(), InputError> {
+        match &*self.whole {
+            // Checked by its file.
+            Whole::Model(_) => Ok(()),
+            Whole::Models(pipeline) => pipeline.check_inputs(&inputs.0),
+        }
     }
 
     /// The stages for jobs that may run on these targets.
@@ -79,12 +82,12 @@ impl Pipeline {
         &self,
         fleet: &Fleet,
         allowed: TargetSet,
-        options: crate::onnx::ShardOptions,
+        options: ShardOptions,
     ) -> Result<Arc<Cut>, ModelSpecError> {
-        let graph = self.graph.clone();
-        let planned = tokio::task::spawn_blocking(move || graph.plan(&options)).await;
+        let whole = self.whole.clone();
+        let planned = tokio::task::spawn_blocking(move || whole.plan(&options)).await;
         let plan = planned.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let cut = Cut::open(&self.graph, plan, &self.shards, &self.origin, allowed, fleet).await?;
+        let cut = Cut::open(&self.whole, plan, &self.shards, &self.origin, allowed, fleet).await?;
         let cut = Arc::new(cut);
         self.cuts.lock().unwrap_or_else(PoisonError::into_inner).insert(allowed, cut.clone());
         Ok(cut)
@@ -196,7 +199,7 @@ impl Pipeline {
             return Ok(made);
         }
         let places = fleet.places(allowed).await.unwrap_or_default();
-        if places == 0 || places >= cut.stages.len() {
+        if matches!(*self.whole, Whole::Models(_)) || places == 0 || places >= cut.stages.len() {
             return Err(error);
         }
         let mut options = self.shards.options.clone();
@@ -216,7 +219,7 @@ impl Pipeline {
         let better = {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
             pace.take_in(cut, output);
-            pace.better(&self.graph, cut, &self.shards.options, Instant::now())
+            pace.better(&self.whole, cut, &self.shards.options, Instant::now())
         };
         let Some(options) = better else { return };
         let Ok(_making) = self.making.try_lock() else { return };

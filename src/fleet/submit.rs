@@ -196,6 +196,10 @@ impl Fleet {
 }
 
 fn check(model: &ModelRecord, inputs: &Inputs<'_>) -> Result<(), JobError> {
-    let Some(file) = &model.file else { return Ok(()) };
-    file.check_inputs(&inputs.0).map_err(|error| failed(model, Cause::BadInput, error.to_string()))
+    let checked = match (&model.file, &model.pipeline) {
+        (Some(file), _) => file.check_inputs(&inputs.0),
+        (None, Some(pipeline)) => pipeline.check(inputs),
+        (None, None) => Ok(()),
+    };
+    checked.map_err(|error| failed(model, Cause::BadInput, error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! Checking that tensors are what a model takes.
 
-use super::model::ModelFile;
+use super::{ModelFile, Pipeline};
 use super::value::{Dim, ShapeText, ValueInfo, ValueKind};
 use crate::types::{Dtype, Tensor, TensorError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,26 +96,44 @@ impl ModelFile {
     /// The first of [`InputError`]'s `Names`, `Unsupported`, `Dtype`, `Shape` and `Symbol` that applies. All missing
     /// and unknown names are told together.
     pub fn check_inputs(&self, inputs: &[(impl AsRef<str>, Tensor<'_>)]) -> Result<(), InputError> {
-        let takes = |name: &str| self.inputs.iter().chain(&self.defaults).find(|input| input.name == name);
-        let mut given = BTreeSet::new();
-        let unknown: Vec<String> = (inputs.iter().map(|(name, _)| name.as_ref()))
-            .filter(|name| takes(name).is_none() || !given.insert(*name))
-            .map(str::to_owned)
-            .collect();
-        let missing: Vec<String> = (self.inputs.iter().map(|input| input.name.as_str()))
-            .filter(|name| !given.contains(name))
-            .map(str::to_owned)
-            .collect();
-        if !missing.is_empty() || !unknown.is_empty() {
-            let known = self.inputs.iter().chain(&self.defaults).map(|input| input.name.clone()).collect();
-            return Err(InputError::Names { missing, unknown, known });
-        }
-        let mut symbols = BTreeMap::new();
-        inputs.iter().try_for_each(|(name, tensor)| match takes(name.as_ref()) {
-            Some(input) => check_input(input, tensor, &mut symbols),
-            None => Ok(()),
-        })
+        check(&self.inputs, &self.defaults, inputs)
     }
+}
+
+impl Pipeline {
+    /// As [`ModelFile::check_inputs`], of what the pipeline's components take and none of them gives.
+    ///
+    /// # Errors
+    /// As [`ModelFile::check_inputs`].
+    pub fn check_inputs(&self, inputs: &[(impl AsRef<str>, Tensor<'_>)]) -> Result<(), InputError> {
+        check(&self.plan().inputs, &[], inputs)
+    }
+}
+
+fn check(
+    needed: &[ValueInfo],
+    defaults: &[ValueInfo],
+    inputs: &[(impl AsRef<str>, Tensor<'_>)],
+) -> Result<(), InputError> {
+    let takes = |name: &str| needed.iter().chain(defaults).find(|input| input.name == name);
+    let mut given = BTreeSet::new();
+    let unknown: Vec<String> = (inputs.iter().map(|(name, _)| name.as_ref()))
+        .filter(|name| takes(name).is_none() || !given.insert(*name))
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<String> = (needed.iter().map(|input| input.name.as_str()))
+        .filter(|name| !given.contains(name))
+        .map(str::to_owned)
+        .collect();
+    if !missing.is_empty() || !unknown.is_empty() {
+        let known = needed.iter().chain(defaults).map(|input| input.name.clone()).collect();
+        return Err(InputError::Names { missing, unknown, known });
+    }
+    let mut symbols = BTreeMap::new();
+    inputs.iter().try_for_each(|(name, tensor)| match takes(name.as_ref()) {
+        Some(input) => check_input(input, tensor, &mut symbols),
+        None => Ok(()),
+    })
 }
 
 fn check_input<'m>(

@@ -3,19 +3,53 @@
 use crate::{
     fleet::{Fleet, ModelSpec, ModelSpecError, message::Request, model::ModelRecord, shards::Shards},
     harness::CpuFallback,
-    onnx::{ModelGraph, ShardPlan},
+    onnx::{self, ModelGraph, ShardError, ShardOptions, ShardPlan},
     schedule::{StageSpec, TargetSet},
     types::{Family, PipelineId},
 };
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 use tempfile::TempDir;
+
+/// What is run in stages.
+pub(in crate::fleet) enum Whole {
+    /// One model, that can be cut in more ways than one.
+    Model(Box<ModelGraph>),
+    /// Several models, each of which is a stage.
+    Models(Box<onnx::Pipeline>),
+}
+
+impl Whole {
+    pub fn plan(&self, options: &ShardOptions) -> Result<ShardPlan, ShardError> {
+        match self {
+            Self::Model(graph) => graph.plan(options),
+            Self::Models(pipeline) => Ok(pipeline.plan().clone()),
+        }
+    }
+
+    fn write_stages(&self, plan: &ShardPlan, folder: &Path) -> Result<Vec<PathBuf>, ShardError> {
+        match self {
+            Self::Model(graph) => graph.write_stages(plan, folder),
+            Self::Models(pipeline) => pipeline.write_stages(folder),
+        }
+    }
+
+    /// What a stage is called.
+    fn stage_name(&self, origin: &str, index: usize, count: usize) -> String {
+        let named = match self {
+            Self::Model(_) => None,
+            Self::Models(pipeline) => pipeline.names.get(index),
+        };
+        named.map_or_else(|| format!("{origin} [{}/{count}]", index + 1), |name| format!("{origin} [{name}]"))
+    }
+}
 
 /// What stages inherit of the model they were cut from.
 pub(in crate::fleet) struct Origin {
@@ -46,7 +80,7 @@ pub(in crate::fleet) struct Cut {
 impl Cut {
     /// Writes the stages of a plan, makes them known, and gives each its home.
     pub async fn open(
-        graph: &Arc<ModelGraph>,
+        whole: &Arc<Whole>,
         plan: ShardPlan,
         shards: &Shards,
         origin: &Origin,
@@ -56,7 +90,7 @@ impl Cut {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let pipeline = PipelineId(NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = TempDir::with_prefix("tabfleet-stages-").map_err(ModelSpecError::Folder)?;
-        let (writer, path, planned) = (graph.clone(), folder.path().to_owned(), plan.clone());
+        let (writer, path, planned) = (whole.clone(), folder.path().to_owned(), plan.clone());
         let written = tokio::task::spawn_blocking(move || writer.write_stages(&planned, &path)).await;
         let files = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
@@ -65,7 +99,7 @@ impl Cut {
         let mut last_needed = HashMap::new();
         for (index, (stage, file)) in plan.stages.iter().zip(files).enumerate() {
             let mut spec = ModelSpec::onnx(file)
-                .name(format!("{} [{}/{count}]", origin.name, index + 1))
+                .name(whole.stage_name(&origin.name, index, count))
                 .family(origin.family)
                 .cpu_fallback(origin.cpu_fallback);
             for (name, value) in &origin.session_options {
@@ -91,7 +125,7 @@ impl Cut {
             last_needed.extend(inputs.iter().map(|name| (name.clone(), index)));
             stages.push(Stage { record, inputs });
         }
-        let outputs: Vec<String> = graph.file().outputs.iter().map(|output| output.name.clone()).collect();
+        let outputs: Vec<String> = plan.outputs.iter().map(|output| output.name.clone()).collect();
         last_needed.extend(outputs.iter().map(|name| (name.clone(), usize::MAX)));
         Ok(Self { plan, stages, outputs, last_needed, _folder: folder })
     }

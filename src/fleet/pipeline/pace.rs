@@ -1,9 +1,9 @@
 //! How long each stage of a cut takes, and whether another cut would be faster.
 
-use super::Cut;
+use super::cut::{Cut, Whole};
 use crate::{
     fleet::Output,
-    onnx::{ModelGraph, ShardOptions, ShardStrategy},
+    onnx::{ShardOptions, ShardStrategy},
     stats::median,
 };
 use std::{
@@ -53,11 +53,12 @@ impl Pace {
     /// for long enough.
     pub fn better(
         &mut self,
-        graph: &ModelGraph,
+        whole: &Whole,
         cut: &Cut,
         options: &ShardOptions,
         now: Instant,
     ) -> Option<ShardOptions> {
+        let Whole::Model(graph) = whole else { return None };
         let due = now.saturating_duration_since(self.since) >= self.pause;
         let known = self.stage_ms.iter().all(|times| times.len() == WINDOW);
         if !due || !known || options.strategy != ShardStrategy::Optimal || cut.stages.len() < 2 {
