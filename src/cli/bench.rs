@@ -2,7 +2,7 @@
 
 use super::{
     config::Settings, error::CliError, fleet, history, interrupt::interrupted, outcome::Outcome, progress::Progress,
-    style::table_style,
+    shard::InStages, style::table_style,
 };
 use crate::{
     bench::{self, BenchModel, BenchOptions},
@@ -42,6 +42,9 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
     time_limit: Duration,
 
+    #[command(flatten)]
+    stages: InStages,
+
     /// Write the measurements there as JSON (docs/JSON.md describes it)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -58,7 +61,7 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
     }
     let workloads = workloads(&args, *settings.seed)?;
     let targets = fleet::targets(settings)?;
-    let launch = fleet::builder(settings, "bench").targets(targets).tabs_per_browser(1).launch();
+    let launch = fleet::builder(settings, "bench").targets(targets).tabs_per_browser(args.stages.tabs()).launch();
     let fleet = tokio::select! {
         fleet = launch => fleet?,
         () = interrupted() => return Ok(Outcome::Interrupted),
@@ -121,7 +124,10 @@ async fn measure(
     report.targets = infos.iter().map(|info| TargetRow::from(&**info)).collect();
     let targets: Vec<Target> = infos.iter().filter(|info| info.available).map(|info| info.target).collect();
     let mut models = Vec::new();
-    for (spec, inputs) in workloads {
+    for (mut spec, inputs) in workloads {
+        if let Some(shards) = args.stages.shards() {
+            spec = spec.sharded(shards);
+        }
         models.push(BenchModel { model: fleet.get_model(spec).await?, inputs });
     }
     let options = BenchOptions {

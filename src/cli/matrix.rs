@@ -5,7 +5,7 @@ mod diff;
 mod merge;
 mod run;
 
-use super::{config::Settings, error::CliError, history, outcome::Outcome, style::table_style};
+use super::{config::Settings, error::CliError, history, outcome::Outcome, shard::InStages, style::table_style};
 use crate::{
     fleet::FleetError,
     matrix::{Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard},
@@ -101,6 +101,9 @@ struct RunArgs {
     /// Run a further build of a browser, side by side with the others, as a column of its own. May be given several times
     #[arg(long, value_name = "BROWSER@NAME=PATH")]
     browser: Vec<Build>,
+
+    #[command(flatten)]
+    stages: InStages,
 
     #[command(flatten)]
     files: FileArgs,
@@ -210,6 +213,7 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         expectations,
         in_hand: *settings.tabs as usize * 3,
         until: args.time_budget.and_then(|budget| begun.checked_add(budget)),
+        shards: args.stages.shards(),
     };
     let plan_options = PlanOptions { done, only, informative_first: args.time_budget.is_some() };
     let run = run::Run {

@@ -7,6 +7,7 @@ use super::{
     style::table_style,
 };
 use crate::{
+    fleet::Shards,
     onnx::{Mapping, ModelGraph, Pipeline, ShardOptions, ShardStrategy, parse_shape_flag},
     report::{ShardReport, shard_table, write_shard_html, write_shard_json},
 };
@@ -51,6 +52,31 @@ pub(super) struct ShardArgs {
     /// Write the plan there as a page with pictures
     #[arg(long, value_name = "DIR")]
     html: Option<PathBuf>,
+}
+
+/// Models run in stages, for the commands that run them.
+#[derive(Debug, Args)]
+pub(super) struct InStages {
+    /// Cut each model into so many stages, each in a tab of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    shards: Option<u16>,
+
+    /// How they are found: layers, optimal or browser (`tabfleet shard` tells more) [default: optimal]
+    #[arg(long, value_name = "NAME", value_parser = strategy, requires = "shards")]
+    shard_strategy: Option<ShardStrategy>,
+}
+
+impl InStages {
+    /// How models are to be cut, if they are.
+    pub fn shards(&self) -> Option<Shards> {
+        let strategy = self.shard_strategy.unwrap_or(ShardStrategy::Optimal);
+        self.shards.map(|shards| Shards::new(usize::from(shards), strategy))
+    }
+
+    /// How many tabs a target needs at least.
+    pub fn tabs(&self) -> usize {
+        self.shards.map_or(1, usize::from)
+    }
 }
 
 fn strategy(text: &str) -> Result<ShardStrategy, String> {

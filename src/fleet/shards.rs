@@ -37,6 +37,11 @@ impl Shards {
         Self { options, targets: Vec::new(), spares: 0, recut_after: Duration::from_secs(60) }
     }
 
+    /// How many stages are asked for.
+    pub const fn count(&self) -> usize {
+        self.options.shards
+    }
+
     /// Where each stage lives while it can, in the order of the stages; those not named live wherever there is room.
     /// After a loss a stage goes on elsewhere, and comes back when it can.
     pub fn on(mut self, targets: impl IntoIterator<Item = Target>) -> Self {

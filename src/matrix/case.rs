@@ -7,7 +7,7 @@ use super::{
     verdict,
 };
 use crate::{
-    fleet::{Fleet, JobError, Model, ModelSpec, Output},
+    fleet::{Fleet, JobError, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{Case, CaseError, Comparison, LoadedCase, Tolerance, compare},
     report::{CaseResult, ErrorRow, Expected, FailedAttempt, TargetRow},
     types::{Category, Verdict},
@@ -38,7 +38,7 @@ impl Prepared {
         Self { case, ready: Mutex::new(Weak::new()) }
     }
 
-    async fn ready(&self, fleet: &Fleet) -> Result<Arc<Ready>, NotReady> {
+    async fn ready(&self, fleet: &Fleet, shards: Option<&Shards>) -> Result<Arc<Ready>, NotReady> {
         let mut slot = self.ready.lock().await;
         if let Some(ready) = slot.upgrade() {
             return Ok(ready);
@@ -46,8 +46,15 @@ impl Prepared {
         let case = self.case.clone();
         let loaded = tokio::task::spawn_blocking(move || case.load()).await;
         let loaded = loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let spec = ModelSpec::read(loaded.model.clone()).name(&self.case.name);
-        let model = fleet.get_model(spec).await.map_err(|error| NotReady::Broken(error.to_string()))?;
+        let mut spec = ModelSpec::read(loaded.model.clone()).name(&self.case.name);
+        if let Some(shards) = shards {
+            spec = spec.sharded(shards.clone());
+        }
+        let model = fleet.get_model(spec).await.map_err(|error| match error {
+            // It could be run, but not in so many stages.
+            ModelSpecError::Shards(error) if error.nearest().is_some() => NotReady::Skipped(error.to_string()),
+            error => NotReady::Broken(error.to_string()),
+        })?;
         let ready = Arc::new(Ready { loaded, model });
         *slot = Arc::downgrade(&ready);
         Ok(ready)
@@ -90,7 +97,7 @@ impl CaseRun<'_> {
     }
 
     async fn tried(&self) -> Option<CaseResult> {
-        let ready = match self.prepared.ready(self.fleet).await {
+        let ready = match self.prepared.ready(self.fleet, self.options.shards.as_ref()).await {
             Ok(ready) => ready,
             Err(NotReady::Skipped(reason)) => {
                 return Some(self.not_tried(Verdict::Skipped, Category::Inference, reason));

@@ -17,7 +17,7 @@ pub use repeats::RetryOn;
 pub use shard::{Shard, ShardError};
 
 use crate::{
-    fleet::Fleet,
+    fleet::{Fleet, Shards},
     onnx::Tolerance,
     report::{CaseResult, TargetRow},
     types::Browser,
@@ -53,6 +53,8 @@ pub struct MatrixOptions {
     pub in_hand: usize,
     /// When no further case is begun.
     pub until: Option<Instant>,
+    /// How models are cut into stages, if they are.
+    pub shards: Option<Shards>,
 }
 
 impl Default for MatrixOptions {
@@ -67,6 +69,7 @@ impl Default for MatrixOptions {
             expectations: None,
             in_hand: 6,
             until: None,
+            shards: None,
         }
     }
 }

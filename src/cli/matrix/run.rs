@@ -5,7 +5,7 @@ use super::{
     Build, has_failed,
 };
 use crate::{
-    fleet::{Fleet, FleetError},
+    fleet::{Fleet, FleetError, Shards},
     matrix::{self, MatrixOptions, Past, Plan, PlanOptions, Planned},
     report::{CaseResult, ReportError, ReportWriter, TargetRow},
     types::{Target, TargetInfo},
@@ -86,8 +86,11 @@ impl Run<'_> {
         writer: &mut ReportWriter,
     ) -> Result<End, CliError> {
         let name = build.map(|build| &*build.name);
+        // A stage each, if models are cut.
+        let least = self.options.shards.as_ref().map_or(1, Shards::count);
+        let builder = fleet::builder(settings, "matrix").tabs_per_browser(least.max(*settings.tabs as usize));
         let launched = tokio::select! {
-            launched = fleet::builder(settings, "matrix").targets(targets).launch() => launched,
+            launched = builder.targets(targets).launch() => launched,
             () = interrupted() => return Ok(End::Interrupted),
         };
         let fleet = match launched {

@@ -127,20 +127,26 @@ pub(super) fn components(graph: &ModelGraph, line: &Line, mapping: &Mapping) -> 
 /// The closest part of the name that says what it is: the last.
 fn by_name(name: &str) -> Option<Component> {
     let name = name.to_ascii_lowercase();
-    name.rsplit(['/', '.']).find_map(|part| {
-        let has = |words: &[&str]| words.iter().any(|word| part.contains(word));
-        if has(&["embed", "wte", "wpe"]) {
-            Some(Component::Embedding)
-        } else if has(&["attn", "attention"]) {
-            Some(Component::Attention)
-        } else if has(&["mlp", "ffn", "feed_forward", "feedforward", "intermediate", "fc1", "fc2"]) {
-            Some(Component::FeedForward)
-        } else if part == "head" || has(&["lm_head", "classifier", "pooler", "projection", "logit"]) {
-            Some(Component::Head)
-        } else {
-            None
-        }
-    })
+    name.rsplit(['/', '.'])
+        .find_map(|part| {
+            let has = |words: &[&str]| words.iter().any(|word| part.contains(word));
+            if has(&["embed", "wte", "wpe"]) {
+                Some(Component::Embedding)
+            } else if has(&["attn", "attention"]) {
+                Some(Component::Attention)
+            } else if has(&["mlp", "ffn", "feed_forward", "feedforward", "intermediate", "fc1", "fc2"]) {
+                Some(Component::FeedForward)
+            } else if part == "head" || has(&["lm_head", "classifier", "pooler", "projection", "logit"]) {
+                Some(Component::Head)
+            } else {
+                None
+            }
+        })
+        .or_else(|| {
+            // In BERT's kind of layer, `output` is the second half of the feed-forward part, where it is not attention's.
+            let is_output = name.contains("layer") && name.split('/').any(|part| part == "output");
+            is_output.then_some(Component::FeedForward)
+        })
 }
 
 fn by_operator(op: &str) -> Option<Component> {

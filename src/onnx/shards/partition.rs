@@ -74,3 +74,51 @@ pub(super) fn partition<Range, Ranges: IntoIterator<Item = Range>>(
     bounds.reverse();
     Some(bounds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The cost of what lies between two bounds, by part: anything, and now and then impossible.
+    fn costs() -> impl Strategy<Value = (usize, usize, Vec<f64>)> {
+        (2_usize..9, 1_usize..5).prop_flat_map(|(points, parts)| {
+            let cost = prop_oneof![9 => (0_u32..50).prop_map(f64::from), 1 => Just(f64::INFINITY)];
+            (Just(points), Just(parts), prop::collection::vec(cost, points * points * parts))
+        })
+    }
+
+    /// Every way to choose the inner bounds.
+    fn choices(points: usize, parts: usize) -> Vec<Vec<usize>> {
+        let inner: Vec<usize> = (1..points - 1).collect();
+        (0_u32..1 << inner.len())
+            .filter(|set| set.count_ones() as usize == parts - 1)
+            .map(|set| {
+                let chosen = inner.iter().enumerate().filter(|(bit, _)| set & (1 << bit) != 0).map(|(_, point)| *point);
+                std::iter::once(0).chain(chosen).chain([points - 1]).collect()
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_as_good_as_the_best_of_all_choices((points, parts, table) in costs(), sum: bool) {
+            let least = if sum { Least::Sum } else { Least::Dearest };
+            let cost = |part: usize, range: &(usize, usize)| table[(range.0 * points + range.1) * parts + part];
+            let total = |bounds: &[usize]| {
+                let costs = bounds.windows(2).enumerate().map(|(part, ends)| cost(part, &(ends[0], ends[1])));
+                if sum { costs.sum::<f64>() } else { costs.fold(f64::NEG_INFINITY, f64::max) }
+            };
+            let best = choices(points, parts).iter().map(|bounds| total(bounds)).fold(f64::INFINITY, f64::min);
+            let ranges = |from: usize| (from + 1..points).map(move |to| (from, to));
+            match partition(points, parts, least, ranges, cost) {
+                None => prop_assert_eq!(best, f64::INFINITY),
+                Some(bounds) => {
+                    prop_assert_eq!((bounds.len(), bounds[0], bounds[parts]), (parts + 1, 0, points - 1));
+                    prop_assert!(bounds.windows(2).all(|ends| ends[0] < ends[1]));
+                    prop_assert_eq!(total(&bounds), best);
+                }
+            }
+        }
+    }
+}

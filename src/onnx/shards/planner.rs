@@ -22,6 +22,8 @@ pub(super) struct Planner<'a> {
     line: &'a Line,
     options: &'a ShardOptions,
     stretches: Stretches<'a>,
+    /// By component: the browser that it prefers.
+    browsers: Vec<Browser>,
     /// The bounds of stages, both ends included, where nothing that is computed as one is divided.
     good: Vec<usize>,
     /// Every possible bound.
@@ -38,8 +40,9 @@ impl<'a> Planner<'a> {
         let ms =
             line.nodes.iter().map(|node| options.node_ms.as_ref().map_or(costs.ms[*node], |ms| ms[*node])).collect();
         let components = components(graph, line, &options.mapping);
+        let browsers = Component::ALL.iter().map(|component| options.mapping.browser(*component)).collect();
         let stretches = Stretches::new(graph, costs, line, ms, components);
-        Self { graph, line, options, stretches, good: bounds(Cut::Good), possible: bounds(Cut::Divides) }
+        Self { graph, line, options, stretches, browsers, good: bounds(Cut::Good), possible: bounds(Cut::Divides) }
     }
 
     pub fn plan(&self) -> Result<ShardPlan, ShardError> {
@@ -119,12 +122,11 @@ impl<'a> Planner<'a> {
 
     /// The browser that most of a stretch's work prefers, and how much work that is.
     fn home(&self, stretch: &Stretch) -> (Browser, f64) {
-        let work = |browser: Browser| {
-            let preferring =
-                Component::ALL.iter().filter(|component| self.options.mapping.browser(**component) == browser);
-            preferring.map(|component| stretch.ms_by_component[*component as usize]).sum::<f64>()
-        };
-        let by_browser = Browser::ALL.iter().map(|browser| (*browser, work(*browser)));
+        let mut work = [0.0; Browser::ALL.len()];
+        for (ms, browser) in stretch.ms_by_component.iter().zip(&self.browsers) {
+            work[*browser as usize] += ms;
+        }
+        let by_browser = Browser::ALL.iter().map(|browser| (*browser, work[*browser as usize]));
         by_browser.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((Browser::Chrome, 0.0))
     }
 

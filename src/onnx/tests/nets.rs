@@ -16,6 +16,11 @@ impl Net {
         Self { graph: GraphProto { name: "net".to_owned(), input, ..GraphProto::default() }, count: 0 }
     }
 
+    /// How many nodes it has.
+    pub fn len(&self) -> usize {
+        self.graph.node.len()
+    }
+
     /// The model, of which the tensor is the output.
     pub fn finish(mut self, output: &str, name: &str) -> ModelProto {
         self.add("Identity", &[output], name, Vec::new());

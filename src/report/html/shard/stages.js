@@ -28,7 +28,7 @@ const arrows = () => {
   return [...found.values()];
 };
 
-const BOX = { width: 220, gap: 104, height: 156, left: 2 };
+const BOX = { width: 236, gap: 104, height: 156, left: 2 };
 
 const box = (stage, index, top, slowest) => {
   const x = BOX.left + index * (BOX.width + BOX.gap);
@@ -47,7 +47,7 @@ const box = (stage, index, top, slowest) => {
     bar(0, width, "bar-rest"),
     bar(0, compute, "bar-compute"),
     bar(compute, transfer, "bar-transfer"),
-    line(88, `${ms(total(stage))}: ${ms(stage.compute_ms)} + ${ms(stage.transfer_ms)} moving`),
+    line(88, `${ms(total(stage))}, ${number(stage.transfer_ms)} of it moving`),
     line(107, `${count(stage.nodes, "node")}, ${number(stage.flops / 1e6)} MFLOP`),
     line(126, `${bytes(stage.weight_bytes)} of weights`),
     line(145, `${bytes(stage.activation_bytes)} alive at most`),
@@ -58,12 +58,12 @@ const arrow = ({ from, to, bytes: size, names }, top) => {
   const begin = BOX.left + from * (BOX.width + BOX.gap) + BOX.width;
   const end = BOX.left + to * (BOX.width + BOX.gap);
   const direct = to === from + 1;
-  const lift = direct ? 0 : 26 + 26 * (to - from - 1);
+  const lift = direct ? 0 : 22 + 26 * (to - from - 2);
   const y = direct ? top + BOX.height / 2 : top;
   const [x1, x2] = direct ? [begin + 6, end - 12] : [begin - 40, end + 40];
   const path = direct ? `M${x1} ${y}H${x2}` : `M${x1} ${y - 4}C${x1} ${y - lift - 14} ${x2} ${y - lift - 14} ${x2} ${y - 10}`;
   const head = direct ? `M${x2 + 7} ${y}l-9 -5v10z` : `M${x2} ${y - 3}l-5 -9h10z`;
-  const at = direct ? [(x1 + x2) / 2 + 2, y - 10] : [(x1 + x2) / 2, y - lift];
+  const at = direct ? [(x1 + x2) / 2 + 2, y - 10] : [(x1 + x2) / 2, y - lift * 0.75 - 19];
   const group = svg(
     "g",
     {},
@@ -82,7 +82,7 @@ const arrow = ({ from, to, bytes: size, names }, top) => {
 const stagesPicture = () => {
   const found = arrows();
   const furthest = Math.max(1, ...found.map(({ from, to }) => to - from));
-  const top = furthest > 1 ? 30 + 26 * (furthest - 1) : 4;
+  const top = furthest > 1 ? 52 + 20 * (furthest - 2) : 4;
   const width = BOX.left * 2 + DATA.stages.length * (BOX.width + BOX.gap) - BOX.gap;
   const slowest = Math.max(...DATA.stages.map(total), Number.MIN_VALUE);
   const height = top + BOX.height + 4;
