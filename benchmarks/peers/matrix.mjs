@@ -1,6 +1,9 @@
 // What somebody without tabfleet would write: every case of a folder through `page.evaluate` in one page.
 //
 // node matrix.mjs CASES CHROMIUM FLAG...
+//
+// With PAGES=2 in the environment it is the least that the same work takes in two pages instead: each is given its half of
+// the cases at once, runs them in a loop without anything coming or going, and nobody looks at what comes out.
 
 import { launch } from "./browser.mjs";
 import { readTensor } from "./tensor-proto.mjs";
@@ -57,20 +60,47 @@ function close(expected, actual) {
 const started = performance.now();
 const server = await serve();
 const browser = await launch({ executable, args });
-const page = await browser.newPage();
-await page.goto(`${server.origin}/page/index.html`);
-await page.waitForFunction(() => globalThis.peer !== undefined);
+async function open() {
+  const page = await browser.newPage();
+  await page.goto(`${server.origin}/page/index.html`);
+  await page.waitForFunction(() => globalThis.peer !== undefined);
+  return page;
+}
 
+/** What a page is given for a case. */
+function work(folder) {
+  const model = readFileSync(join(folder, "model.onnx")).toString("base64");
+  const inputs = sets(folder, "input").map((set) =>
+    set.map(({ name, dtype, dims, bytes }) => ({ name, dtype, dims, data: bytes.toString("base64") })),
+  );
+  return { model, sets: inputs };
+}
+
+const pages = Number(process.env.PAGES ?? 0);
+if (pages > 0) {
+  const names = readdirSync(cases).sort();
+  const counts = await Promise.all(
+    Array.from({ length: pages }, async (_, index) => {
+      const mine = names.filter((_, n) => n % pages === index).map((name) => work(join(cases, name)));
+      return (await open()).evaluate(async (all) => {
+        for (const one of all) await globalThis.peer.runCase(one);
+        return all.length;
+      }, mine);
+    }),
+  );
+  await browser.close();
+  server.close();
+  console.log(JSON.stringify({ pass: counts.reduce((a, b) => a + b, 0), ms: performance.now() - started }));
+  process.exit(0);
+}
+
+const page = await open();
 const verdicts = { pass: 0, wrong: 0, error: 0 };
 const ready = performance.now();
 for (const name of readdirSync(cases).sort()) {
   const folder = join(cases, name);
   try {
-    const model = readFileSync(join(folder, "model.onnx")).toString("base64");
-    const inputs = sets(folder, "input").map((set) =>
-      set.map(({ name, dtype, dims, bytes }) => ({ name, dtype, dims, data: bytes.toString("base64") })),
-    );
-    const outputs = await page.evaluate((work) => globalThis.peer.runCase(work), { model, sets: inputs });
+    const outputs = await page.evaluate((work) => globalThis.peer.runCase(work), work(folder));
     const expected = sets(folder, "output");
     const right = expected.every((set, s) => set.every((tensor, n) => close(tensor, outputs[s][n])));
     verdicts[right ? "pass" : "wrong"] += 1;

@@ -11,8 +11,8 @@ use crate::{
     schedule::TargetSet,
     types::{Cause, Failure, Tensor, Timings},
 };
-pub(super) use cut::{Origin, Whole};
 use cut::{Cut, Stage};
+pub(super) use cut::{Origin, Whole};
 use pace::Pace;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -78,12 +78,7 @@ impl Pipeline {
         self.cuts.lock().unwrap_or_else(PoisonError::into_inner).get(&allowed).cloned()
     }
 
-    async fn make(
-        &self,
-        fleet: &Fleet,
-        allowed: TargetSet,
-        options: ShardOptions,
-    ) -> Result<Arc<Cut>, ModelSpecError> {
+    async fn make(&self, fleet: &Fleet, allowed: TargetSet, options: ShardOptions) -> Result<Arc<Cut>, ModelSpecError> {
         let whole = self.whole.clone();
         let planned = tokio::task::spawn_blocking(move || whole.plan(&options)).await;
         let plan = planned.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;

@@ -1,7 +1,7 @@
 //! Checking that tensors are what a model takes.
 
-use super::{ModelFile, Pipeline};
 use super::value::{Dim, ShapeText, ValueInfo, ValueKind};
+use super::{ModelFile, Pipeline};
 use crate::types::{Dtype, Tensor, TensorError};
 use std::collections::{BTreeMap, BTreeSet};
 

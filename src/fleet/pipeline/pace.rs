@@ -51,13 +51,7 @@ impl Pace {
 
     /// Options for a plan whose slowest stage is expected to be faster, when there is one and the present one has stood
     /// for long enough.
-    pub fn better(
-        &mut self,
-        whole: &Whole,
-        cut: &Cut,
-        options: &ShardOptions,
-        now: Instant,
-    ) -> Option<ShardOptions> {
+    pub fn better(&mut self, whole: &Whole, cut: &Cut, options: &ShardOptions, now: Instant) -> Option<ShardOptions> {
         let Whole::Model(graph) = whole else { return None };
         let due = now.saturating_duration_since(self.since) >= self.pause;
         let known = self.stage_ms.iter().all(|times| times.len() == WINDOW);
