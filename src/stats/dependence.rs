@@ -10,7 +10,7 @@
 //! raise false alarms. So a p-value is the mean over what it may be (Rubin, 1984; Meng, Posterior predictive p-values,
 //! 1994): normal around what was found, with Bartlett's (1946) standard error.
 
-use super::ranks::midranks;
+use super::{quadrature::NORMAL, ranks::midranks};
 use serde::Serialize;
 
 /// Below this many runs, the autocorrelation of runs is noise and is not estimated.
@@ -22,15 +22,6 @@ const ROUNDING: f64 = 1e-12;
 
 /// Beyond this, windows of any usual length hold about one independent sample.
 const MOST_AUTOCORRELATED: f64 = 0.9;
-
-/// Nodes and weights that integrate over a standard normal variable (Gauss and Hermite: Abramowitz and Stegun, 25.10).
-const NORMAL: [(f64, f64); 5] = [
-    (-2.856_970_013_872_806, 0.011_257_411_327_720_69),
-    (-1.355_626_179_974_266, 0.222_075_922_005_612_64),
-    (0.0, 0.533_333_333_333_333_3),
-    (1.355_626_179_974_266, 0.222_075_922_005_612_64),
-    (2.856_970_013_872_806, 0.011_257_411_327_720_69),
-];
 
 /// Whether the windows tell how much runs differ from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
