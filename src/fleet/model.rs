@@ -4,7 +4,7 @@ use super::{Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, message
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::ModelFile,
-    types::{Family, ModelId, ModelTag},
+    types::{Family, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -172,6 +172,12 @@ impl Model {
     /// Its kind of work.
     pub fn family(&self) -> Family {
         self.record.tag.family
+    }
+
+    /// The targets where earlier runs measured it to run best, on machines like this one: its jobs go there while they
+    /// can. Empty without a history that knows, and then its family's preferred browser comes first.
+    pub fn measured_best(&self) -> Vec<Target> {
+        self.fleet.measured_best(self.name())
     }
 
     /// What its file declares; `None` for a file that only a custom runtime understands.
