@@ -1,4 +1,5 @@
-//! How long it takes to read 10,000 series of 200 points out of a history, and how much memory.
+//! How long it takes to read 10,000 series of 200 points out of a history, and to ask the command what got slower in
+//! them; and how much memory.
 
 use duckdb::Connection;
 use std::{fs, path::Path, process::Command, time::Instant};
@@ -27,7 +28,28 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             return Err("the history could not be generated".into());
         }
         read(&file, samples)?;
+        command(&file)?;
     }
+    Ok(())
+}
+
+/// `tabfleet history regressions` as a whole, measured by GNU time where that is installed.
+fn command(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    const TIME: &str = "/usr/bin/time";
+    if !Path::new(TIME).exists() {
+        println!("SKIPPED: tabfleet history regressions, for want of {TIME}");
+        return Ok(());
+    }
+    let ended = Command::new(TIME)
+        .args(["-f", "%e s, %M KiB", env!("CARGO_BIN_EXE_tabfleet"), "--quiet", "history", "regressions", "--history"])
+        .arg(file)
+        .output()?;
+    let (said, measured) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    if !ended.status.success() {
+        return Err(format!("tabfleet history regressions: {measured}").into());
+    }
+    let last = |text: &str| text.lines().last().unwrap_or_default().to_owned();
+    println!("tabfleet history regressions: {} at most ({})", last(&measured), last(&said));
     Ok(())
 }
 

@@ -39,6 +39,12 @@ impl Fleet {
         FleetBuilder::default()
     }
 
+    /// Where earlier runs measured the model of that name to run best.
+    pub(super) fn measured_best(&self, model: &str) -> Vec<Target> {
+        let Some(best) = self.0.measured.get(model) else { return Vec::new() };
+        self.0.config.targets.iter().copied().filter(|target| best.contains(*target)).collect()
+    }
+
     /// How it was made.
     pub fn config(&self) -> &FleetConfig {
         &self.0.config

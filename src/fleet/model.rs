@@ -9,7 +9,7 @@ use super::{
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::{self, ModelFile, ModelGraph},
-    types::{Family, ModelId, ModelTag},
+    types::{Family, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -230,6 +230,12 @@ impl Model {
     /// Its kind of work.
     pub fn family(&self) -> Family {
         self.record.tag.family
+    }
+
+    /// The targets where earlier runs measured it to run best, on machines like this one: its jobs go there while they
+    /// can. Empty without a history that knows, and then its family's preferred browser comes first.
+    pub fn measured_best(&self) -> Vec<Target> {
+        self.fleet.measured_best(self.name())
     }
 
     /// What its file declares; `None` for a file that only a custom runtime understands.

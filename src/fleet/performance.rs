@@ -21,7 +21,7 @@ impl Fleet {
     /// read.
     pub async fn performance_report(&self) -> Result<Findings, FleetError> {
         let series = self.series(SeriesFilter::default()).await?;
-        let mut findings = Findings { series: analysis::series_rows(&series), ..self.findings("report")? };
+        let mut findings = self.findings("report")?.with_series(analysis::series_rows(&series));
         tokio::task::spawn_blocking(move || {
             analysis::regressions(&series, &Windows::default(), &mut findings);
             analysis::change_points(&series, &mut findings);

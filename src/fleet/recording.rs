@@ -50,8 +50,9 @@ async fn record(
             biased;
             event = events.recv() => match event {
                 Ok(event) => {
-                    recorder.record(&event);
-                    if matches!(event.kind, EventKind::FleetClosed) {
+                    let is_last = matches!(event.kind, EventKind::FleetClosed);
+                    recorder.record(event);
+                    if is_last {
                         break;
                     }
                 }

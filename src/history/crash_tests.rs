@@ -2,6 +2,7 @@
 
 use super::{
     History, HistoryError, Recorder, RunInfo,
+    series_tests::file_with,
     tests::{model, succeeded},
 };
 use std::{
@@ -32,7 +33,7 @@ fn records_until_killed() {
 fn records_for_ever(recorder: &Recorder) {
     let model = model();
     for job in 0.. {
-        recorder.record(&succeeded(job, 1, &model));
+        recorder.record(succeeded(job, 1, &model));
         if job % 100 == 1 {
             println!("\njob {job}");
             // The pace of a very fast fleet, 20,000 jobs a second: rows are written some three times a second.
@@ -128,6 +129,57 @@ fn recorders_killed_while_they_spool_leave_what_can_be_merged() {
     assert!(whole == with_results as i64 && results > 0, "{whole} of {with_results} runs are whole");
 }
 
+/// Not a test of its own: what [`a_roll_up_that_is_killed_loses_and_doubles_nothing`] kills.
+#[test]
+fn rolls_up_until_killed() {
+    let Some(file) = env::var_os(FILE).map(PathBuf::from) else { return };
+    println!("\nrolling up");
+    History::roll_up(&file, SystemTime::now()).unwrap();
+    println!("\nrolled up");
+}
+
+/// Attempts, failed ones, and the sum of what they took, whether rolled up or not.
+const WHOLE: &str = "SELECT (SELECT count(*) FROM performance_results) + (SELECT sum(attempts_rolled_up) FROM runs), \
+    (SELECT count(*) FILTER (NOT success) FROM performance_results) + (SELECT sum(failures_rolled_up) FROM runs), \
+    round(coalesce((SELECT sum(run_ms) FILTER (success) FROM performance_results), 0) + \
+    coalesce((SELECT sum(count * mean) FROM daily_sketches WHERE metric = 'run_ms'), 0))::BIGINT";
+
+#[test]
+fn a_roll_up_that_is_killed_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.duckdb");
+    // A roll-up of so many takes long enough to be killed anywhere in it.
+    file_with(
+        &file,
+        "INSERT INTO runs (run_id, command, tabfleet, started_at, os, arch, cores) \
+             SELECT i, 'bench', '0.1.0', TIMESTAMP '2026-01-01' + to_days(i::INTEGER), 'linux', 'x86_64', 2 FROM range(1, 41) t(i); \
+         INSERT INTO performance_results (run_id, happened_at, job, attempt, tab, target, model, success, run_ms) \
+             SELECT i, TIMESTAMP '2026-01-01' + to_days(i::INTEGER), s, 1, 1, 'chrome/wasm', 'm' || s % 20, s % 10 > 0, s % 7 \
+             FROM range(1, 41) t(i), range(5000) u(s)",
+    );
+    let expected = super::tests::query(&file, WHOLE);
+    let mut killed = 0;
+    for delay in (0..40).map(|step| Duration::from_millis(step * step)) {
+        let mut victim = victim("rolls_up_until_killed", &file).spawn().unwrap();
+        let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line == "rolling up"));
+        // Nothing is waited for here: the moment of the kill is what varies.
+        thread::sleep(delay);
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let ended = lines.map_while(Result::ok).any(|line| line == "rolled up");
+        killed += u32::from(!ended);
+        assert_eq!(super::tests::query(&file, WHOLE), expected, "killed after {delay:?}");
+        if ended {
+            break;
+        }
+    }
+    assert!(killed >= 3, "only {killed} were killed before they had ended");
+    History::roll_up(&file, SystemTime::now()).unwrap();
+    assert_eq!(super::tests::query(&file, WHOLE), expected);
+    assert_eq!(super::tests::query(&file, "SELECT count(*) FROM performance_results"), "0");
+}
+
 #[test]
 fn another_process_with_the_file_open_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -152,7 +204,7 @@ fn records_onto_a_full_disk() {
     let model = model();
     // Paced by the writer's own progress: events beyond what the channel holds are lost for another reason.
     for job in 0..150_000 {
-        recorder.record(&succeeded(job, 1, &model));
+        recorder.record(succeeded(job, 1, &model));
         if job % 100 == 0 {
             thread::sleep(Duration::from_micros(500));
         }

@@ -11,8 +11,8 @@ use std::{
 };
 
 /// With less than this left on the disk, a failed write is the disk's fault: DuckDB grows its files by 256 KiB blocks,
-/// and its log by whole transactions.
-const NO_ROOM: u64 = 4 << 20;
+/// and its log by whole transactions, of which a batch of the recorder takes some 3 MiB.
+const NO_ROOM: u64 = 16 << 20;
 
 /// What DuckDB may keep in memory; what needs more goes through a file beside the history. 2,000,000 rows are read in
 /// less than a fifth of this.

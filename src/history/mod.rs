@@ -3,6 +3,7 @@
 //! The tables are described in `docs/HISTORY.md`, for any tool that reads DuckDB.
 
 pub mod analysis;
+mod answers;
 mod baselines;
 mod collect;
 mod database;
@@ -37,6 +38,8 @@ pub use run_info::RunInfo;
 pub use series::{RunPoint, Series, SeriesFilter, SeriesKey};
 pub use spool::Merged;
 
+#[cfg(test)]
+mod answers_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]

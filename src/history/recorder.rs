@@ -27,10 +27,12 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the writer looks for events meanwhile. Were it to wait for each, each caller would have to wake it, which
 /// was measured to take 13 us on a busy machine.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// A batch is also written when it has this many rows, which bounds its memory to a few MiB.
-const BATCH_ROWS: usize = 8_192;
-/// Events that may wait while a batch is being written: three seconds' worth of 10,000 attempts a second.
-const WAITING_EVENTS: usize = 32_768;
+/// A batch is also written when it has this many rows, which bounds its memory, and what a full disk may refuse, to
+/// some MiB.
+const BATCH_ROWS: usize = 16_384;
+/// Events that may wait while a batch is being written, or DuckDB compresses what it has: more than a second's worth of
+/// 100,000 attempts a second. Only pointers to them wait here, 2 MiB in all.
+const WAITING_EVENTS: usize = 131_072;
 
 /// Writes a run into a history file, off the hot path.
 #[derive(Debug)]
@@ -45,8 +47,8 @@ pub struct Recorder {
 
 /// What the writer thread is told.
 enum Work {
-    Record(Event),
-    Ask(Question),
+    Record(Arc<Event>),
+    Ask(Box<Question>),
 }
 
 /// A question to the file while it is being written, which nobody else can open then.
@@ -127,9 +129,10 @@ impl Recorder {
 
     /// Hands the event to the writer, if it is one that is recorded. Never waits: an event for which there is no room
     /// is lost, counted, and told of in the log and in [`Recorded::lost`].
-    pub fn record(&self, event: &Event) {
+    pub fn record(&self, event: impl Into<Arc<Event>>) {
+        let event = event.into();
         let Some(work) = self.work.as_ref().filter(|_| is_recorded(&event.kind)) else { return };
-        match work.try_send(Work::Record(event.clone())) {
+        match work.try_send(Work::Record(event)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -144,7 +147,7 @@ impl Recorder {
     pub fn ask(&self, filter: SeriesFilter, reply: impl FnOnce(Result<Vec<Series>, HistoryError>) + Send + 'static) {
         if let Some(work) = &self.work {
             // Dropping the question is what tells that there was no room for it.
-            let _ = work.try_send(Work::Ask(Question { filter, reply: Box::new(reply) }));
+            let _ = work.try_send(Work::Ask(Box::new(Question { filter, reply: Box::new(reply) })));
         }
     }
 
@@ -237,8 +240,8 @@ impl Writer {
         let mut next = first;
         loop {
             match next {
-                Work::Record(event) => self.rows.add(event),
-                Work::Ask(question) => return Some(question),
+                Work::Record(event) => self.rows.add(Arc::unwrap_or_clone(event)),
+                Work::Ask(question) => return Some(*question),
             }
             if self.rows.len() >= BATCH_ROWS {
                 return None;

@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_browser_events.sql"),
     include_str!("migrations/0003_health.sql"),
     include_str!("migrations/0004_analysis.sql"),
+    include_str!("migrations/0005_browser_health.sql"),
 ];
 
 /// The version this tabfleet writes.

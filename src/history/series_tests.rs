@@ -59,15 +59,15 @@ fn a_recorded_run_is_a_point_of_each_metric() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
     let recorder = Recorder::open(&path, RunInfo::detect("bench")).unwrap();
-    recorder.record(&ready(1, info(false)));
+    recorder.record(ready(1, info(false)));
     let cold =
         Timings { create_ms: Some(80.0), download_ms: Some(20.0), run_ms: 9.0, total_ms: 110.0, ..Timings::default() };
-    recorder.record(&timed(0, cold));
+    recorder.record(timed(0, cold));
     for (job, run_ms) in [3.0, 1.0, 2.0].into_iter().enumerate() {
         let timings = Timings { run_ms, readback_ms: Some(0.5), total_ms: run_ms + 1.0, ..Timings::default() };
-        recorder.record(&timed(1 + job as u64, timings));
+        recorder.record(timed(1 + job as u64, timings));
     }
-    recorder.record(&failed(9));
+    recorder.record(failed(9));
     recorder.close().unwrap();
 
     let series = all(&path);
@@ -105,10 +105,10 @@ fn a_browser_that_is_updated_midway_splits_the_run() {
     };
     let recorder = Recorder::open(&path, RunInfo::detect("bench")).unwrap();
     for (tab, info) in [(1, info(false)), (2, updated)] {
-        recorder.record(&ready(tab, info));
-        recorder.record(&succeeded(tab, tab, &model()));
+        recorder.record(ready(tab, info));
+        recorder.record(succeeded(tab, tab, &model()));
     }
-    recorder.record(&succeeded(3, 1, &model()));
+    recorder.record(succeeded(3, 1, &model()));
     recorder.close().unwrap();
     let series = only(&path, Metric::RunMs);
     let counts: Vec<_> = series.points.iter().map(|point| (point.run_id, point.samples.len())).collect();

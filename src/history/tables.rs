@@ -175,6 +175,83 @@ table!(
     }
 );
 
+table!(
+    /// A difference that was found, on its way into `regression_history`.
+    RegressionAnswer in "found_regressions" {
+        found_at: Utc,
+        run_id: i64,
+        model: String,
+        operation: String,
+        batch: Option<u32>,
+        precision: Option<String>,
+        target: String,
+        adapter: Option<String>,
+        host: String,
+        metric: String,
+        baseline: Option<String>,
+        baseline_samples: u64,
+        candidate_samples: u64,
+        baseline_median: f64,
+        candidate_median: f64,
+        shift: f64,
+        shift_low: Option<f64>,
+        shift_high: Option<f64>,
+        shift_percent: f64,
+        p_value: f64,
+        p_adjusted: f64,
+        direction: &'static str,
+        severity: String,
+        environment: Option<String>,
+        git_commit: Option<String>,
+    }
+);
+
+table!(
+    /// A trend that was found, on its way into `trend_analysis`.
+    TrendAnswer in "found_trends" {
+        analysed_at: Utc,
+        model: String,
+        operation: String,
+        batch: Option<u32>,
+        precision: Option<String>,
+        target: String,
+        adapter: Option<String>,
+        host: String,
+        metric: String,
+        points: u64,
+        first_at: Utc,
+        last_at: Utc,
+        slope_per_day: f64,
+        slope_low: f64,
+        slope_high: f64,
+        p_value: f64,
+        direction: String,
+    }
+);
+
+table!(
+    /// A recommendation, on its way into `browser_recommendations`.
+    RecommendationAnswer in "found_recommendations" {
+        recommended_at: Utc,
+        model: Option<String>,
+        family: Option<String>,
+        host: String,
+        target: String,
+        adapter: Option<String>,
+        runner_up: Option<String>,
+        tie: bool,
+        confidence: f64,
+        effect_size: Option<f64>,
+        p_value: Option<f64>,
+        median_ms: f64,
+        samples: u64,
+        attempts: u64,
+        failures: u64,
+        last_at: Utc,
+        reason: String,
+    }
+);
+
 /// Appends the rows to their table.
 pub(super) fn append<R: Row>(connection: &Connection, rows: &[R]) -> duckdb::Result<()> {
     if rows.is_empty() {

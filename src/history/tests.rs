@@ -138,12 +138,12 @@ fn what_is_recorded_is_read_back() {
     let path = folder.path().join("history.duckdb");
     let run = RunInfo::detect("bench --targets chrome");
     let recorder = Recorder::open(&path, run.clone()).unwrap();
-    recorder.record(&event(EventKind::BrowserStarted { browser: BrowserId(1), identity: identity() }));
-    recorder.record(&ready(1, info(false)));
-    recorder.record(&event(EventKind::JobQueued { job: JobId(1), model: "add".to_owned() }));
-    recorder.record(&succeeded(1, 1, &model()));
-    recorder.record(&failed(2));
-    recorder.record(&event(EventKind::BrowserEnded {
+    recorder.record(event(EventKind::BrowserStarted { browser: BrowserId(1), identity: identity() }));
+    recorder.record(ready(1, info(false)));
+    recorder.record(event(EventKind::JobQueued { job: JobId(1), model: "add".to_owned() }));
+    recorder.record(succeeded(1, 1, &model()));
+    recorder.record(failed(2));
+    recorder.record(event(EventKind::BrowserEnded {
         browser: BrowserId(1),
         failure: Some(Failure::new(Cause::BrowserExited, "signal 11")),
     }));
@@ -177,12 +177,12 @@ fn what_the_fleet_did_for_its_health_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
     let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
-    recorder.record(&opened(None));
-    recorder.record(&opened(Some(model())));
-    recorder.record(&recovery(Some(JobId(3)), Strategy::OtherTab, 2.5));
-    recorder.record(&recovery(None, Strategy::ReplaceTab, 480.0));
-    recorder.record(&checked(None));
-    recorder.record(&checked(Some(Failure::new(Cause::WrongOutput, "y[0] is 3, not 2"))));
+    recorder.record(opened(None));
+    recorder.record(opened(Some(model())));
+    recorder.record(recovery(Some(JobId(3)), Strategy::OtherTab, 2.5));
+    recorder.record(recovery(None, Strategy::ReplaceTab, 480.0));
+    recorder.record(checked(None));
+    recorder.record(checked(Some(Failure::new(Cause::WrongOutput, "y[0] is 3, not 2"))));
     assert_eq!(recorder.close().unwrap().rows, 6);
     let all = |table: &str| query(&path, &format!("SELECT * EXCLUDE (run_id, happened_at) FROM {table}"));
     let model = format!("chrome/webgpu,add,{},closed,open,5 of 5 calls failed,30000", "ab".repeat(32));
@@ -215,10 +215,10 @@ fn every_result_keeps_the_provenance_of_its_own_tab() {
     let path = folder.path().join("history.duckdb");
     let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
     for (tab, software) in [(1, false), (2, true), (3, false)] {
-        recorder.record(&ready(tab, info(software)));
-        recorder.record(&succeeded(tab, tab, &model()));
+        recorder.record(ready(tab, info(software)));
+        recorder.record(succeeded(tab, tab, &model()));
     }
-    recorder.record(&succeeded(4, 9, &model()));
+    recorder.record(succeeded(4, 9, &model()));
     recorder.close().unwrap();
     let rows = query(
         &path,
@@ -234,7 +234,7 @@ fn dropping_a_recorder_loses_nothing() {
     let path = folder.path().join("history.duckdb");
     let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
     let model = model();
-    (0..20_000).for_each(|job| recorder.record(&succeeded(job, 1, &model)));
+    (0..20_000).for_each(|job| recorder.record(succeeded(job, 1, &model)));
     drop(recorder);
     let run = &History::open(&path).unwrap().runs().unwrap()[0];
     assert_eq!(run.attempts + run.rows_lost.unwrap(), 20_000);
@@ -340,14 +340,14 @@ fn the_documentation_names_every_column_and_its_queries_work() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
     let recorder = Recorder::open(&path, RunInfo::detect("run")).unwrap();
-    recorder.record(&ready(1, info(false)));
-    recorder.record(&succeeded(1, 1, &model()));
-    recorder.record(&failed(2));
-    recorder.record(&opened(Some(model())));
-    recorder.record(&recovery(None, Strategy::ReplaceTab, 450.0));
-    recorder.record(&recovery(None, Strategy::ReplaceTab, 550.0));
-    recorder.record(&checked(None));
-    recorder.record(&checked(Some(Failure::new(Cause::WrongOutput, "y[0] is 3, not 2"))));
+    recorder.record(ready(1, info(false)));
+    recorder.record(succeeded(1, 1, &model()));
+    recorder.record(failed(2));
+    recorder.record(opened(Some(model())));
+    recorder.record(recovery(None, Strategy::ReplaceTab, 450.0));
+    recorder.record(recovery(None, Strategy::ReplaceTab, 550.0));
+    recorder.record(checked(None));
+    recorder.record(checked(Some(Failure::new(Cause::WrongOutput, "y[0] is 3, not 2"))));
     recorder.close().unwrap();
 
     for column in query(&path, "SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal").lines() {

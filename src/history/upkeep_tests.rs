@@ -21,9 +21,9 @@ fn january(day: u64) -> SystemTime {
 }
 
 fn record(recorder: Recorder) {
-    recorder.record(&ready(1, info(false)));
-    recorder.record(&succeeded(1, 1, &model()));
-    recorder.record(&failed(2));
+    recorder.record(ready(1, info(false)));
+    recorder.record(succeeded(1, 1, &model()));
+    recorder.record(failed(2));
     recorder.close().unwrap();
 }
 

@@ -3,7 +3,7 @@
 use super::{ReportError, file};
 use crate::stats::regression::Severity;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 use time::OffsetDateTime;
 
 /// What a question to the history was answered with. Only what was asked for is filled.
@@ -18,7 +18,10 @@ pub struct Findings {
     pub file: String,
     /// What was asked: `show`, `regressions`, ….
     pub question: String,
-    /// The series that were looked at, with their points.
+    /// How much was looked at.
+    #[serde(default)]
+    pub looked_at: LookedAt,
+    /// The series that were looked at, with their points; empty where nobody asked for them.
     pub series: Vec<SeriesRow>,
     /// Differences between two windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +57,7 @@ impl Findings {
             made: OffsetDateTime::now_utc(),
             file: path.display().to_string(),
             question: question.to_owned(),
+            looked_at: LookedAt::default(),
             series: Vec::new(),
             regressions: Vec::new(),
             change_points: Vec::new(),
@@ -65,6 +69,24 @@ impl Findings {
             not_judged: Vec::new(),
         }
     }
+
+    /// The same with these series, which were looked at.
+    #[must_use]
+    pub fn with_series(mut self, series: Vec<SeriesRow>) -> Self {
+        let runs: BTreeSet<i64> = series.iter().flat_map(|row| row.points.iter().map(|point| point.run_id)).collect();
+        self.looked_at = LookedAt { series: series.len(), runs: runs.len() };
+        self.series = series;
+        self
+    }
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedAt {
+    /// Series.
+    pub series: usize,
+    /// Runs that have a point in any of them.
+    pub runs: usize,
 }
 
 /// Which series it is.
@@ -302,14 +324,23 @@ pub struct CorrelationRow {
 /// Where a model runs best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecommendationRow {
-    /// The model, or `family NAME` for all models of a family.
+    /// The model, or `family NAME (3 models)` for all models of a family.
     pub model: String,
+    /// The family, where it is for all models of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
     /// The class of machine.
     pub host: String,
     /// The best first.
     pub targets: Vec<RankedRow>,
     /// How sure the first place is, from 0 to 1; `None` when none can be recommended.
     pub confidence: Option<f64>,
+    /// Cliff's delta between the second and the first: how much more often the first is the faster one.
+    #[serde(default)]
+    pub effect: Option<f64>,
+    /// How likely such a difference would be if there were none, corrected for all that were compared with the first.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
     /// In words.
     pub says: String,
 }
@@ -323,7 +354,13 @@ pub struct RankedRow {
     pub median_ms: Option<f64>,
     /// Samples.
     pub samples: usize,
-    /// Share of attempts that failed.
+    /// Attempts, the failed ones included.
+    #[serde(default)]
+    pub attempts: u64,
+    /// Failed ones.
+    #[serde(default)]
+    pub failures: u64,
+    /// Their share.
     pub failure_share: f64,
     /// Days since the newest sample.
     pub age_days: f64,

@@ -27,8 +27,8 @@ pub use doctor::{DoctorReport, Missing};
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
 pub use history::{
-    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, NotJudged, PointRow, RankedRow, RecommendationRow,
-    RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
+    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, LookedAt, NotJudged, PointRow, RankedRow,
+    RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
 };
 pub use html::{write_history_html, write_html, write_shard_html};
 pub use junit::write_junit;

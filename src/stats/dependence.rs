@@ -5,8 +5,12 @@
 //! 1965, 8.2), here of the ranks within each window (as Rosner, Glynn and Lee, 2003, do for clustered data): from the
 //! intraclass correlation by the analysis of variance (Donner, 1986), and from the autocorrelation of successive runs
 //! as a first-order process (Bayley and Hammersley, 1946).
+//!
+//! Of a few dozen runs an autocorrelation is only roughly known, and those where it is found too small are those that
+//! raise false alarms. So a p-value is the mean over what it may be (Rubin, 1984; Meng, Posterior predictive p-values,
+//! 1994): normal around what was found, with Bartlett's (1946) standard error.
 
-use super::ranks::midranks;
+use super::{quadrature::NORMAL, ranks::midranks};
 use serde::Serialize;
 
 /// Below this many runs, the autocorrelation of runs is noise and is not estimated.
@@ -45,9 +49,21 @@ pub struct Dependence {
     pub design_effects: [f64; 2],
     /// The factor by which U varies more, from 1.
     pub design_effect: f64,
-    /// The degrees of freedom behind these estimates; `None` where nothing was estimated and the test needs no
-    /// Student's t.
+    /// The degrees of freedom behind these estimates, as many as there are effective runs, less two; `None` where nothing
+    /// was estimated and the test needs no Student's t.
     pub degrees_of_freedom: Option<f64>,
+    /// How U may be distributed, where anything was estimated.
+    #[serde(skip)]
+    pub(super) possible: [Possible; NORMAL.len()],
+}
+
+/// A distribution that U may have: Student's, wider by a design effect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Possible {
+    /// How likely it is; those of all possibilities make 1.
+    pub weight: f64,
+    pub design_effect: f64,
+    pub degrees_of_freedom: f64,
 }
 
 impl Dependence {
@@ -64,36 +80,55 @@ impl Dependence {
     fn measured(windows: [&[&[f64]]; 2], run_variation: RunVariation) -> Self {
         let sizes = windows.map(|window| window.iter().map(|run| run.len() as f64).collect::<Vec<_>>());
         let sums = windows.map(Sums::of);
-        let runs = (sizes[0].len() + sizes[1].len()) as f64;
         let components = Components::of(&sums);
-        let means_autocorrelation = autocorrelation(&sums);
-        let autocorrelation = (means_autocorrelation * components.dilution).min(MOST_AUTOCORRELATED);
-        let inflation = inflation(means_autocorrelation, runs / 2.0);
-        let [n, m] = [0, 1].map(|side| sizes[side].iter().sum::<f64>());
-        let singles = n + m == runs;
-        // Runs that resemble their neighbours differ less than runs at large do; the variance found is too small by
-        // this. That of the ranks of single samples is taken over both windows.
-        let length = if singles { runs } else { runs / 2.0 };
-        let shrunk =
-            if length - inflation > 1.0 { (length - 1.0) / (length - inflation) } else { length.max(2.0) - 1.0 };
-
-        let design_effects =
-            [0, 1].map(|side| (shrunk * design_effect(&sizes[side], components.between, autocorrelation)).max(1.0));
-        let design_effect = (design_effects[0] / n + design_effects[1] / m) / (1.0 / n + 1.0 / m);
-        let degrees_of_freedom = if means_autocorrelation > 0.0 {
-            // Measured: with all the effective runs, less two, as degrees of freedom, one p-value in ten lies below 0.05
-            // where neighbours correlate by 0.6, and far too many lie below 0.01. Half of them keep both.
-            Some((runs / inflation / 2.0 - 1.0).max(1.0))
-        } else {
-            (!singles).then(|| (runs - 2.0).max(1.0))
-        };
+        let means = MeansAutocorrelation::of(&sums);
+        let found = Effect::of(&sizes, &components, means.found);
+        let estimated = means.standard_error > 0.0 || sizes.iter().flatten().any(|size| *size > 1.0);
+        let possible = NORMAL.map(|(node, weight)| {
+            let Effect { design_effect, degrees_of_freedom, .. } =
+                Effect::of(&sizes, &components, means.found + node * means.standard_error);
+            Possible { weight, design_effect, degrees_of_freedom }
+        });
         Self {
             run_variation,
             between_runs: components.between,
+            autocorrelation: found.autocorrelation,
+            design_effects: found.design_effects,
+            design_effect: found.design_effect,
+            degrees_of_freedom: estimated.then_some(found.degrees_of_freedom),
+            possible,
+        }
+    }
+}
+
+/// What it costs that the means of runs are autocorrelated.
+struct Effect {
+    /// Of the runs themselves.
+    autocorrelation: f64,
+    design_effects: [f64; 2],
+    design_effect: f64,
+    degrees_of_freedom: f64,
+}
+
+impl Effect {
+    fn of(sizes: &[Vec<f64>; 2], components: &Components, means_autocorrelation: f64) -> Self {
+        let means_autocorrelation = means_autocorrelation.clamp(0.0, MOST_AUTOCORRELATED);
+        let runs = (sizes[0].len() + sizes[1].len()) as f64;
+        let autocorrelation = (means_autocorrelation * components.dilution).min(MOST_AUTOCORRELATED);
+        let inflation = inflation(means_autocorrelation, runs / 2.0);
+        let [n, m] = [0, 1].map(|side| sizes[side].iter().sum::<f64>());
+        // Runs that resemble their neighbours differ less than runs at large do; the variance found is too small by
+        // this. That of the ranks of single samples is taken over both windows.
+        let length = if n + m == runs { runs } else { runs / 2.0 };
+        let shrunk =
+            if length - inflation > 1.0 { (length - 1.0) / (length - inflation) } else { length.max(2.0) - 1.0 };
+        let design_effects =
+            [0, 1].map(|side| (shrunk * design_effect(&sizes[side], components.between, autocorrelation)).max(1.0));
+        Self {
             autocorrelation,
             design_effects,
-            design_effect,
-            degrees_of_freedom,
+            design_effect: (design_effects[0] / n + design_effects[1] / m) / (1.0 / n + 1.0 / m),
+            degrees_of_freedom: (runs / inflation - 2.0).max(1.0),
         }
     }
 }
@@ -168,22 +203,34 @@ impl Components {
     }
 }
 
-/// The autocorrelation of the runs' means at lag one, not below zero, corrected for its bias (Marriott and Pope,
-/// 1954).
-fn autocorrelation(sums: &[Sums; 2]) -> f64 {
-    let telling = || sums.iter().filter(|sums| sums.runs > 2);
-    let runs: usize = telling().map(|sums| sums.runs).sum();
-    if runs < RUNS_FOR_AUTOCORRELATION {
-        return 0.0;
+/// The autocorrelation of the runs' means at lag one.
+struct MeansAutocorrelation {
+    /// Corrected for its bias (Marriott and Pope, 1954).
+    found: f64,
+    /// 0 where there are too few runs to look for one.
+    standard_error: f64,
+}
+
+impl MeansAutocorrelation {
+    fn of(sums: &[Sums; 2]) -> Self {
+        let none = Self { found: 0.0, standard_error: 0.0 };
+        let telling = || sums.iter().filter(|sums| sums.runs > 2);
+        let runs: usize = telling().map(|sums| sums.runs).sum();
+        if runs < RUNS_FOR_AUTOCORRELATION {
+            return none;
+        }
+        let square: f64 = telling().flat_map(|sums| &sums.deviations).map(|deviation| deviation * deviation).sum();
+        let product: f64 = telling().flat_map(|sums| sums.deviations.windows(2)).map(|pair| pair[0] * pair[1]).sum();
+        if square <= ROUNDING {
+            return none;
+        }
+        let (runs, windows) = (runs as f64, telling().count() as f64);
+        let found = product / square;
+        let found = found + (1.0 + 4.0 * found) * windows / runs;
+        let known = found.clamp(-MOST_AUTOCORRELATED, MOST_AUTOCORRELATED);
+        // A window has one pair of neighbours less than runs.
+        Self { found, standard_error: ((1.0 - known * known) / (runs - windows)).sqrt() }
     }
-    let square: f64 = telling().flat_map(|sums| &sums.deviations).map(|deviation| deviation * deviation).sum();
-    let product: f64 = telling().flat_map(|sums| sums.deviations.windows(2)).map(|pair| pair[0] * pair[1]).sum();
-    if square <= ROUNDING {
-        return 0.0;
-    }
-    let found = product / square;
-    let bias = (1.0 + 4.0 * found) * telling().count() as f64 / runs as f64;
-    (found + bias).clamp(0.0, MOST_AUTOCORRELATED)
 }
 
 /// By how much the variance of a mean of `length` values of a first-order process exceeds that of independent ones.

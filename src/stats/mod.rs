@@ -11,6 +11,7 @@ mod direction;
 pub mod forecast;
 mod mann_whitney;
 pub mod multiple;
+mod quadrature;
 pub mod quantiles;
 pub mod ranking;
 mod ranks;

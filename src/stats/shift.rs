@@ -3,14 +3,17 @@
 //! A window is samples by run, runs in the order of time: attempts of one run are alike, and taken for independent
 //! samples they would raise false alarms.
 
-use super::dependence::Dependence;
 pub use super::dependence::RunVariation;
+use super::dependence::{Dependence, Possible};
 use super::differences::Differences;
 use super::mann_whitney::MannWhitney;
 use super::run_levels;
 use super::sample::{median, relative, sorted};
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Continuous, ContinuousCDF, Normal, StudentsT};
+
+/// Newton's method takes five to ten.
+const MOST_STEPS: u32 = 50;
 
 /// What a comparison takes for granted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -188,13 +191,9 @@ struct Reference<'a> {
 }
 
 impl Reference<'_> {
-    /// The test's own, where the samples are independent.
+    /// The test's own, where nothing was estimated.
     fn is_plain(&self) -> bool {
-        self.dependence.degrees_of_freedom.is_none() && self.dependence.design_effect <= 1.0
-    }
-
-    fn student(&self) -> Option<StudentsT> {
-        StudentsT::new(0.0, 1.0, self.dependence.degrees_of_freedom?).ok()
+        self.dependence.degrees_of_freedom.is_none()
     }
 
     fn p(&self) -> f64 {
@@ -202,20 +201,36 @@ impl Reference<'_> {
         if self.is_plain() {
             return independent;
         }
-        let z = self.test.z() / self.dependence.design_effect.sqrt();
-        let tail = self.student().map_or_else(|| Normal::standard().sf(z), |student| student.sf(z));
         // A correction may only make it larger.
-        (2.0 * tail).clamp(independent, 1.0)
+        (2.0 * self.tail(self.test.z()).0).clamp(independent, 1.0)
+    }
+
+    /// The probability that the standardised U exceeds `z`, and its density there.
+    fn tail(&self, z: f64) -> (f64, f64) {
+        let of = |possible: &Possible| {
+            let wider = possible.design_effect.sqrt();
+            let student = StudentsT::new(0.0, 1.0, possible.degrees_of_freedom).ok()?;
+            Some((possible.weight * student.sf(z / wider), possible.weight * student.pdf(z / wider) / wider))
+        };
+        self.dependence.possible.iter().filter_map(of).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// The value that the standardised U exceeds with a probability of `tail`.
     fn critical(&self, tail: f64) -> f64 {
-        let normal = Normal::standard().inverse_cdf(1.0 - tail);
-        self.student().map_or(normal, |student| student.inverse_cdf(1.0 - tail))
-    }
-
-    fn deviation(&self) -> f64 {
-        (self.test.variance * self.dependence.design_effect).sqrt()
+        let mut z = Normal::standard().inverse_cdf(1.0 - tail);
+        if self.is_plain() {
+            return z;
+        }
+        // Newton's method, from where no possibility is: above its middle a tail is convex, so no step goes too far.
+        for _ in 0..MOST_STEPS {
+            let (above, density) = self.tail(z);
+            let step = (above - tail) / density;
+            z += step;
+            if step.abs() < 1e-6 * z {
+                break;
+            }
+        }
+        z
     }
 
     fn interval(&self, differences: &Differences<'_>, confidence: f64) -> Option<[f64; 2]> {
@@ -223,7 +238,8 @@ impl Reference<'_> {
         if !(tail > 0.0 && tail < 0.5) {
             return None;
         }
-        let approximate = || (self.test.pairs / 2.0 + 0.5 - self.critical(tail) * self.deviation()).max(0.0) as u64;
+        let approximate =
+            || (self.test.pairs / 2.0 + 0.5 - self.critical(tail) * self.test.variance.sqrt()).max(0.0) as u64;
         let k = if self.is_plain() { self.test.exact_quantile(tail) } else { None }.unwrap_or_else(approximate);
         let k = k.min(differences.count().div_ceil(2));
         (k > 0).then(|| [differences.nth(k), differences.nth(differences.count() + 1 - k)])

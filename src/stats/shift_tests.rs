@@ -116,6 +116,18 @@ fn a_slow_wave_makes_neighbours_count_for_less() {
 }
 
 #[test]
+fn what_the_autocorrelation_may_be_counts() {
+    // No autocorrelation is found, but of so few runs it may be there: surer with more of them.
+    let zigzag = |from: f64, n: u32| singles(&(0..n).map(|i| from + f64::from(i * 7 % 10)).collect::<Vec<_>>());
+    let p = |n| {
+        let shift = compared(&zigzag(0.0, n), &zigzag(5.0, n));
+        assert_eq!((shift.dependence.autocorrelation, shift.dependence.design_effect), (0.0, 1.0));
+        shift.p / shift.p_if_independent
+    };
+    assert!(p(10) > 2.0 && p(40) > 1.0, "{} {}", p(10), p(40));
+}
+
+#[test]
 fn bad_windows_are_refused_by_name() {
     let refused = |baseline: &[f64], candidate: &[f64]| {
         compare(&singles(baseline), &singles(candidate), &ShiftSettings::default()).unwrap_err()

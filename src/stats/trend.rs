@@ -2,6 +2,7 @@
 
 use super::Direction;
 use super::autocorrelation::{autocorrelations, usual_lags};
+use super::quadrature::NORMAL;
 use super::ranks::{midranks, ties};
 use super::sample::{median, relative, sorted};
 use serde::Serialize;
@@ -10,6 +11,9 @@ use statrs::distribution::{ContinuousCDF, Normal};
 /// A longer series is first made into at most this many medians of neighbours: half a million slopes take 4 MB, and
 /// every point still counts.
 const MOST_POINTS: usize = 1000;
+
+/// Beyond this, a series of any usual length is one long wave.
+const MOST_AUTOCORRELATED: f64 = 0.95;
 
 /// What a trend takes for granted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,11 +98,11 @@ pub struct Trend {
     /// The line's change from the first to the last time, as a share of the median; `None` when that is 0.
     pub relative_change: Option<f64>,
     /// Two-sided, of Mann and Kendall's test (Mann, 1945; Kendall, 1975), corrected for ties and, after Hamed and Rao
-    /// (1998), for autocorrelation.
+    /// (1998), for autocorrelation: the mean over what that may be.
     pub p: f64,
     /// What it would be without the correction for autocorrelation.
     pub p_if_independent: f64,
-    /// The factor by which autocorrelation makes the test's statistic vary more, from 1.
+    /// The factor by which autocorrelation makes the test's statistic vary more, from 1: the mean of what it may be.
     pub variance_factor: f64,
     /// How many points the series has.
     pub points: usize,
@@ -121,10 +125,13 @@ pub fn trend(points: &[(f64, f64)], direction: Direction, settings: &TrendSettin
     let times = sorted(used.iter().map(|point| point.0));
     let values = sorted(used.iter().map(|point| point.1));
     let slope = pairs.median_slope();
-    let variance_factor = hamed_rao(&used, slope);
+    let factors = variance_factors(&used, slope);
+    let mean_over = |of: &dyn Fn(f64) -> f64| factors.iter().map(|(weight, factor)| weight * of(*factor)).sum::<f64>();
+    let variance_factor = mean_over(&|factor| factor);
     let independent = score_variance(&times, &values);
     let variance = independent * variance_factor;
-    let (p, p_if_independent) = (p_value(pairs.score, variance), p_value(pairs.score, independent));
+    let p = mean_over(&|factor| p_value(pairs.score, independent * factor)).min(1.0);
+    let p_if_independent = p_value(pairs.score, independent);
     let (middle_time, middle) = (median(&times), median(&values));
     let relative_change = relative(slope * (times[times.len() - 1] - times[0]), middle);
     let large = relative_change.is_none_or(|change| change.abs() >= settings.least_change);
@@ -246,17 +253,33 @@ fn p_value(score: f64, variance: f64) -> f64 {
     (2.0 * Normal::standard().sf((score.abs() - 1.0).max(0.0) / variance.sqrt())).min(1.0)
 }
 
-/// The factor by which the score's variance grows: from the autocorrelations, as far as they are significant, of the
-/// ranks of what the line leaves over (Hamed and Rao, 1998). Only the lags that say something are looked at, and it is
-/// not below 1: less noise than independent points have would make a trend surer than the points can.
-fn hamed_rao(points: &[(f64, f64)], slope: f64) -> f64 {
+/// The factors by which the score's variance may grow, and how likely each is. A factor is from the autocorrelations of
+/// the ranks of what the line leaves over (Hamed and Rao, 1998): at least from those that are significant, and from
+/// those of a first-order process (as Yue and Wang, 2004, take it for), whether they are significant or not. What the
+/// line follows of that process is given back (van Giersbergen, 2005), and how roughly it is known counts as it does in
+/// [`dependence`](super::dependence).
+fn variance_factors(points: &[(f64, f64)], slope: f64) -> [(f64, f64); NORMAL.len()] {
     let n = points.len() as f64;
     let left: Vec<f64> = points.iter().map(|(time, value)| value - slope * time).collect();
+    let found = autocorrelations(&midranks(&left), usual_lags(points.len()));
     let significant = Normal::standard().inverse_cdf(0.975) / n.sqrt();
-    let sum: f64 = autocorrelations(&midranks(&left), usual_lags(points.len()))
-        .into_iter()
+    let at_least = hamed_rao(n, found.iter().map(|lag| if lag.abs() > significant { *lag } else { 0.0 }));
+    let first = found.first().copied().unwrap_or_default();
+    let first = first + (2.0 + 4.0 * first) / n;
+    let known = first.clamp(-MOST_AUTOCORRELATED, MOST_AUTOCORRELATED);
+    let standard_error = ((1.0 - known * known) / n).sqrt();
+    NORMAL.map(|(node, weight)| {
+        let first = (first + node * standard_error).clamp(0.0, MOST_AUTOCORRELATED);
+        let process = std::iter::successors(Some(first), |lag| Some(lag * first)).take(points.len() - 1);
+        (weight, hamed_rao(n, process).max(at_least))
+    })
+}
+
+/// The factor of autocorrelations at lags 1, 2, …. Not below 1: less noise than independent points have would make a
+/// trend surer than the points can.
+fn hamed_rao(n: f64, autocorrelations: impl Iterator<Item = f64>) -> f64 {
+    let sum: f64 = autocorrelations
         .zip(1..)
-        .filter(|(correlation, _)| correlation.abs() > significant)
         .map(|(correlation, lag)| {
             let rest = n - f64::from(lag);
             rest * (rest - 1.0) * (rest - 2.0) * correlation

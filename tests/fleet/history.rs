@@ -2,9 +2,11 @@
 
 use crate::{
     command::{Ended, run},
-    fleets::{are_here, builder},
+    fleets::{are_here, builder, target},
     models::{self, count, counting},
+    schema_check::departures,
 };
+use duckdb::Connection;
 use serde_json::{Value, json};
 use std::{
     fs::write,
@@ -13,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tabfleet::{
-    FleetError, ModelSpec,
+    Family, FleetError, ModelSpec,
     history::{Recorder, RunInfo},
     stats::regression::Severity,
 };
@@ -69,7 +71,10 @@ async fn nights(folder: &Path, nights: Range<usize>) {
 async fn ask(folder: &Path, args: &[&str]) -> (Ended, Value) {
     let answer = folder.join("answer.json");
     let ended = run(folder, &[&["history"], args, &["--json", "answer.json"]].concat()).await;
-    let json = std::fs::read(&answer).map(|bytes| serde_json::from_slice(&bytes).unwrap()).unwrap_or_default();
+    let Ok(bytes) = std::fs::read(&answer) else { return (ended, Value::Null) };
+    let json = serde_json::from_slice(&bytes).unwrap();
+    let schema = serde_json::from_str(include_str!("../../docs/history.schema.json")).unwrap();
+    assert_eq!(departures(&schema, &json), Vec::<String>::new(), "{args:?}");
     (ended, json)
 }
 
@@ -120,6 +125,16 @@ async fn a_known_past_is_told_as_it_was() {
     for question in ["trends", "correlations", "recommend"] {
         let (ended, _) = ask(folder, &[question]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    // What was found is kept, whatever the number of times it was asked for.
+    for _ in 0..2 {
+        let kept = "SELECT model, direction, severity FROM regression_history ORDER BY ALL";
+        let kept = run(folder, &["history", "query", kept, "--json"]).await;
+        let found =
+            |model, direction, severity| json!({ "model": model, "direction": direction, "severity": severity });
+        let expected = [found("faster", "improvement", "critical"), found("slower", "regression", "critical")];
+        assert_eq!(serde_json::from_str::<Value>(&kept.out).unwrap(), json!(expected), "{kept:?}");
+        assert_eq!(ask(folder, &["regressions"]).await.0.code, Some(0));
     }
     let told = run(folder, &["history", "query", "SELECT count(*) AS n FROM performance_results"]).await;
     assert!(told.code == Some(0) && told.out.contains("1080"), "{told:?}");
@@ -243,6 +258,46 @@ async fn a_fleet_tells_of_its_own_run_and_of_those_before() {
     }
     let fleet = builder().launch().await.unwrap();
     assert!(matches!(fleet.performance_report().await, Err(FleetError::NoHistory)));
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_go_where_their_model_was_measured_to_run_best() {
+    let targets = ["chrome/wasm", "firefox/wasm"];
+    if !are_here(&targets) {
+        return;
+    }
+    let builder = || builder(&targets).expect("they are here");
+    let folder = tempfile::tempdir().unwrap();
+    let counting = models::save(folder.path(), "counting.onnx", &counting());
+    // Of vision, which prefers Chrome; and a past in which Firefox took a third of the time.
+    let spec = || ModelSpec::onnx(&counting).family(Family::Vision);
+    let path = folder.path().join("history.duckdb");
+    Recorder::open(&path, RunInfo::detect("bench")).unwrap().close().unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO performance_results (run_id, happened_at, job, attempt, tab, target, model, family, success, run_ms)
+             SELECT 1, now()::TIMESTAMP, s, 1, 1, t, 'counting', 'vision', true,
+                 CASE t WHEN 'firefox/wasm' THEN 10 ELSE 30 END + s % 7 / 10
+             FROM range(40) s(s), (VALUES ('chrome/wasm'), ('firefox/wasm')) t(t)",
+        )
+        .unwrap();
+
+    let fleet = builder().history(&path).launch().await.unwrap();
+    let model = fleet.get_model(spec()).await.unwrap();
+    assert_eq!(model.measured_best(), [target("firefox/wasm")]);
+    for _ in 0..4 {
+        let ran = model.run(count(1000, 0.5)).await.unwrap();
+        assert_eq!(ran.provenance.target, target("firefox/wasm"));
+    }
+    fleet.close().await.unwrap();
+
+    // Without that past the family decides.
+    let fleet = builder().launch().await.unwrap();
+    let model = fleet.get_model(spec()).await.unwrap();
+    assert_eq!(model.measured_best(), []);
+    assert_eq!(model.run(count(1000, 0.5)).await.unwrap().provenance.target, target("chrome/wasm"));
     fleet.close().await.unwrap();
 }
 

@@ -7,12 +7,12 @@ use crate::{
         History, Metric, Series, SeriesFilter,
         analysis::{self, ForecastOptions, Windows},
     },
-    report::Findings,
-    report::{history_table, write_history_html, write_history_json},
+    report::{Findings, LookedAt, history_table, write_history_html, write_history_json},
     stats::regression::Severity,
 };
 use clap::Args;
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -102,8 +102,6 @@ pub(super) fn show(args: &AskArgs, path: &Path, settings: &Settings) -> Result<O
 pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
     let history = History::open(path)?;
     let pinned = args.baseline.as_deref().map(|name| history.baseline(name)).transpose()?;
-    let series = history.series(&args.ask.filter.filter(&USUAL))?;
-    let mut findings = answer("regressions", path, &series);
     let windows = Windows {
         candidate_runs: usize::from(args.candidate_runs),
         baseline_runs: usize::from(args.baseline_runs),
@@ -111,7 +109,12 @@ pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Setting
         judged_run: None,
         all: args.all,
     };
+    let mut findings = Findings::new("regressions", path);
+    let with_points = args.ask.json.is_some() || args.ask.html.is_some();
+    let series = windowed(&history, &args.ask.filter.filter(&USUAL), &windows, with_points, &mut findings)?;
     let worst = analysis::regressions(&series, &windows, &mut findings);
+    drop(history);
+    keep(&findings, args.baseline.as_deref(), path);
     tell(&findings, &args.ask, settings)?;
     let failed = args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least));
     Ok(if failed { Outcome::Regressed } else { Outcome::Good })
@@ -122,10 +125,13 @@ pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Resu
     let Some(path) = &settings.history.value else { return Err(CliError::NothingToCompareWith) };
     let history = History::open(path)?;
     let newest = history.runs()?.last().map(|run| run.run_id);
-    let series = history.series(&SeriesFilter { metrics: USUAL.to_vec(), ..SeriesFilter::default() })?;
-    let mut findings = Findings::new("regressions", path);
     let windows = Windows { judged_run: newest, ..Windows::default() };
+    let mut findings = Findings::new("regressions", path);
+    let filter = SeriesFilter { metrics: USUAL.to_vec(), ..SeriesFilter::default() };
+    let series = windowed(&history, &filter, &windows, false, &mut findings)?;
     let worst = analysis::regressions(&series, &windows, &mut findings);
+    drop(history);
+    keep(&findings, None, path);
     println!();
     print!("{}", history_table(&findings, table_style(settings)));
     Ok(if worst.is_some_and(|worst| worst >= least) { Outcome::Regressed } else { Outcome::Good })
@@ -143,6 +149,7 @@ pub(super) fn change_points(args: &ChangePointArgs, path: &Path, settings: &Sett
 pub(super) fn trends(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
     let (series, mut findings) = read(args, "trends", path)?;
     analysis::trends(&series, &mut findings);
+    keep(&findings, None, path);
     tell(&findings, args, settings)
 }
 
@@ -176,6 +183,8 @@ pub(super) fn recommend(args: &AskArgs, path: &Path, settings: &Settings) -> Res
     let now = SystemTime::now();
     analysis::recommendations(&series, now, &mut findings);
     analysis::family_recommendations(&series, &history.families()?, now, &mut findings);
+    drop(history);
+    keep(&findings, None, path);
     tell(&findings, args, settings)
 }
 
@@ -185,8 +194,40 @@ fn read(args: &AskArgs, question: &str, path: &Path) -> Result<(Vec<Series>, Fin
     Ok((series, findings))
 }
 
+/// The series, no longer than the windows need them: ten thousand whole ones are hundreds of megabytes. With their
+/// points in the findings where somebody wants them there.
+fn windowed(
+    history: &History,
+    filter: &SeriesFilter,
+    windows: &Windows,
+    with_points: bool,
+    findings: &mut Findings,
+) -> Result<Vec<Series>, CliError> {
+    let (mut all, mut runs) = (Vec::new(), HashSet::new());
+    history.each_series(filter, |mut series| {
+        runs.extend(series.points.iter().map(|point| point.run_id));
+        if with_points {
+            findings.series.extend(analysis::series_rows(std::slice::from_ref(&series)));
+        }
+        if let Some(needed) = windows.points_needed() {
+            series.points.drain(..series.points.len().saturating_sub(needed));
+            series.points.shrink_to_fit();
+        }
+        all.push(series);
+    })?;
+    findings.looked_at = LookedAt { series: all.len(), runs: runs.len() };
+    Ok(all)
+}
+
 fn answer(question: &str, path: &Path, series: &[Series]) -> Findings {
-    Findings { series: analysis::series_rows(series), ..Findings::new(question, path) }
+    Findings::new(question, path).with_series(analysis::series_rows(series))
+}
+
+/// What was found is kept in the file where it can be written; the answer is good without.
+fn keep(findings: &Findings, baseline: Option<&str>, path: &Path) {
+    if let Err(error) = History::keep(path, findings, baseline) {
+        tracing::info!(%error, "what was found is not kept in the history");
+    }
 }
 
 fn tell(findings: &Findings, args: &AskArgs, settings: &Settings) -> Result<Outcome, CliError> {

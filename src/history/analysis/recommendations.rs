@@ -61,7 +61,8 @@ pub fn family_recommendations(
         let points = together.iter().map(|(target, (_, points))| (*target, points.clone())).collect();
         let ranking = rank(together.into_values().map(|(sum, _)| sum).collect(), &RankingSettings::default());
         let name = format!("family {family} ({} models)", models.len());
-        findings.recommendations.push(row(&name, host, &ranking, &points, now));
+        let row = row(&name, host, &ranking, &points, now);
+        findings.recommendations.push(RecommendationRow { family: Some(family.to_owned()), ..row });
     }
 }
 
@@ -102,17 +103,23 @@ fn row(model: &str, host: &str, ranking: &Ranking<&str>, targets: &OfTarget<'_>,
             target: each.target.to_owned(),
             median_ms: median_of(points),
             samples: points.iter().map(|point| point.samples.len()).sum(),
+            attempts: points.iter().map(|point| point.attempts).sum(),
+            failures: points.iter().map(|point| point.failures).sum(),
             failure_share: each.failure_share,
             age_days: age_days(points, now),
             tied: each.tied_with_first,
             refused: each.unfit.map(|unfit| refusal(unfit, each)),
         }
     });
+    let second = ranking.targets.get(1);
     RecommendationRow {
         model: model.to_owned(),
+        family: None,
         host: host.to_owned(),
         targets: ranked.collect(),
         confidence: ranking.confidence.map(|confidence| confidence.confidence),
+        effect: second.and_then(|second| second.against_first.as_ref()).map(|against| against.cliffs_delta),
+        p_adjusted: second.and_then(|second| second.adjusted_p),
         says: words(ranking),
     }
 }

@@ -39,6 +39,15 @@ impl Default for Windows {
     }
 }
 
+impl Windows {
+    /// How many of a series' points are looked at, counted back from the newest that is judged; `None` where a pinned run
+    /// may be any of them.
+    #[must_use]
+    pub fn points_needed(&self) -> Option<usize> {
+        self.pinned.is_none().then(|| self.candidate_runs.max(WIDEST) + self.baseline_runs)
+    }
+}
+
 /// The most runs that a candidate window is widened to, for samples enough.
 const WIDEST: usize = 7;
 

@@ -3,7 +3,7 @@
 use super::{TableStyle, align_right, joined, keep_whole};
 use crate::{
     report::quantity,
-    report::{Findings, SeriesName, WindowRow},
+    report::{Findings, LookedAt, SeriesName, WindowRow},
 };
 use comfy_table::{Cell, Color, Table};
 use time::{OffsetDateTime, UtcOffset};
@@ -29,9 +29,8 @@ pub fn history_table(findings: &Findings, style: TableStyle) -> String {
 }
 
 fn sum(findings: &Findings) -> String {
-    let runs = findings.series.iter().flat_map(|row| row.points.iter().map(|point| point.run_id));
-    let runs: std::collections::BTreeSet<i64> = runs.collect();
-    let (series, runs) = (counted(findings.series.len(), "series", "series"), counted(runs.len(), "run", "runs"));
+    let LookedAt { series, runs } = findings.looked_at;
+    let (series, runs) = (counted(series, "series", "series"), counted(runs, "run", "runs"));
     let mut text = format!("{series} of {runs} in {}", findings.file);
     let regressions = findings.regressions.iter().filter(|row| row.is_regression()).count();
     if findings.question == "regressions" {

@@ -1,0 +1,78 @@
+//! What was found is kept, once.
+
+use super::{
+    History, SeriesFilter,
+    analysis::{self, Windows},
+    series_tests::{file_with, run},
+    tests::query,
+};
+use crate::report::Findings;
+use std::{path::Path, time::SystemTime};
+
+/// Twelve runs of one model, five samples each, of which the last two are twice as slow.
+fn slower(path: &Path) {
+    let runs: String = (1..=12_u32)
+        .map(|day| {
+            let level = if day > 10 { 20.0 } else { 10.0 };
+            let samples = (0..5).map(|n| format!("({}, true)", level + f64::from((day * 7 + n * 3) % 10) / 10.0));
+            run(i64::from(day), &format!("2026-01-{day:02}"), &samples.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    file_with(path, &runs);
+}
+
+fn found(path: &Path) -> Findings {
+    let series = History::open(path).unwrap().series(&SeriesFilter::default()).unwrap();
+    let mut findings = Findings::new("report", path).with_series(analysis::series_rows(&series));
+    analysis::regressions(&series, &Windows { candidate_runs: 2, ..Windows::default() }, &mut findings);
+    analysis::trends(&series, &mut findings);
+    analysis::recommendations(&series, SystemTime::now(), &mut findings);
+    findings
+}
+
+#[test]
+fn what_was_found_is_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    slower(&path);
+    let findings = found(&path);
+    // A regression of the run time; trends of the run time and of how often it fails; one recommendation.
+    assert_eq!(History::keep(&path, &findings, None).unwrap(), 4);
+    assert_eq!(History::keep(&path, &found(&path), None).unwrap(), 0, "found again");
+    assert_eq!(History::keep(&path, &findings, Some("v1")).unwrap(), 1, "with another baseline it is another one");
+    assert_eq!(
+        query(
+            &path,
+            "SELECT run_id, model, target, metric, baseline, baseline_samples, candidate_samples, direction, severity, \
+             shift_percent BETWEEN 80 AND 120 FROM regression_history ORDER BY found_at, baseline NULLS FIRST"
+        ),
+        "12,add,chrome/wasm,run_ms,-,50,10,regression,critical,true\n12,add,chrome/wasm,run_ms,v1,50,10,regression,critical,true"
+    );
+    assert_eq!(
+        query(
+            &path,
+            "SELECT metric, points, direction, last_at - first_at = INTERVAL 11 DAY FROM trend_analysis ORDER BY 1"
+        ),
+        "failure_rate,12,stable,true\nrun_ms,12,stable,true"
+    );
+    assert_eq!(
+        query(
+            &path,
+            "SELECT model, family, target, runner_up, tie, samples, attempts, failures, reason, date_trunc('minute', last_at + INTERVAL 1 SECOND) = '2026-01-12' \
+             FROM browser_recommendations"
+        ),
+        "add,-,chrome/wasm,-,false,50,50,0,the only one,true"
+    );
+}
+
+#[test]
+fn a_change_of_the_environment_is_kept_as_a_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    slower(&path);
+    let mut findings = found(&path);
+    findings.regressions[0].environment_changes = vec!["Chrome 156 -> 157".to_owned(), "threads 1 -> 2".to_owned()];
+    History::keep(&path, &findings, None).unwrap();
+    let kept = "SELECT len(environment)::INTEGER, environment[1], environment[2] FROM regression_history";
+    assert_eq!(query(&path, kept), "2,Chrome 156 -> 157,threads 1 -> 2");
+}
