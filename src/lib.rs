@@ -24,6 +24,7 @@
 //! |---|---|
 //! | launch a fleet, and decide what it is made of | [`Fleet::builder`], [`FleetBuilder`], [`FleetConfig`] |
 //! | run jobs | [`Model::run`], [`Model::run_with`] and [`JobOptions`], [`Fleet::execute_concurrent`] |
+//! | run a model in several tabs | [`ModelSpec::sharded`] and [`Shards`], [`ModelSpec::pipeline`] |
 //! | make and read tensors | [`Tensor`]; from and to ndarray, `.npy` and TensorProto in [`onnx`] |
 //! | know what a target is on this machine | [`Fleet::targets`], [`TargetInfo`] |
 //! | watch what happens | [`Fleet::subscribe`], [`EventKind`] |
@@ -60,7 +61,7 @@ pub mod types;
 pub use browser::GpuMode;
 pub use fleet::{
     Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobHandle, JobOptions, Model, ModelSpec,
-    ModelSpecError, Output,
+    ModelSpecError, Output, Shards, StageRun,
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
