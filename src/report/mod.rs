@@ -1,8 +1,13 @@
 //! Results as a terminal table, JSON, JUnit and HTML. [`ReportWriter`] keeps all the files of a matrix run current as
 //! its results come in.
 
+mod annotations;
+mod attention;
+mod badges;
 mod bench;
 mod chaos;
+mod chat;
+mod diff;
 mod doctor;
 mod error;
 mod file;
@@ -11,17 +16,24 @@ mod history;
 mod html;
 mod journal;
 mod junit;
+mod markdown;
 mod matrix;
+mod past;
 mod quantity;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod schema_check;
 mod table;
+mod wpt;
 mod writer;
 
+pub use annotations::github_annotations;
+pub use badges::write_badges;
 pub use bench::{BenchFailure, BenchReport, BenchSeries, Comparison, write_bench_json};
 pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, ModeRow, write_chaos_json};
+pub use chat::chat_message;
+pub use diff::{CaseChange, ChangeKind, MatrixDiff, Outcome, Side, SideRow, TargetDiff, write_diff_json};
 pub use doctor::{DoctorReport, Missing};
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
@@ -29,14 +41,17 @@ pub use history::{
     AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, NotJudged, PointRow, RankedRow, RecommendationRow,
     RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
 };
-pub use html::{write_history_html, write_html};
-pub use junit::write_junit;
+pub use html::{write_history_html, write_html, write_performance_html};
+pub use junit::{JunitFlaky, write_junit};
+pub use markdown::{diff_markdown, matrix_markdown, write_text};
 pub use matrix::{
-    CaseResult, CaseRow, Change, CiRun, Differences, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
+    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
     TargetBuild, TargetRow, write_matrix_json,
 };
+pub use past::Past;
 pub use table::{
     TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
     matrix_table,
 };
+pub use wpt::write_wptreports;
 pub use writer::{Outputs, ReportWriter};

@@ -1,8 +1,10 @@
 //! Sample data, made up, to see how reports are rendered. No number in here was ever measured.
 
 mod health;
+mod next;
 
 pub(super) use health::health;
+pub(super) use next::{next_matrix, nights};
 
 use super::{
     BadJob, Badness, BenchFailure, BenchReport, BenchSeries, CaseResult, ChaosJobs, ChaosReport, Comparison,
@@ -236,6 +238,7 @@ pub(super) fn large_matrix(cases: usize) -> MatrixReport {
             report.results.push(result);
         }
     }
+    report.cases = next::cases(&report);
     report
 }
 
