@@ -4,7 +4,7 @@ use super::{config::ConfigError, history::SeriesFileError, outcome::Outcome};
 use crate::{
     browser::BrowserError,
     chaos::ChaosError,
-    fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
+    fleet::{AlertConfigError, FleetError, JobError, ModelSpecError, RunningFleetError},
     history::HistoryError,
     matrix::expectations::ExpectationsError,
     onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
@@ -69,6 +69,10 @@ pub(super) enum CliError {
     RunningFleet(#[from] RunningFleetError),
     #[error("no command of this user is running a fleet on this machine")]
     NoFleet,
+    #[error(transparent)]
+    WebhookAddress(#[from] AlertConfigError),
+    #[error("what changed was not posted to the webhook at {host}: {why}")]
+    Webhook { host: String, why: String },
     #[error("cannot write to {}", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -114,7 +118,7 @@ impl CliError {
                 HistoryError::Query { .. } | HistoryError::ReadOnly { .. } | HistoryError::NoBaseline { .. },
             ) => Outcome::Usage,
             Self::History(_) => Outcome::Infrastructure,
-            Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) => Outcome::Infrastructure,
+            Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) | Self::Webhook { .. } => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,
         }

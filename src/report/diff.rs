@@ -204,7 +204,9 @@ pub struct MatrixDiff {
     pub before: SideRow,
     /// The other.
     pub after: SideRow,
-    /// How many results are the same on both sides.
+    /// How many cases on targets have a result on both sides.
+    pub compared: usize,
+    /// How many results are the same on both sides, as far as anybody wants to know.
     pub same: usize,
     /// For each target of either side, what is to be said of all of it.
     pub targets: Vec<TargetDiff>,
@@ -221,13 +223,14 @@ impl MatrixDiff {
             .filter_map(|key| change(key, before.results.get(*key).copied(), after.results.get(*key).copied()))
             .collect();
         let same = keys.len() - changes.len();
+        let compared = before.results.keys().filter(|key| after.results.contains_key(*key)).count();
         // Within a kind they stay in the order of their names.
         changes.sort_by_key(|change| change.kind);
         let columns: BTreeSet<&String> =
             before.versions.keys().chain(after.versions.keys()).chain(keys.iter().map(|key| &key.2)).collect();
         let targets = columns.into_iter().map(|column| target_diff(column, before, after, &changes)).collect();
         let tabfleet = env!("CARGO_PKG_VERSION").to_owned();
-        Self { tabfleet, before: before.about.clone(), after: after.about.clone(), same, targets, changes }
+        Self { tabfleet, before: before.about.clone(), after: after.about.clone(), compared, same, targets, changes }
     }
 
     /// How many changes there are of each kind that there is one of.

@@ -9,6 +9,7 @@ mod chaos;
 mod chat;
 mod diff;
 mod doctor;
+mod earlier;
 mod error;
 mod file;
 mod health;
@@ -18,7 +19,6 @@ mod journal;
 mod junit;
 mod markdown;
 mod matrix;
-mod past;
 mod quantity;
 #[cfg(test)]
 mod sample;
@@ -35,6 +35,7 @@ pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, 
 pub use chat::chat_message;
 pub use diff::{CaseChange, ChangeKind, MatrixDiff, Outcome, Side, SideRow, TargetDiff, write_diff_json};
 pub use doctor::{DoctorReport, Missing};
+pub use earlier::EarlierRuns;
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
 pub use history::{
@@ -45,10 +46,9 @@ pub use html::{write_history_html, write_html, write_performance_html};
 pub use junit::{JunitFlaky, write_junit};
 pub use markdown::{diff_markdown, matrix_markdown, write_text};
 pub use matrix::{
-    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
-    TargetBuild, TargetRow, write_matrix_json,
+    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow, TargetBuild, TargetRow,
+    write_matrix_json,
 };
-pub use past::Past;
 pub use table::{
     TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
     matrix_table,

@@ -2,7 +2,7 @@
 
 use super::matrix::write_matrix_json;
 use super::{
-    CaseResult, MatrixReport, Past, ReportError, TargetRow, journal::Journal, junit::JunitFlaky, write_html,
+    CaseResult, EarlierRuns, MatrixReport, ReportError, TargetRow, journal::Journal, junit::JunitFlaky, write_html,
     write_junit,
 };
 use std::{
@@ -31,7 +31,7 @@ pub struct Outputs {
     /// The folder for the HTML report.
     pub html: Option<PathBuf>,
     /// Earlier runs, for the HTML report.
-    pub past: Arc<Past>,
+    pub past: Arc<EarlierRuns>,
 }
 
 /// Writes all the files of one matrix run, and keeps them current while its results come in: each is replaced as a
@@ -122,7 +122,15 @@ impl ReportWriter {
     /// # Errors
     /// As [`ReportWriter::result`]; the report itself is still to be had from [`ReportWriter::report`].
     pub fn finish(&mut self) -> Result<MatrixReport, ReportError> {
-        self.report.finished = Some(OffsetDateTime::now_utc());
+        self.finish_at(Some(OffsetDateTime::now_utc()))
+    }
+
+    /// Ends a report of runs that ended then, or did not end by themselves.
+    ///
+    /// # Errors
+    /// As [`ReportWriter::finish`].
+    pub fn finish_at(&mut self, finished: Option<OffsetDateTime>) -> Result<MatrixReport, ReportError> {
+        self.report.finished = finished;
         self.changed();
         self.write(|_| true)?;
         self.journal.take().map_or(Ok(()), Journal::remove)?;
@@ -170,7 +178,7 @@ impl Drop for ReportWriter {
 enum Format {
     Json,
     Junit(JunitFlaky),
-    Html(Arc<Past>),
+    Html(Arc<EarlierRuns>),
 }
 
 impl Format {

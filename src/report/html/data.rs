@@ -5,9 +5,9 @@ use crate::{
     host::Host,
     onnx::Tolerance,
     report::{
-        CaseResult, CaseRow, CiRun, MatrixReport, Past, TargetBuild, TargetRow,
+        CaseResult, CaseRow, CiRun, EarlierRuns, MatrixReport, TargetBuild, TargetRow,
+        earlier::{self, EarlierRun},
         file::Rfc3339,
-        past::{self, PastRun},
     },
     types::{Category, Family, Verdict},
 };
@@ -78,7 +78,7 @@ struct Case<'a>(
 struct Packed(Vec<Value>);
 
 impl<'a> PageData<'a> {
-    pub(super) fn of(report: &'a MatrixReport, past: &'a Past, performance: Option<&'static str>) -> Self {
+    pub(super) fn of(report: &'a MatrixReport, past: &'a EarlierRuns, performance: Option<&'static str>) -> Self {
         let described = report.columns();
         let columns: Vec<TargetBuild<'_>> = described.keys().copied().collect();
         let about: BTreeMap<_, &CaseRow> = report.cases.iter().map(|row| ((&*row.suite, &*row.case), row)).collect();
@@ -97,7 +97,7 @@ impl<'a> PageData<'a> {
             let of_types = row.map(|row| numbers(&row.types, &mut types)).unwrap_or_default();
             let now = |column: TargetBuild<'_>| {
                 let works = described.get(&column).copied().flatten().is_none_or(|row| row.available);
-                past::code(results.get(&column).copied(), works)
+                earlier::code(results.get(&column).copied(), works)
             };
             let found = past.of_case((suite, name), &columns, now);
             let found = found.iter().any(Option::is_some).then_some(found);
@@ -127,7 +127,7 @@ impl<'a> PageData<'a> {
     }
 }
 
-fn run_row<'a>(run: &'a PastRun, columns: &[TargetBuild<'_>]) -> Run<'a> {
+fn run_row<'a>(run: &'a EarlierRun, columns: &[TargetBuild<'_>]) -> Run<'a> {
     let ci = run.ci.as_ref();
     Run {
         started: Rfc3339(Some(run.started)),

@@ -7,7 +7,7 @@ mod history;
 
 pub use history::{write_history_html, write_performance_html};
 
-use super::{MatrixReport, Past, ReportError, file};
+use super::{EarlierRuns, MatrixReport, ReportError, file};
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -41,12 +41,17 @@ const SCRIPTS: [&str; 11] = [
 ///
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old page is then left as it was.
-pub fn write_html(report: &MatrixReport, past: &Past, folder: &Path) -> Result<(), ReportError> {
+pub fn write_html(report: &MatrixReport, past: &EarlierRuns, folder: &Path) -> Result<(), ReportError> {
     let performance = folder.join(history::PERFORMANCE).is_file().then_some(history::PERFORMANCE);
     file::replace(&folder.join("index.html"), |out| page(report, past, performance, out))
 }
 
-fn page(report: &MatrixReport, past: &Past, performance: Option<&'static str>, out: &mut dyn Write) -> io::Result<()> {
+fn page(
+    report: &MatrixReport,
+    past: &EarlierRuns,
+    performance: Option<&'static str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let style = [STYLE, SITE_STYLE].concat();
     fill(PAGE, &style, &data::PageData::of(report, past, performance), &SCRIPTS.concat(), out)
 }
@@ -71,7 +76,7 @@ mod tests {
     use crate::report::{ErrorRow, sample};
     use crate::types::Category;
 
-    fn text(report: &MatrixReport, past: &Past) -> String {
+    fn text(report: &MatrixReport, past: &EarlierRuns) -> String {
         let mut page = Vec::new();
         super::page(report, past, None, &mut page).unwrap();
         String::from_utf8(page).unwrap()
@@ -79,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_page_holds_all_it_needs() {
-        let page = text(&sample::matrix(), &Past::default());
+        let page = text(&sample::matrix(), &EarlierRuns::default());
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
         assert!(!page.contains("/*STYLE*/") && !page.contains("/*DATA*/") && !page.contains("/*SCRIPT*/"));
         let links = regex::Regex::new(r#"(src|href)="?https?:|@import|fetch\(|url\("#).unwrap();
@@ -91,7 +96,7 @@ mod tests {
         let mut report = sample::matrix();
         let message = "</script><script>alert(1)</script><!-- /*SCRIPT*/";
         report.results[0].error = Some(ErrorRow { category: Category::System, message: message.into() });
-        let page = text(&report, &Past::default());
+        let page = text(&report, &EarlierRuns::default());
         assert_eq!(page.matches("<script").count(), PAGE.matches("<script").count());
         let (_, data) = page.split_once(r#"id="data">"#).unwrap();
         let (data, _) = data.split_once("</script>").unwrap();
@@ -115,10 +120,12 @@ mod tests {
         let kept = std::env::var_os("TABFLEET_SAMPLE_PAGES").map(std::path::PathBuf::from);
         let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
         let (first, next, large) = (sample::matrix(), sample::next_matrix(), sample::large_matrix(1500));
-        let mut before = Past::default();
+        let mut before = EarlierRuns::default();
         before.add("before.json".to_owned(), sample::matrix());
         let nights = sample::nights(&large, 30);
-        for (name, report, past) in [("few", first, Past::default()), ("next", next, before), ("many", large, nights)] {
+        for (name, report, past) in
+            [("few", first, EarlierRuns::default()), ("next", next, before), ("many", large, nights)]
+        {
             let folder = folder.join(name);
             write_html(&report, &past, &folder).unwrap();
             write_html(&report, &past, &folder).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{matrix, target};
 use crate::{
-    report::{CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, Past},
+    report::{CaseRow, CiRun, EarlierRuns, ErrorRow, Expected, FailedAttempt, MatrixReport},
     types::{Category, Verdict},
 };
 
@@ -68,8 +68,8 @@ pub(in crate::report) fn next_matrix() -> MatrixReport {
 
 /// As many nights before a report: its own results, in which one in ninety cases once had another verdict on a target, and
 /// in which Firefox was older in the first half.
-pub(in crate::report) fn nights(report: &MatrixReport, count: i32) -> Past {
-    let mut past = Past::default();
+pub(in crate::report) fn nights(report: &MatrixReport, count: i32) -> EarlierRuns {
+    let mut past = EarlierRuns::default();
     for night in 0..count {
         let mut before = report.clone();
         before.started -= (count - night) * time::Duration::DAY;

@@ -16,22 +16,22 @@ const MOST_RUNS: usize = 60;
 
 /// Earlier runs, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Past {
-    runs: Vec<PastRun>,
+pub struct EarlierRuns {
+    runs: Vec<EarlierRun>,
     cases: HashMap<(String, String), BTreeMap<String, String>>,
     newest: Option<(String, MatrixReport)>,
 }
 
 /// An earlier run.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PastRun {
+pub(super) struct EarlierRun {
     pub started: OffsetDateTime,
     pub ci: Option<CiRun>,
     /// What was in each target, and whether it worked.
     targets: BTreeMap<String, (Option<String>, bool)>,
 }
 
-impl PastRun {
+impl EarlierRun {
     /// The browser's version in a column of a report.
     pub fn version(&self, column: TargetBuild<'_>) -> Option<&str> {
         self.targets.get(&column.to_string())?.0.as_deref()
@@ -45,17 +45,17 @@ struct When {
     started: OffsetDateTime,
 }
 
-impl Past {
-    /// Reads reports: files, and folders of which every JSON file that is a matrix report counts. Of more than sixty the
-    /// newest are kept.
+impl EarlierRuns {
+    /// The files of reports, the oldest report first: those named, and of folders every JSON file that is a matrix report. Of
+    /// more than sixty the newest.
     ///
     /// # Errors
     /// [`ReportError::Read`] and [`ReportError::Parse`] name a file that cannot be read, or that was named and is no matrix
     /// report; a folder that is not there yet is empty.
-    pub fn read(paths: &[PathBuf]) -> Result<Self, ReportError> {
+    pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReportError> {
         let mut reports: Vec<(OffsetDateTime, PathBuf)> = Vec::new();
         for path in paths {
-            if !path.is_dir() && (path.exists() || path.extension().is_some()) {
+            if path.is_file() || path.extension().is_some_and(|it| it == "json") {
                 reports.push((when(path)?, path.clone()));
                 continue;
             }
@@ -69,11 +69,21 @@ impl Past {
         }
         reports.sort();
         reports.dedup();
-        let mut past = Self::default();
-        for (_, path) in reports.split_off(reports.len().saturating_sub(MOST_RUNS)) {
-            past.add(path.display().to_string(), MatrixReport::read(&path)?);
-        }
-        Ok(past)
+        let newest = reports.split_off(reports.len().saturating_sub(MOST_RUNS));
+        Ok(newest.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// Reads these reports, of which the oldest is the first.
+    ///
+    /// # Errors
+    /// [`ReportError::Read`] and [`ReportError::Parse`] name the file that is not to be read.
+    pub fn read(files: &[PathBuf]) -> Result<Self, ReportError> {
+        let mut runs = Self::default();
+        files.iter().try_for_each(|path| {
+            runs.add(path.display().to_string(), MatrixReport::read(path)?);
+            Ok(())
+        })?;
+        Ok(runs)
     }
 
     /// Remembers a run that is newer than all others; `name` is what it is called where it is compared with.
@@ -89,7 +99,7 @@ impl Past {
         }
         let about = |row: &super::TargetRow| (row.column().to_string(), (row.version.clone(), row.available));
         let targets = report.targets.iter().map(about).collect();
-        self.runs.push(PastRun { started: report.started, ci: report.ci.clone(), targets });
+        self.runs.push(EarlierRun { started: report.started, ci: report.ci.clone(), targets });
         self.newest = Some((name, report));
     }
 
@@ -99,7 +109,7 @@ impl Past {
         Some(MatrixDiff::of(&Side::run(name, before), &Side::run("this run", report)))
     }
 
-    pub(super) fn runs(&self) -> &[PastRun] {
+    pub(super) fn runs(&self) -> &[EarlierRun] {
         &self.runs
     }
 
@@ -173,7 +183,8 @@ mod tests {
         write_matrix_json(&sample::matrix(), &folder.path().join("b.json")).unwrap();
         fs::write(folder.path().join("other.json"), "{}").unwrap();
         fs::write(folder.path().join("notes.txt"), "").unwrap();
-        let past = Past::read(&[folder.path().to_owned(), folder.path().join("b.json")]).unwrap();
+        let files = EarlierRuns::files(&[folder.path().to_owned(), folder.path().join("b.json")]).unwrap();
+        let past = EarlierRuns::read(&files).unwrap();
         assert_eq!(past.runs().len(), 2, "each file counts once");
         let firefox = sample::target("firefox/wasm").into();
         let versions: Vec<_> = past.runs().iter().map(|run| run.version(firefox)).collect();
@@ -189,11 +200,11 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_yet_is_empty_and_a_file_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Past::read(&[folder.path().join("reports")]).unwrap(), Past::default());
-        let error = Past::read(&[folder.path().join("yesterday.json")]).unwrap_err();
+        assert_eq!(EarlierRuns::files(&[folder.path().join("reports")]).unwrap(), Vec::<PathBuf>::new());
+        let error = EarlierRuns::files(&[folder.path().join("yesterday.json")]).unwrap_err();
         assert!(matches!(error, ReportError::Read { .. }), "{error}");
         fs::write(folder.path().join("other.json"), "{}").unwrap();
-        let error = Past::read(&[folder.path().join("other.json")]).unwrap_err();
+        let error = EarlierRuns::files(&[folder.path().join("other.json")]).unwrap_err();
         assert!(matches!(error, ReportError::Parse { .. }), "{error}");
     }
 }
