@@ -69,7 +69,7 @@ async fn opened(browser: &dyn RunningBrowser, number: u64, page: &Path, address:
     let mut times = Vec::new();
     for time in 0..TIMES as u64 {
         // A page of its own each time, so that nothing of the last one is left.
-        let (tab, mark) = (TabId(1 + number * 100 + time), format!("about:blank#{number}-{time}"));
+        let (tab, mark) = (TabId(1 + number * 100 + time), format!("data:text/html,{number}-{time}"));
         browser.open_tab(tab, &mark).await.expect("a tab opens");
         let mut devtools = Page::of(browser.process_id().expect("a local browser"), &mark).await;
         devtools.command("Page.enable", json!({})).await;
