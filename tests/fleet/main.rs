@@ -9,6 +9,7 @@ mod calls;
 mod chaos;
 mod command;
 mod commands;
+#[path = "../shared/devtools.rs"]
 mod devtools;
 mod faults;
 mod fleets;
