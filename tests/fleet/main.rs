@@ -4,6 +4,7 @@
 mod alerts;
 mod calls;
 mod chaos;
+mod ci_templates;
 mod command;
 mod commands;
 #[path = "../shared/devtools.rs"]
