@@ -56,7 +56,7 @@ const drawDifference = () => {
     versions.length && el("p", { class: "about" }, `Versions: ${versions.join("; ")}`),
     pairs.length && el("div", { class: "chips" }, ...chips, el("span", { class: "about" }, `${count(unchanged, "result is", "results are")} the same.`)),
     shown.length && el("div", { class: "scroll flat", tabindex: "0", role: "region", "aria-label": "Changes" }, el("table", { class: "list" },
-      el("thead", {}, el("tr", {}, ...["", "case", compared.mode === "runs" ? "target" : "backend", "before → after", "error"].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, ...["change", "case", compared.mode === "runs" ? "target" : "backend", "before → after", "error"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, ...shown.slice(0, MOST_CHANGES).map(changeRow)))),
     shown.length > MOST_CHANGES && el("p", { class: "about" }, `The first ${MOST_CHANGES} of ${count(shown.length, "change")}; choose a kind above to see fewer.`),
     pairs.length && !changes.length && el("p", { class: "calm" }, "✓ Every case has the same verdict on both sides."),
