@@ -50,7 +50,9 @@ const drawDifference = () => {
   const chips = kinds.map(([kind, n]) => el("button", { type: "button", class: `chip ${KINDS[kind][2]}`, "aria-pressed": String(compared.kind === kind), title: KINDS[kind][1], "data-kind": kind, onclick: () => { compared.kind = compared.kind === kind ? null : kind; drawDifference(); } }, el("b", {}, n.toLocaleString("en")), KINDS[kind][0]));
   const versions = pairs.filter(([[a, from], [b, to]]) => RUNS[from].versions[a] !== RUNS[to].versions[b])
     .map(([[a, from], [b, to]]) => `${a === b ? slot(TARGETS[a]) : `${slot(TARGETS[a])} to ${slot(TARGETS[b])}`}: ${RUNS[from].versions[a] ?? "none"} → ${RUNS[to].versions[b] ?? "none"}`);
-  const unchanged = pairs.length * CASES.length - changes.length;
+  const nothing = (code) => code === "." || verdictIn(code) === "unavailable";
+  const known = CASES.reduce((sum, each) => sum + pairs.filter(([from, to]) => !nothing(codeAt(each, ...from)) || !nothing(codeAt(each, ...to))).length, 0);
+  const unchanged = known - changes.length;
   place.replaceChildren(...[
     !pairs.length && el("p", { class: "calm" }, "These two browsers have no backend in common."),
     versions.length && el("p", { class: "about" }, `Versions: ${versions.join("; ")}`),
