@@ -7,11 +7,11 @@
 #   matrix.sh merge            joins the shares to one report, and writes it in every form
 #   matrix.sh judge            exits with 1 when something is unexpected, with 3 when something got much slower
 #
-# What is run is up to these, with what they default to:
+# What is run is up to these, with what they default to. (Variables that begin with TABFLEET_ are tabfleet's settings.)
 set -euo pipefail
 
-: "${TABFLEET_DIR:=tabfleet}"                   # the checkout of tabfleet
-: "${TABFLEET:=$TABFLEET_DIR/target/release/tabfleet}"
+: "${MATRIX_TABFLEET_DIR:=tabfleet}"                   # the checkout of tabfleet
+: "${MATRIX_TABFLEET:=$MATRIX_TABFLEET_DIR/target/release/tabfleet}"
 : "${MATRIX_SUITES:=}"                          # folders of cases, separated by spaces; none: the built-in suite
 : "${MATRIX_TARGETS:=all}"
 : "${MATRIX_OPTIONS:=}"                         # more options of `tabfleet matrix`, separated by spaces
@@ -22,16 +22,16 @@ set -euo pipefail
 : "${MATRIX_WEBHOOK:=}"                         # where what changed is posted to (http)
 
 build() {
-    if [[ -x $TABFLEET ]]; then return; fi
-    "$TABFLEET_DIR/drivers/install.sh" --minimal
-    (cd "$TABFLEET_DIR" && cargo build --release --locked)
+    if [[ -x $MATRIX_TABFLEET ]]; then return; fi
+    "$MATRIX_TABFLEET_DIR/drivers/install.sh" --minimal
+    (cd "$MATRIX_TABFLEET_DIR" && cargo build --release --locked)
 }
 
 install() {
     # What a cache brings back is tabfleet, and not the packages of the system.
-    "$TABFLEET_DIR/drivers/install.sh"
+    "$MATRIX_TABFLEET_DIR/drivers/install.sh"
     build
-    "$TABFLEET" doctor --targets "$MATRIX_TARGETS"
+    "$MATRIX_TABFLEET" doctor --targets "$MATRIX_TARGETS"
 }
 
 # Words are meant to be split here, and only here.
@@ -53,7 +53,7 @@ shard() {
     expectations && arguments+=("${WORDS[@]}")
     # A case that fails is for `judge` to speak of, once, for all shares together. What keeps a share from running at all
     # (no browser, a wrong option) ends this step.
-    "$TABFLEET" matrix "${arguments[@]}" --targets "$MATRIX_TARGETS" --shard "$share" --previous "$MATRIX_PAST/reports" \
+    "$MATRIX_TABFLEET" matrix "${arguments[@]}" --targets "$MATRIX_TARGETS" --shard "$share" --previous "$MATRIX_PAST/reports" \
         --json "$MATRIX_OUT/shard-${share%/*}.json" --no-fail --no-github
 }
 
@@ -62,7 +62,7 @@ merge() {
     night=$(date -u +%Y-%m-%dT%H-%M-%SZ)
     mkdir -p "$MATRIX_PAST/reports"
     if [[ -n $MATRIX_WEBHOOK ]]; then webhook=(--webhook "$MATRIX_WEBHOOK"); fi
-    "$TABFLEET" matrix merge "$MATRIX_OUT"/shard-*.json --previous "$MATRIX_PAST/reports" \
+    "$MATRIX_TABFLEET" matrix merge "$MATRIX_OUT"/shard-*.json --previous "$MATRIX_PAST/reports" \
         --history "$MATRIX_PAST/history.duckdb" --json "$MATRIX_OUT/matrix.json" --junit "$MATRIX_OUT/junit.xml" \
         --html "$MATRIX_OUT/site" --markdown "$MATRIX_OUT/summary.md" --badges "$MATRIX_OUT/site/badges" \
         --wptreport "$MATRIX_OUT/site/wptreport" --no-fail "${webhook[@]}"
@@ -72,9 +72,9 @@ merge() {
 
 judge() {
     # Merged with nothing it is the same report, and its exit code says whether something was unexpected.
-    "$TABFLEET" matrix merge "$MATRIX_OUT/matrix.json" --no-github >"$MATRIX_OUT/judged.txt" ||
+    "$MATRIX_TABFLEET" matrix merge "$MATRIX_OUT/matrix.json" --no-github >"$MATRIX_OUT/judged.txt" ||
         { tail -n 1 "$MATRIX_OUT/judged.txt" && exit 1; }
-    "$TABFLEET" history regressions --history "$MATRIX_PAST/history.duckdb" --fail-on "$MATRIX_FAIL_ON"
+    "$MATRIX_TABFLEET" history regressions --history "$MATRIX_PAST/history.duckdb" --fail-on "$MATRIX_FAIL_ON"
 }
 
 case ${1:-} in

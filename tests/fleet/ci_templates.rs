@@ -35,7 +35,7 @@ impl Night {
         std::env::vars().map(|(name, _)| name).filter(|name| ours(name)).for_each(|name| {
             shell.env_remove(name);
         });
-        shell.env("TABFLEET", env!("CARGO_BIN_EXE_tabfleet")).env("TABFLEET_DIR", "tabfleet");
+        shell.env("MATRIX_TABFLEET", env!("CARGO_BIN_EXE_tabfleet")).env("MATRIX_TABFLEET_DIR", "tabfleet");
         shell.env("TABFLEET_LAUNCH_TIMEOUT", "90s").env("XDG_RUNTIME_DIR", self.folder.path());
         shell.env("MATRIX_TARGETS", "chrome/wasm").env("MATRIX_OPTIONS", format!("--filter {CASES}"));
         // What the CI systems set.
@@ -97,7 +97,7 @@ async fn gitlab_ci() {
     }
     let night = Night::new();
     // Of all list items only commands begin so.
-    let pattern = r"(?m)^    - ((?:test|rm|cp|cat|\$TABFLEET_DIR/).+)$";
+    let pattern = r"(?m)^    - ((?:test|rm|cp|cat|\$MATRIX_TABFLEET_DIR/).+)$";
     for command in commands(&template("gitlab-ci.yml"), pattern, 8) {
         let shares = if command.contains("CI_NODE_INDEX") { 1..=4 } else { 1..=1 };
         for share in shares {
