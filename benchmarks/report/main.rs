@@ -12,7 +12,7 @@ use serde_json::json;
 use std::{path::Path, time::Duration};
 use tabfleet::{
     browser::{Catalogue, LaunchOptions, Overrides, RunningBrowser, launch},
-    report::{Past, write_html},
+    report::{EarlierRuns, write_html},
     types::{Browser, BrowserId, TabId},
 };
 
@@ -38,7 +38,7 @@ const WATCH: &str = r#"window.drawn = new Promise((resolve) => {
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut past = Past::default();
+    let mut past = EarlierRuns::default();
     (0..NIGHTS).for_each(|night| past.add(format!("night {night}"), sample::run(CASES, night)));
     let report = sample::run(CASES, NIGHTS);
     write_html(&report, &past, folder.path()).expect("the report is written");

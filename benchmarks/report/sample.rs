@@ -96,6 +96,7 @@ fn result(number: usize, column: usize, target: &str, night: usize) -> CaseResul
         build: None,
         verdict,
         attempts: 1,
+        spent_ms: None,
         failed_attempts: Vec::new(),
         flaky: false,
         repeats: Default::default(),

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde_json::json;
 use tabfleet::{
-    report::{ChangeKind, MatrixDiff, Past, Side, write_html},
+    report::{ChangeKind, EarlierRuns, MatrixDiff, Side, write_html},
     types::{Browser, TabId},
 };
 
@@ -17,7 +17,7 @@ async fn open() -> Option<(Started, Page, MatrixDiff, tempfile::TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let (before, after) = (sample::run(60, 3), sample::run(60, 14));
     let diff = MatrixDiff::of(&Side::run("before", &before), &Side::run("after", &after));
-    let mut past = Past::default();
+    let mut past = EarlierRuns::default();
     past.add("before".to_owned(), before);
     write_html(&after, &past, folder.path()).unwrap();
     let url = format!("file://{}/index.html", folder.path().display());

@@ -7,6 +7,7 @@ mod alerts;
 mod build;
 mod calls;
 mod chaos;
+mod ci_templates;
 mod command;
 mod commands;
 #[path = "../shared/devtools.rs"]

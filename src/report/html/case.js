@@ -24,7 +24,7 @@ const verdictHistory = (each, column) => {
     });
     return el("div", { class: "era", role: "img", "aria-label": `${version ?? "version unknown"}: ${said}` }, el("div", {}, ...marks), el("small", {}, version ?? "–"));
   });
-  return el("div", { class: "past" }, el("h5", {}, `${count(Math.min(RUNS.length, MOST_RUNS), "run")}, by browser version`), el("div", { class: "eras" }, ...groups));
+  return el("div", { class: "past" }, el("p", {}, `${count(Math.min(RUNS.length, MOST_RUNS), "run")}, by browser version`), el("div", { class: "eras" }, ...groups));
 };
 
 const expectation = (result) => {
@@ -48,7 +48,7 @@ const outcome = (each, column) => {
   ].filter(([, value]) => value != null) : [];
   const message = result && result.message ? result.message : !result && target.available === false ? target.reason : null;
   return el("article", { class: `outcome v-${verdict ?? "unavailable"}` },
-    el("h4", {}, slot(target), el("span", {}, `${symbolOf(code)} ${saidOf(code)}`)),
+    el("h3", {}, slot(target), el("span", {}, `${symbolOf(code)} ${saidOf(code)}`)),
     result && result.unexpected ? el("div", { class: "tags" }, word("! unexpected", "worse")) : null,
     el("dl", { class: "num" }, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
     expectation(result), message ? el("pre", { tabindex: "0" }, message) : null, failedAttempts(result), verdictHistory(each, column));

@@ -50,13 +50,15 @@ const drawDifference = () => {
   const chips = kinds.map(([kind, n]) => el("button", { type: "button", class: `chip ${KINDS[kind][2]}`, "aria-pressed": String(compared.kind === kind), title: KINDS[kind][1], "data-kind": kind, onclick: () => { compared.kind = compared.kind === kind ? null : kind; drawDifference(); } }, el("b", {}, n.toLocaleString("en")), KINDS[kind][0]));
   const versions = pairs.filter(([[a, from], [b, to]]) => RUNS[from].versions[a] !== RUNS[to].versions[b])
     .map(([[a, from], [b, to]]) => `${a === b ? slot(TARGETS[a]) : `${slot(TARGETS[a])} to ${slot(TARGETS[b])}`}: ${RUNS[from].versions[a] ?? "none"} → ${RUNS[to].versions[b] ?? "none"}`);
-  const unchanged = pairs.length * CASES.length - changes.length;
+  const nothing = (code) => code === "." || verdictIn(code) === "unavailable";
+  const known = CASES.reduce((sum, each) => sum + pairs.filter(([from, to]) => !nothing(codeAt(each, ...from)) || !nothing(codeAt(each, ...to))).length, 0);
+  const unchanged = known - changes.length;
   place.replaceChildren(...[
     !pairs.length && el("p", { class: "calm" }, "These two browsers have no backend in common."),
     versions.length && el("p", { class: "about" }, `Versions: ${versions.join("; ")}`),
     pairs.length && el("div", { class: "chips" }, ...chips, el("span", { class: "about" }, `${count(unchanged, "result is", "results are")} the same.`)),
     shown.length && el("div", { class: "scroll flat", tabindex: "0", role: "region", "aria-label": "Changes" }, el("table", { class: "list" },
-      el("thead", {}, el("tr", {}, ...["", "case", compared.mode === "runs" ? "target" : "backend", "before → after", "error"].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, ...["change", "case", compared.mode === "runs" ? "target" : "backend", "before → after", "error"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, ...shown.slice(0, MOST_CHANGES).map(changeRow)))),
     shown.length > MOST_CHANGES && el("p", { class: "about" }, `The first ${MOST_CHANGES} of ${count(shown.length, "change")}; choose a kind above to see fewer.`),
     pairs.length && !changes.length && el("p", { class: "calm" }, "✓ Every case has the same verdict on both sides."),
