@@ -46,6 +46,7 @@
 pub mod bench;
 pub mod browser;
 pub mod chaos;
+pub mod ci;
 pub mod cli;
 pub mod fleet;
 pub mod harness;

@@ -1,7 +1,7 @@
 //! The command line.
 
 use super::{
-    bench::BenchArgs, chaos::ChaosArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
+    bench::BenchArgs, chaos::ChaosArgs, ci::CiArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
     history::HistoryArgs, matrix::MatrixArgs, run::RunArgs, shard::ShardArgs,
 };
 use clap::{Parser, Subcommand};
@@ -34,7 +34,7 @@ pub(super) enum Command {
     /// Measure how fast models run on each target
     Bench(BenchArgs),
     /// Run every case of a suite on every target, and check the outputs
-    Matrix(MatrixArgs),
+    Matrix(Box<MatrixArgs>),
     /// Cut a model into stages that run in different tabs
     Shard(ShardArgs),
     /// Tell how well the fleets are that commands are running on this machine
@@ -43,6 +43,8 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Break browsers on purpose while they work, and check every answer
     Chaos(ChaosArgs),
+    /// Tell what is recognised of the continuous integration that this runs in
+    Ci(CiArgs),
     /// Print every setting and where its value came from
     Config,
 }

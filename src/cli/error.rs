@@ -4,7 +4,7 @@ use super::{config::ConfigError, history::SeriesFileError, outcome::Outcome};
 use crate::{
     browser::BrowserError,
     chaos::ChaosError,
-    fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
+    fleet::{AlertConfigError, FleetError, JobError, ModelSpecError, RunningFleetError},
     history::HistoryError,
     matrix::expectations::ExpectationsError,
     onnx::{CaseError, InputError, ModelError, ShapeFlagError, ShardError, SuiteError, TensorFileError},
@@ -75,6 +75,10 @@ pub(super) enum CliError {
     RunningFleet(#[from] RunningFleetError),
     #[error("no command of this user is running a fleet on this machine")]
     NoFleet,
+    #[error(transparent)]
+    WebhookAddress(#[from] AlertConfigError),
+    #[error("what changed was not posted to the webhook at {host}: {why}")]
+    Webhook { host: String, why: String },
     #[error("cannot write to {}", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -121,7 +125,7 @@ impl CliError {
             ) => Outcome::Usage,
             Self::History(_) => Outcome::Infrastructure,
             Self::Shard(ShardError::Write { .. }) => Outcome::Infrastructure,
-            Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) => Outcome::Infrastructure,
+            Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) | Self::Webhook { .. } => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,
         }

@@ -5,12 +5,21 @@ mod diff;
 mod merge;
 mod run;
 
-use super::{config::Settings, error::CliError, history, outcome::Outcome, shard::InStages, style::table_style};
+use super::{
+    config::Settings,
+    error::CliError,
+    history,
+    outcome::Outcome,
+    reports::{ReportArgs, Reports},
+    shard::InStages,
+    style::table_style,
+};
 use crate::{
+    ci,
     fleet::FleetError,
     matrix::{Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard},
     onnx::{Suite, Tolerance},
-    report::{CaseResult, MatrixReport, Outputs, ReportWriter, SuiteRow, matrix_table},
+    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, ReportWriter, SuiteRow, matrix_table},
     stats::regression::Severity,
     types::Verdict,
 };
@@ -22,6 +31,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Earlier runs that a run is planned by. Older ones tell little of how long cases take, and of what ends browsers.
+const PLANNED_BY: usize = 5;
+
 /// Run every case of a suite on every target, and check the outputs.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -30,7 +42,7 @@ pub(super) struct MatrixArgs {
     command: Option<MatrixCommand>,
 
     #[command(flatten)]
-    run: RunArgs,
+    run: Box<RunArgs>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,9 +66,10 @@ struct RunArgs {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// A report (JSON) of an earlier run: for shards that take equally long, for what changed since, and for what ends
-    /// browsers to come last. May be given several times
-    #[arg(long, value_name = "FILE")]
+    /// A report (JSON) of an earlier run, or a folder of them, which need not be there yet: for what changed since, for
+    /// each verdict's history in the HTML report, for shards that take equally long, and for what ends browsers to come
+    /// last. May be given several times
+    #[arg(long, value_name = "PATH")]
     previous: Vec<PathBuf>,
 
     /// Run only what failed in the last run: that of --previous, or else of the --json file
@@ -106,7 +119,7 @@ struct RunArgs {
     stages: InStages,
 
     #[command(flatten)]
-    files: FileArgs,
+    reports: ReportArgs,
 
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
@@ -118,33 +131,11 @@ struct RunArgs {
     fail_on: Option<Severity>,
 }
 
-/// Where reports go.
-#[derive(Debug, Args)]
-struct FileArgs {
-    /// Write the results there as JSON (docs/JSON.md describes it)
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-
-    /// Write the results there as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-
-    /// Write an HTML report there
-    #[arg(long, value_name = "DIR")]
-    html: Option<PathBuf>,
-}
-
-impl From<FileArgs> for Outputs {
-    fn from(FileArgs { json, junit, html }: FileArgs) -> Self {
-        Self { json, junit, html }
-    }
-}
-
 pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
     match args.command {
-        Some(MatrixCommand::Merge(args)) => merge::execute(args, settings),
+        Some(MatrixCommand::Merge(args)) => merge::execute(args, settings).await,
         Some(MatrixCommand::Diff(args)) => diff::execute(&args, settings),
-        None => execute_run(args.run, settings, quiet).await,
+        None => execute_run(*args.run, settings, quiet).await,
     }
 }
 
@@ -157,10 +148,12 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     let read = if args.update_expectations { Expectations::read_or_begin } else { Expectations::read };
     let expectations = expectations.map(read).transpose()?;
     let resumed = args.resume.as_ref().map(MatrixReport::read).transpose()?.map(without_unavailable);
-    let mut previous = args.previous.iter().map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
+    let earlier = EarlierRuns::files(&args.previous)?;
+    let newest = earlier.iter().rev().take(PLANNED_BY);
+    let mut previous = newest.map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
     let only = if args.last_failed {
         if previous.is_empty() {
-            let last = args.files.json.as_ref().ok_or(CliError::NoLastRun)?;
+            let last = args.reports.json().ok_or(CliError::NoLastRun)?;
             previous.push(MatrixReport::read(last)?);
         }
         let last = previous.iter().max_by_key(|report| report.started);
@@ -186,7 +179,9 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         .collect();
     let cases = select(suites, &args, &past)?;
 
-    let outputs = Outputs { json: args.resume.clone().or(args.files.json.clone()), ..args.files.into() };
+    let reports = Reports::open(args.reports, &earlier)?;
+    let outputs = reports.outputs();
+    let outputs = Outputs { json: args.resume.clone().or(outputs.json.clone()), ..outputs };
     let done = resumed.iter().flat_map(|report| &report.results).collect();
     let mut writer = match resumed {
         Some(report) => ReportWriter::resume(report, outputs)?,
@@ -200,6 +195,7 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     };
     writer.about(|report| {
         report.tolerance = Some(tolerance);
+        report.ci = Some(ci::detect());
         report.expectations = args.expectations.as_ref().map(|path| path.display().to_string());
         report.add_cases(about, cases.iter().map(|planned| planned.row.clone()));
     })?;
@@ -241,6 +237,9 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         }
     };
     print!("{}", matrix_table(&report, table_style(settings)));
+    if outcome != Outcome::Interrupted {
+        reports.finish(&report, settings).await?;
+    }
     if args.update_expectations && outcome == Outcome::Good {
         return options.expectations.as_ref().map_or(Ok(outcome), |known| update(known, &report));
     }

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod chaos;
+mod ci;
 pub mod config;
 mod doctor;
 mod error;
@@ -14,6 +15,7 @@ mod logging;
 mod matrix;
 mod outcome;
 mod progress;
+mod reports;
 mod run;
 mod shard;
 mod style;
@@ -53,9 +55,10 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Bench(args) => bench::execute(args, &settings, quiet).await,
             Command::Shard(args) => shard::execute(args, &settings),
             Command::Health(args) => health::execute(args, &settings).await,
-            Command::Matrix(args) => matrix::execute(args, &settings, quiet).await,
+            Command::Matrix(args) => matrix::execute(*args, &settings, quiet).await,
             Command::Chaos(args) => chaos::execute(args, &settings, quiet).await,
             Command::History(args) => history::execute(args, &settings),
+            Command::Ci(args) => Ok(ci::execute(&args)),
         }
     });
     // A file that is still being read (a huge model, say) is not waited for.

@@ -21,6 +21,8 @@ use tokio::{
 use url::Url;
 use webhook::Webhook;
 
+pub(crate) use webhook::{check as check_webhook, deliver as post_json};
+
 /// When to tell, and whom.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertConfig {

@@ -29,6 +29,7 @@ mod tab;
 mod targets;
 
 pub use alerts::{Alert, AlertConfig, AlertConfigError, AlertKind, Alerts};
+pub(crate) use alerts::{check_webhook, post_json};
 pub use builder::{FleetBuilder, FleetConfig};
 pub use canary::Canary;
 pub use error::{FleetError, JobError, ModelSpecError};

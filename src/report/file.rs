@@ -1,6 +1,6 @@
 //! Report files that are whole at every moment, whenever the run is killed and whatever the disk does.
 
-use super::ReportError;
+use super::{ReportError, TargetBuild};
 use serde::{Serialize, Serializer};
 use std::{
     ffi::OsString,
@@ -44,6 +44,12 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// A target as part of a file's name: `chrome-wasm`, `chrome-beta-webgpu`.
+pub(super) fn name_of(column: TargetBuild<'_>) -> String {
+    let safe = |character: char| if character.is_alphanumeric() || character == '.' { character } else { '-' };
+    column.to_string().chars().map(safe).collect()
 }
 
 /// A time as RFC 3339 text, or null.

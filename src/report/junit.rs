@@ -1,8 +1,8 @@
 //! JUnit XML, for what shows test results: one test suite a target, one test case a case.
 
-use super::{CaseResult, MatrixReport, ReportError, TargetRow, file, quantity};
-use crate::types::{Target, Verdict};
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use super::{CaseResult, FailedAttempt, MatrixReport, ReportError, TargetRow, file, quantity};
+use crate::types::{Target, Verdict, names};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::{io, path::Path, time::Duration};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -12,11 +12,24 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 ///
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_junit(report: &MatrixReport, path: &Path) -> Result<(), ReportError> {
-    file::replace(path, |out| junit(report).serialize(out).map_err(io::Error::other))
+pub fn write_junit(report: &MatrixReport, flaky: JunitFlaky, path: &Path) -> Result<(), ReportError> {
+    file::replace(path, |out| junit(report, flaky).serialize(out).map_err(io::Error::other))
 }
 
-fn junit(report: &MatrixReport) -> Report {
+/// How JUnit tells of attempts that failed before the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JunitFlaky {
+    /// As Maven Surefire does: within the test case, as `flakyFailure` and `flakyError` when it passed in the end, else as
+    /// `rerunFailure` and `rerunError`.
+    #[default]
+    Elements,
+    /// As a test case of the same name for each attempt, for consumers that do not know those elements and take a test
+    /// that both failed and passed for flaky.
+    Duplicate,
+}
+names!(JunitFlaky { Elements = "elements", Duplicate = "duplicate" });
+
+fn junit(report: &MatrixReport, flaky: JunitFlaky) -> Report {
     let mut xml = Report::new(format!("tabfleet {}", report.tabfleet));
     // The type of the field is of a crate that is not ours to name; its text form is RFC 3339.
     xml.timestamp = rfc3339(report.started).and_then(|at| at.parse().ok());
@@ -32,7 +45,8 @@ fn junit(report: &MatrixReport) -> Report {
         }
         for ((suite_name, case), results) in &cases {
             let result = results.get(&column).copied();
-            if let Some(mut test) = test_case(case, result, row) {
+            let attempts = result.map(|result| earlier_attempts(case, result, flaky)).unwrap_or_default();
+            for mut test in attempts.into_iter().chain(test_case(case, result, row, flaky)) {
                 test.set_classname(*suite_name);
                 suite.add_test_case(test);
             }
@@ -47,12 +61,18 @@ fn rfc3339(at: OffsetDateTime) -> Option<String> {
 }
 
 /// A case without a result is left out, unless it has none because the target does not work here.
-fn test_case(case: &str, result: Option<&CaseResult>, row: Option<&TargetRow>) -> Option<TestCase> {
+fn test_case(case: &str, result: Option<&CaseResult>, row: Option<&TargetRow>, flaky: JunitFlaky) -> Option<TestCase> {
     let Some(result) = result else {
         let unavailable = row.filter(|row| !row.available)?;
         return Some(TestCase::new(case, skipped(Verdict::Unavailable, unavailable.reason.as_deref())));
     };
-    let mut test = TestCase::new(case, status(result, row));
+    let mut status = status(result, row);
+    if flaky == JunitFlaky::Elements && result.verdict != Verdict::Skipped && result.verdict != Verdict::Unavailable {
+        result.failed_attempts.iter().for_each(|attempt| {
+            status.add_rerun(rerun(attempt));
+        });
+    }
+    let mut test = TestCase::new(case, status);
     if let Some(run) = result.run_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()) {
         test.set_time(run);
     }
@@ -77,8 +97,7 @@ fn status(result: &CaseResult, row: Option<&TargetRow>) -> TestCaseStatus {
         Verdict::Unavailable => {
             return skipped(result.verdict, message.or_else(|| row.and_then(|row| row.reason.as_deref())));
         }
-        Verdict::Wrong => NonSuccessKind::Failure,
-        _ => NonSuccessKind::Error,
+        verdict => kind(verdict),
     };
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(result.verdict.name());
@@ -87,6 +106,38 @@ fn status(result: &CaseResult, row: Option<&TargetRow>) -> TestCaseStatus {
         status.set_description(format!("{}: {}", error.category, error.message));
     }
     status
+}
+
+fn kind(verdict: Verdict) -> NonSuccessKind {
+    if verdict == Verdict::Wrong { NonSuccessKind::Failure } else { NonSuccessKind::Error }
+}
+
+fn elapsed(attempt: &FailedAttempt) -> Option<Duration> {
+    Duration::try_from_secs_f64(attempt.elapsed_ms / 1000.0).ok()
+}
+
+fn rerun(attempt: &FailedAttempt) -> TestRerun {
+    let mut rerun = TestRerun::new(kind(attempt.verdict));
+    rerun.set_type(attempt.verdict.name()).set_message(quantity::one_line(&attempt.message, 200));
+    rerun.set_description(format!("{}: {}", attempt.category, attempt.message));
+    elapsed(attempt).map(|elapsed| rerun.set_time(elapsed));
+    rerun
+}
+
+/// The attempts that failed before the last one, as test cases of their own, where that is how they are told.
+fn earlier_attempts(case: &str, result: &CaseResult, flaky: JunitFlaky) -> Vec<TestCase> {
+    if flaky == JunitFlaky::Elements {
+        return Vec::new();
+    }
+    let attempt = |attempt: &FailedAttempt| {
+        let mut status = TestCaseStatus::non_success(kind(attempt.verdict));
+        status.set_type(attempt.verdict.name()).set_message(quantity::one_line(&attempt.message, 200));
+        status.set_description(format!("{}: {}", attempt.category, attempt.message));
+        let mut test = TestCase::new(case, status);
+        elapsed(attempt).map(|elapsed| test.set_time(elapsed));
+        test
+    };
+    result.failed_attempts.iter().map(attempt).collect()
 }
 
 fn skipped(verdict: Verdict, reason: Option<&str>) -> TestCaseStatus {
@@ -128,8 +179,25 @@ mod tests {
         let mut report = sample::matrix();
         report.results.retain(|result| ["attention", "string_split", "top_k"].contains(&&*result.case));
         report.targets.retain(|row| row.target.browser != crate::types::Browser::Webkit);
-        write_junit(&report, &path).unwrap();
+        write_junit(&report, JunitFlaky::Elements, &path).unwrap();
         insta::assert_snapshot!(fs::read_to_string(&path).unwrap());
+    }
+
+    #[test]
+    fn attempts_that_failed_are_within_the_test_or_tests_of_their_own() {
+        let mut report = sample::next_matrix();
+        report.results.retain(|result| result.case == "softmax" && result.target == sample::target("webkit/wasm"));
+        report.targets.clear();
+        let told = |flaky| junit(&report, flaky).to_string().unwrap();
+        let elements = told(JunitFlaky::Elements);
+        assert!(elements.contains("<flakyError") && elements.matches("<testcase").count() == 1, "{elements}");
+        let duplicate = told(JunitFlaky::Duplicate);
+        assert!(!duplicate.contains("<flaky") && duplicate.matches("<testcase").count() == 2, "{duplicate}");
+        assert!(duplicate.contains(r#"errors="1""#), "{duplicate}");
+        report.results[0].verdict = Verdict::Crash;
+        report.results[0].flaky = false;
+        let elements = junit(&report, JunitFlaky::Elements).to_string().unwrap();
+        assert!(elements.contains("<rerunError"), "{elements}");
     }
 
     #[test]
@@ -140,7 +208,7 @@ mod tests {
                 error.message = "\u{0}\u{1b}[1m<&\"'>]]>\u{fffe}".into();
             }
         }
-        let xml = junit(&report).to_string().unwrap();
+        let xml = junit(&report, JunitFlaky::Elements).to_string().unwrap();
         assert!(Report::deserialize_from_str(&xml).is_ok(), "{xml}");
     }
 }

@@ -1,9 +1,15 @@
 //! Results as a terminal table, JSON, JUnit and HTML. [`ReportWriter`] keeps all the files of a matrix run current as
 //! its results come in.
 
+mod annotations;
+mod attention;
+mod badges;
 mod bench;
 mod chaos;
+mod chat;
+mod diff;
 mod doctor;
+mod earlier;
 mod error;
 mod file;
 mod health;
@@ -11,6 +17,7 @@ mod history;
 mod html;
 mod journal;
 mod junit;
+mod markdown;
 mod matrix;
 mod quantity;
 #[cfg(test)]
@@ -19,26 +26,34 @@ mod sample;
 mod schema_check;
 mod shard;
 mod table;
+mod wpt;
 mod writer;
 
+pub use annotations::github_annotations;
+pub use badges::write_badges;
 pub use bench::{BenchFailure, BenchReport, BenchSeries, Comparison, write_bench_json};
 pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, ModeRow, write_chaos_json};
+pub use chat::chat_message;
+pub use diff::{CaseChange, ChangeKind, MatrixDiff, Outcome, Side, SideRow, TargetDiff, write_diff_json};
 pub use doctor::{DoctorReport, Missing};
+pub use earlier::EarlierRuns;
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
 pub use history::{
     AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, LookedAt, NotJudged, PointRow, RankedRow,
     RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
 };
-pub use html::{write_history_html, write_html, write_shard_html};
-pub use junit::write_junit;
+pub use html::{write_history_html, write_html, write_performance_html, write_shard_html};
+pub use junit::{JunitFlaky, write_junit};
+pub use markdown::{diff_markdown, matrix_markdown, write_text};
 pub use matrix::{
-    CaseResult, CaseRow, Change, CiRun, Differences, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
-    TargetBuild, TargetRow, write_matrix_json,
+    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow, TargetBuild, TargetRow,
+    write_matrix_json,
 };
 pub use shard::{CrossingRow, NodeRow, ShardReport, StageRow, write_shard_json};
 pub use table::{
     TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
     matrix_table, shard_table,
 };
+pub use wpt::write_wptreports;
 pub use writer::{Outputs, ReportWriter};

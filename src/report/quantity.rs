@@ -52,7 +52,8 @@ pub(super) fn machine(host: &Host) -> String {
     line
 }
 
-fn minute(at: OffsetDateTime) -> String {
+/// A time of day to the minute.
+pub(super) fn minute(at: OffsetDateTime) -> String {
     let at = at.to_offset(UtcOffset::UTC);
     format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
 }

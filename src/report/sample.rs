@@ -1,9 +1,11 @@
 //! Sample data, made up, to see how reports are rendered. No number in here was ever measured.
 
 mod health;
+mod next;
 mod shard;
 
 pub(super) use health::health;
+pub(super) use next::{next_matrix, nights};
 pub(super) use shard::shard;
 
 use super::{
@@ -238,6 +240,7 @@ pub(super) fn large_matrix(cases: usize) -> MatrixReport {
             report.results.push(result);
         }
     }
+    report.cases = next::cases(&report);
     report
 }
 

@@ -1,9 +1,13 @@
 //! All the files of one matrix run, kept current while its results come in.
 
 use super::matrix::write_matrix_json;
-use super::{CaseResult, MatrixReport, ReportError, TargetRow, journal::Journal, write_html, write_junit};
+use super::{
+    CaseResult, EarlierRuns, MatrixReport, ReportError, TargetRow, journal::Journal, junit::JunitFlaky, write_html,
+    write_junit,
+};
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use time::OffsetDateTime;
@@ -16,14 +20,18 @@ const PAUSE_PER_WRITING: u32 = 50;
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// Where the report goes. Any, all or none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outputs {
     /// The JSON file that docs/JSON.md describes.
     pub json: Option<PathBuf>,
     /// The JUnit XML file.
     pub junit: Option<PathBuf>,
+    /// How flaky passes are told in it.
+    pub junit_flaky: JunitFlaky,
     /// The folder for the HTML report.
     pub html: Option<PathBuf>,
+    /// Earlier runs, for the HTML report.
+    pub past: Arc<EarlierRuns>,
 }
 
 /// Writes all the files of one matrix run, and keeps them current while its results come in: each is replaced as a
@@ -53,9 +61,9 @@ impl ReportWriter {
     pub fn resume(mut report: MatrixReport, outputs: Outputs) -> Result<Self, ReportError> {
         report.finished = None;
         let files = [
-            outputs.json.clone().map(|path| OutputFile::new(path, write_matrix_json)),
-            outputs.junit.map(|path| OutputFile::new(path, write_junit)),
-            outputs.html.map(|path| OutputFile::new(path, write_html)),
+            outputs.json.clone().map(|path| OutputFile::new(path, Format::Json)),
+            outputs.junit.map(|path| OutputFile::new(path, Format::Junit(outputs.junit_flaky))),
+            outputs.html.map(|path| OutputFile::new(path, Format::Html(outputs.past))),
         ];
         let mut writer =
             Self { report, json: outputs.json, journal: None, files: files.into_iter().flatten().collect() };
@@ -114,7 +122,15 @@ impl ReportWriter {
     /// # Errors
     /// As [`ReportWriter::result`]; the report itself is still to be had from [`ReportWriter::report`].
     pub fn finish(&mut self) -> Result<MatrixReport, ReportError> {
-        self.report.finished = Some(OffsetDateTime::now_utc());
+        self.finish_at(Some(OffsetDateTime::now_utc()))
+    }
+
+    /// Ends a report of runs that ended then, or did not end by themselves.
+    ///
+    /// # Errors
+    /// As [`ReportWriter::finish`].
+    pub fn finish_at(&mut self, finished: Option<OffsetDateTime>) -> Result<MatrixReport, ReportError> {
+        self.report.finished = finished;
         self.changed();
         self.write(|_| true)?;
         self.journal.take().map_or(Ok(()), Journal::remove)?;
@@ -157,17 +173,35 @@ impl Drop for ReportWriter {
     }
 }
 
+/// What a file is written as.
+#[derive(Debug)]
+enum Format {
+    Json,
+    Junit(JunitFlaky),
+    Html(Arc<EarlierRuns>),
+}
+
+impl Format {
+    fn write(&self, report: &MatrixReport, path: &Path) -> Result<(), ReportError> {
+        match self {
+            Self::Json => write_matrix_json(report, path),
+            Self::Junit(flaky) => write_junit(report, *flaky, path),
+            Self::Html(past) => write_html(report, past, path),
+        }
+    }
+}
+
 /// One file, and when it may be written again.
 #[derive(Debug)]
 struct OutputFile {
     path: PathBuf,
-    format: fn(&MatrixReport, &Path) -> Result<(), ReportError>,
+    format: Format,
     behind: bool,
     due: Option<Instant>,
 }
 
 impl OutputFile {
-    fn new(path: PathBuf, format: fn(&MatrixReport, &Path) -> Result<(), ReportError>) -> Self {
+    fn new(path: PathBuf, format: Format) -> Self {
         Self { path, format, behind: true, due: None }
     }
 
@@ -177,7 +211,7 @@ impl OutputFile {
 
     fn write(&mut self, report: &MatrixReport) -> Result<(), ReportError> {
         let start = Instant::now();
-        let written = (self.format)(report, &self.path);
+        let written = self.format.write(report, &self.path);
         let pause = if written.is_ok() { start.elapsed() * PAUSE_PER_WRITING } else { PAUSE_AFTER_FAILURE };
         self.behind = written.is_err();
         self.due = Some(Instant::now() + pause);
@@ -196,6 +230,7 @@ mod tests {
             json: Some(folder.join("matrix.json")),
             junit: Some(folder.join("junit.xml")),
             html: Some(folder.join("html")),
+            ..Outputs::default()
         }
     }
 

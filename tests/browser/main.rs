@@ -3,6 +3,8 @@
 
 mod backends;
 mod chromium;
+#[path = "../shared/devtools.rs"]
+mod devtools;
 mod guard;
 mod heartbeat;
 mod launch;
@@ -10,4 +12,7 @@ mod memory;
 mod pages;
 #[path = "../shared/processes.rs"]
 mod processes;
+mod report_site;
+#[path = "../../benchmarks/report/sample.rs"]
+mod sample;
 mod webdriver;

@@ -7,8 +7,10 @@ mod alerts;
 mod build;
 mod calls;
 mod chaos;
+mod ci_templates;
 mod command;
 mod commands;
+#[path = "../shared/devtools.rs"]
 mod devtools;
 mod faults;
 mod fleets;

@@ -7,7 +7,7 @@ use crate::{
         History, Metric, Series, SeriesFilter,
         analysis::{self, ForecastOptions, Windows},
     },
-    report::{Findings, LookedAt, history_table, write_history_html, write_history_json},
+    report::{Findings, LookedAt, SeriesName, history_table, write_history_html, write_history_json},
     stats::regression::Severity,
 };
 use clap::Args;
@@ -20,6 +20,9 @@ use std::{
 /// What nightly questions are about; the other metrics are there for the asking.
 const USUAL: [Metric; 5] =
     [Metric::RunMs, Metric::FirstRunMs, Metric::CreateMs, Metric::Throughput, Metric::MemoryBytes];
+
+/// Series on the page of run times. Each takes some kilobytes, and nobody looks at more.
+const MOST_SERIES: usize = 500;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct AskArgs {
@@ -135,6 +138,30 @@ pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Resu
     println!();
     print!("{}", history_table(&findings, table_style(settings)));
     Ok(if worst.is_some_and(|worst| worst >= least) { Outcome::Regressed } else { Outcome::Good })
+}
+
+/// The run times of the history and what changed in them, for the page that goes with a matrix's site; `None` without a
+/// history. Of very many series those are kept that have changed, and then those of most runs.
+pub(in crate::cli) fn run_times(settings: &Settings) -> Result<Option<Findings>, CliError> {
+    let Some(path) = &settings.history.value else { return Ok(None) };
+    let history = History::open(path)?;
+    let filter = SeriesFilter { metrics: vec![Metric::RunMs], ..SeriesFilter::default() };
+    let mut series = history.series(&filter)?;
+    let mut findings = Findings::new("regressions", path);
+    let newest = history.runs()?.last().map(|run| run.run_id);
+    analysis::regressions(&series, &Windows { judged_run: newest, ..Windows::default() }, &mut findings);
+    analysis::change_points(&series, &mut findings);
+    // Which series are too young to be judged is no news.
+    findings.not_judged.clear();
+    if series.len() > MOST_SERIES {
+        let changed: Vec<SeriesName> = findings.change_points.iter().map(|change| change.series.clone()).collect();
+        series.sort_by_key(|series| {
+            (!changed.contains(&SeriesName::from(&series.key)), std::cmp::Reverse(series.points.len()))
+        });
+        series.truncate(MOST_SERIES);
+    }
+    findings.series = analysis::series_rows(&series);
+    Ok(Some(findings))
 }
 
 pub(super) fn change_points(args: &ChangePointArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {

@@ -1,12 +1,18 @@
 //! `tabfleet matrix merge`: one report of several runs.
 
 use super::{
-    super::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
-    FileArgs, counts_as_failed,
+    super::{
+        config::Settings,
+        error::CliError,
+        outcome::Outcome,
+        reports::{ReportArgs, Reports},
+        style::table_style,
+    },
+    counts_as_failed,
 };
 use crate::{
     history::History,
-    report::{MatrixReport, Outputs, matrix_table, write_html, write_junit, write_matrix_json},
+    report::{EarlierRuns, MatrixReport, matrix_table},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -18,25 +24,27 @@ pub(super) struct MergeArgs {
     #[arg(required = true, value_name = "FILE")]
     runs: Vec<PathBuf>,
 
+    /// A report (JSON) of an earlier run, or a folder of them, which need not be there yet: for what changed since, and for
+    /// each verdict's history in the HTML report. May be given several times
+    #[arg(long, value_name = "PATH")]
+    previous: Vec<PathBuf>,
+
     #[command(flatten)]
-    files: FileArgs,
+    reports: ReportArgs,
 
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
 }
 
-pub(super) fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {
+pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {
     let reports = args.runs.iter().map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
     let hosts: Vec<_> = reports.iter().map(|report| &report.host).collect();
     if hosts.windows(2).any(|two| two[0] != two[1]) {
         tracing::warn!("the runs are of different machines; the report names that of the first");
     }
+    let outputs = Reports::open(args.reports, &EarlierRuns::files(&args.previous)?)?;
     let Some(report) = MatrixReport::merged(reports) else { return Ok(Outcome::Good) };
-    let Outputs { json, junit, html } = args.files.into();
-    json.as_ref().map_or(Ok(()), |path| write_matrix_json(&report, path))?;
-    junit.as_ref().map_or(Ok(()), |path| write_junit(&report, path))?;
-    html.as_ref().map_or(Ok(()), |path| write_html(&report, path))?;
     if let Some(history) = &settings.history.value {
         // What is there already is not taken in again.
         for run in &args.runs {
@@ -44,5 +52,8 @@ pub(super) fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, C
         }
     }
     print!("{}", matrix_table(&report, table_style(settings)));
-    Ok(if counts_as_failed(&report) && !args.no_fail { Outcome::Failed } else { Outcome::Good })
+    let failed = counts_as_failed(&report);
+    // After the history, which the HTML report has a page of.
+    outputs.write(report, settings).await?;
+    Ok(if failed && !args.no_fail { Outcome::Failed } else { Outcome::Good })
 }

@@ -54,7 +54,7 @@ struct Message<'a> {
 }
 
 /// Whether an address can be posted to.
-pub(super) fn check(url: &Url) -> Result<(), AlertConfigError> {
+pub(crate) fn check(url: &Url) -> Result<(), AlertConfigError> {
     let why = match url.scheme() {
         _ if !url.username().is_empty() || url.password().is_some() => {
             "a name or a password in the address is not sent; put a token into its path or query"
@@ -104,16 +104,17 @@ impl Webhook {
 }
 
 async fn deliver_all(mut inbox: mpsc::Receiver<Bytes>, url: Url, tries: u32) {
-    let client = HttpClient::new(TRY_TIMEOUT, MAX_ANSWER);
     while let Some(json) = inbox.recv().await {
-        if let Err(error) = deliver(&client, &url, json, tries).await {
+        if let Err(error) = deliver(&url, json, tries).await {
             tracing::error!(webhook = shown(&url), "an alert was not delivered: {error}");
         }
     }
 }
 
-/// Tries until it is taken, refused for good, or was tried often enough.
-async fn deliver(client: &HttpClient, url: &Url, json: Bytes, tries: u32) -> Result<(), String> {
+/// Posts the JSON to the address, whose check it has passed: tries until it is taken, refused for good, or was tried often
+/// enough. Tells why it was not.
+pub(crate) async fn deliver(url: &Url, json: Bytes, tries: u32) -> Result<(), String> {
+    let client = HttpClient::new(TRY_TIMEOUT, MAX_ANSWER);
     let pauses = Exponential::new(PAUSE, 2.0, PAUSE_CAP, Jitter::Equal, rand::random());
     let mut pauses = pauses.map_err(|error| error.to_string())?;
     let mut tried = 1;
@@ -131,7 +132,7 @@ async fn deliver(client: &HttpClient, url: &Url, json: Bytes, tries: u32) -> Res
         };
         let pause = pauses.next_backoff().filter(|_| tried < tries);
         let Some(pause) = pause else { return Err(format!("tried {tried} times, the last time: {why}")) };
-        tracing::debug!(tried, why, "an alert is sent again after {pause:?}");
+        tracing::debug!(tried, why, "what a webhook did not take is sent again after {pause:?}");
         tokio::time::sleep(pause).await;
         tried += 1;
     }

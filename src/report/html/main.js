@@ -1,44 +1,59 @@
-// Draws the page, and connects its controls.
+// Which view is shown: the address says it, so that the browser's own back and forward work, and a view can be sent on.
 
-const show = (name) => {
-  grid.show = grid.show === name ? "all" : name;
-  draw();
+const choices = (id, options, chosen) => {
+  const select = document.getElementById(id);
+  select.append(...options.map(([value, label]) => el("option", { value }, label)));
+  select.addEventListener("change", () => chosen(select.value));
+};
+const onTyping = (id, typed) => {
+  let waiting;
+  document.getElementById(id).addEventListener("input", ({ target }) => { clearTimeout(waiting); waiting = setTimeout(() => typed(target.value), 80); });
 };
 
-const openFromAddress = () => {
-  const id = decodeURIComponent(location.hash.slice(1));
-  const wanted = CASES.find((each) => each.id === id);
-  if (!wanted) return;
-  if (!grid.rows.includes(wanted)) {
-    Object.assign(grid, { show: "all", suite: "", query: "" });
-    document.getElementById("search").value = document.getElementById("suite").value = "";
-    draw();
+// Each view is prepared when it is first looked at, and then shown with what the address says.
+const VIEWS = {
+  overview: { start: drawOverview },
+  operators: { start: startOperators },
+  cases: { start: startCases, show: showCases },
+  case: { show: (_, id) => showCase(id) },
+  changes: { start: startChanges, show: showChanges },
+  speed: { show: drawTimings },
+};
+const scrolled = new Map();
+let current = null;
+
+const decoded = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
+const route = () => {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, ...rest] = path.split("/");
+  return { name: Object.hasOwn(VIEWS, name) ? name : "overview", rest: decoded(rest.join("/")), params: new URLSearchParams(query) };
+};
+const show = () => {
+  const { name, rest, params } = route(), view = VIEWS[name];
+  if (current) scrolled.set(current, scrollY);
+  for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== name;
+  if (view.start) view.start();
+  view.start = null;
+  if (view.show) view.show(params, rest);
+  const shownIn = name === "case" ? "cases" : name;
+  for (const link of document.querySelectorAll("#views a")) {
+    if (link.hash === (shownIn === "overview" ? "#/" : `#/${shownIn}`)) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
-  while (grid.drawn <= grid.rows.indexOf(wanted)) drawMore();
-  if (!grid.open.has(wanted)) toggle(wanted);
-  wanted.row.scrollIntoView({ block: "center" });
-};
-
-const connect = () => {
-  const select = document.getElementById("show"), suite = document.getElementById("suite"), search = document.getElementById("search");
-  select.append(...SHOWS.filter(([name, , wanted]) => name === "all" || CASES.some(wanted)).map(([value, label]) => el("option", { value }, label)));
-  select.addEventListener("change", () => { grid.show = select.value; draw(); });
-  suite.append(el("option", { value: "" }, "all suites"), ...DATA.suites.map((value) => el("option", { value }, value)));
-  suite.hidden = DATA.suites.length < 2;
-  suite.addEventListener("change", () => { grid.suite = suite.value; draw(); });
-  let typing;
-  search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => { grid.query = search.value; draw(); }, 80); });
-  for (const choice of document.querySelectorAll("[name=cells]")) choice.addEventListener("change", () => { grid.cells = choice.value; draw(); });
-  let width = innerWidth;
-  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawTimings(); } });
-  addEventListener("hashchange", openFromAddress);
+  document.title = [name === "case" ? rest : name === "overview" ? null : name, "tabfleet matrix"].filter(Boolean).join(" · ");
+  if (current) scrollTo(0, name === "case" ? 0 : scrolled.get(name) ?? 0);
+  current = name;
 };
 
 drawProvenance();
-drawSummary(show);
-drawTargets();
-drawLegend();
-connect();
-draw();
-drawTimings();
-openFromAddress();
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; if (current === "speed" || current === "case") show(); } });
+addEventListener("hashchange", show);
+addEventListener("keydown", (event) => {
+  const search = { cases: "search", operators: "operator-search" }[current];
+  if (event.key === "/" && search && !event.target.closest("input, select, textarea")) {
+    event.preventDefault();
+    document.getElementById(search).focus();
+  }
+});
+show();

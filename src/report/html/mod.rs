@@ -1,14 +1,15 @@
-//! The matrix as one page that needs no network: style, script and data are all in it, so that it opens from a disk, an
-//! attachment or any server.
+//! The matrix as a site that needs no network: style, script and data of each page are all in it, so that it opens from a
+//! disk, an attachment or any server. `index.html` holds the run and what earlier runs found; `performance.html`, where
+//! there is a history, how run times went.
 
 mod data;
 mod history;
 mod shard;
 
-pub use history::write_history_html;
+pub use history::{write_history_html, write_performance_html};
 pub use shard::write_shard_html;
 
-use super::{MatrixReport, ReportError, file};
+use super::{EarlierRuns, MatrixReport, ReportError, file};
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -17,29 +18,44 @@ use std::{
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
+const SITE_STYLE: &str = include_str!("site.css");
 /// What every page needs.
 const DOM: &str = include_str!("dom.js");
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 11] = [
     DOM,
     include_str!("data.js"),
-    include_str!("summary.js"),
+    include_str!("changed.js"),
+    include_str!("overview.js"),
     include_str!("timings.js"),
-    include_str!("grid.js"),
+    include_str!("tolerance.js"),
+    include_str!("cases.js"),
+    include_str!("operators.js"),
+    include_str!("case.js"),
+    include_str!("changes.js"),
     include_str!("main.js"),
 ];
 
-/// Writes the report as a page, `index.html` in `folder`: totals, targets with their provenance, every case on every
-/// target, with search and with all details of each case, and how the run times are spread. The file is whole at every
-/// moment: the old one or the new.
+/// Writes the report as a site, `index.html` in `folder`: totals and what wants attention, operators and cases on every
+/// target, a page for each case, what changed, and how the run times are spread. What
+/// changed is told since the newest earlier run, and verdict histories are of all of them. Where
+/// [`write_performance_html`] has put its page into the folder, the site leads there. The file is whole at every moment:
+/// the old one or the new.
 ///
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old page is then left as it was.
-pub fn write_html(report: &MatrixReport, folder: &Path) -> Result<(), ReportError> {
-    file::replace(&folder.join("index.html"), |out| page(report, out))
+pub fn write_html(report: &MatrixReport, past: &EarlierRuns, folder: &Path) -> Result<(), ReportError> {
+    let performance = folder.join(history::PERFORMANCE).is_file().then_some(history::PERFORMANCE);
+    file::replace(&folder.join("index.html"), |out| page(report, past, performance, out))
 }
 
-fn page(report: &MatrixReport, out: &mut dyn Write) -> io::Result<()> {
-    fill(PAGE, STYLE, &data::PageData::of(report), &SCRIPTS.concat(), out)
+fn page(
+    report: &MatrixReport,
+    past: &EarlierRuns,
+    performance: Option<&'static str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let style = [STYLE, SITE_STYLE].concat();
+    fill(PAGE, &style, &data::PageData::of(report, past, performance), &SCRIPTS.concat(), out)
 }
 
 /// A page with its style, its data and its script.
@@ -62,15 +78,15 @@ mod tests {
     use crate::report::{ErrorRow, sample};
     use crate::types::Category;
 
-    fn text(report: &MatrixReport) -> String {
+    fn text(report: &MatrixReport, past: &EarlierRuns) -> String {
         let mut page = Vec::new();
-        super::page(report, &mut page).unwrap();
+        super::page(report, past, None, &mut page).unwrap();
         String::from_utf8(page).unwrap()
     }
 
     #[test]
     fn the_page_holds_all_it_needs() {
-        let page = text(&sample::matrix());
+        let page = text(&sample::matrix(), &EarlierRuns::default());
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
         assert!(!page.contains("/*STYLE*/") && !page.contains("/*DATA*/") && !page.contains("/*SCRIPT*/"));
         let links = regex::Regex::new(r#"(src|href)="?https?:|@import|fetch\(|url\("#).unwrap();
@@ -82,21 +98,21 @@ mod tests {
         let mut report = sample::matrix();
         let message = "</script><script>alert(1)</script><!-- /*SCRIPT*/";
         report.results[0].error = Some(ErrorRow { category: Category::System, message: message.into() });
-        let page = text(&report);
+        let page = text(&report, &EarlierRuns::default());
         assert_eq!(page.matches("<script").count(), PAGE.matches("<script").count());
         let (_, data) = page.split_once(r#"id="data">"#).unwrap();
         let (data, _) = data.split_once("</script>").unwrap();
         let data: serde_json::Value = serde_json::from_str(data).unwrap();
-        assert!(data["messages"].as_array().unwrap().iter().any(|kept| kept == message));
+        assert!(data["texts"].as_array().unwrap().iter().any(|kept| kept == message));
     }
 
     #[test]
     fn twelve_thousand_results_stay_small() {
         let report = sample::large_matrix(1500);
         assert_eq!(report.results.len(), 12_000);
-        let size = text(&report).len();
+        let size = text(&report, &sample::nights(&report, 30)).len();
         assert!(size < 5_000_000, "{size} bytes");
-        println!("the page of 12,000 sample results takes {size} bytes");
+        println!("the page of 12,000 sample results, with 30 nights before, takes {size} bytes");
     }
 
     /// The pages are kept in the folder that `TABFLEET_SAMPLE_PAGES` names, to look at.
@@ -105,15 +121,20 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let kept = std::env::var_os("TABFLEET_SAMPLE_PAGES").map(std::path::PathBuf::from);
         let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
-        for (name, report) in [("few", sample::matrix()), ("many", sample::large_matrix(1500))] {
+        let (first, next, large) = (sample::matrix(), sample::next_matrix(), sample::large_matrix(1500));
+        let mut before = EarlierRuns::default();
+        before.add("before.json".to_owned(), sample::matrix());
+        let nights = sample::nights(&large, 30);
+        for (name, report, past) in
+            [("few", first, EarlierRuns::default()), ("next", next, before), ("many", large, nights)]
+        {
             let folder = folder.join(name);
-            write_html(&report, &folder).unwrap();
-            write_html(&report, &folder).unwrap();
+            write_html(&report, &past, &folder).unwrap();
+            write_html(&report, &past, &folder).unwrap();
             let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(files, ["index.html"], "nothing is left beside the page");
             let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
-            assert_eq!(page, text(&report));
-            assert!(page.contains("default-src 'none'"));
+            assert!(page == text(&report, &past) && page.contains("default-src 'none'"));
         }
     }
 }

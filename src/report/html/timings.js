@@ -21,7 +21,7 @@ const axisMark = (x, value, labelled, top, bottom) => {
   if (!labelled) return [rule];
   return [
     rule,
-    svg("text", { class: "axis", x, y: bottom + 16, "text-anchor": "middle" }, value >= 1 ? value.toLocaleString("en") : String(Number(value.toPrecision(1)))),
+    svg("text", { class: "axis", x, y: bottom + 16, "text-anchor": "middle" }, value >= 1 ? value.toLocaleString("en") : value >= 0.001 ? String(Number(value.toPrecision(1))) : value.toExponential(0)),
   ];
 };
 const chart = (width, height, label, ...marks) =>
@@ -49,7 +49,7 @@ const caseChart = (results, width) => {
 
 // All cases: for each target how its passed cases' run times are spread, and their median over the cases that passed everywhere.
 const drawTimings = () => {
-  const place = document.getElementById("timings"), about = document.getElementById("timings-about");
+  const place = document.getElementById("timings"), about = document.getElementById("speed-about");
   const run = (each, column) => { const result = each.results[column]; return result && result.verdict === "pass" && result.run > 0 ? result.run : null; };
   const timed = TARGETS.map((target, column) => ({ target, column, runs: CASES.map((each) => run(each, column)).filter((ms) => ms != null).sort((a, b) => a - b) }))
     .filter(({ runs }) => runs.length);
@@ -80,4 +80,5 @@ const drawTimings = () => {
   });
   const label = timed.map(({ target, runs }) => `${slot(target)}: ${count(runs.length, "case")} from ${number(runs[0])} to ${number(runs.at(-1))} milliseconds`).join("; ");
   place.append(chart(width, bottom + 26, label, ...axisMarks(axis, top, bottom), ...marks));
+  if (DATA.performance) place.append(el("p", { class: "all" }, el("a", { href: DATA.performance }, "How run times went over the runs of the history, and what changed →")));
 };

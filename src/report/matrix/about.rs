@@ -29,10 +29,11 @@ pub struct CaseRow {
     pub types: Vec<String>,
 }
 
-/// The job of a continuous integration that ran it.
+/// What the environment says of where a run comes from: the commit, and the job of a continuous integration. `tabfleet ci
+/// detect` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CiRun {
-    /// The system: `github-actions`.
+    /// The system: `github-actions`, `gitlab-ci`, `jenkins`, or `unknown` for another; `None` outside of any.
     pub system: Option<String>,
     /// The commit that was tested.
     pub commit: Option<String>,
@@ -42,4 +43,21 @@ pub struct CiRun {
     pub job: Option<String>,
     /// Where the job can be looked at.
     pub url: Option<String>,
+}
+
+impl CiRun {
+    /// In a few words to follow others: `; main at 0123456789, job nightly of gitlab-ci`. Empty when nothing is known.
+    pub(in crate::report) fn says(&self) -> String {
+        let commit = self.commit.as_deref().map(|commit| commit.get(..10).unwrap_or(commit));
+        let source = match (self.branch.as_deref(), commit) {
+            (Some(branch), Some(commit)) => Some(format!("{branch} at {commit}")),
+            (branch, commit) => branch.or(commit).map(str::to_owned),
+        };
+        let job = self.job.as_ref().map(|job| format!("job {job}"));
+        let system = self.system.as_ref().map(|system| format!("of {system}"));
+        let job: Vec<String> = [job, system].into_iter().flatten().collect();
+        let job = (!job.is_empty()).then(|| job.join(" "));
+        let parts: Vec<String> = [source, job].into_iter().flatten().collect();
+        if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) }
+    }
 }

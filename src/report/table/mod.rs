@@ -3,14 +3,14 @@
 mod answer;
 mod bench;
 mod chaos;
-mod diff;
+pub(super) mod diff;
 mod doctor;
 mod grid;
 mod health;
 mod history;
 mod matrix;
 mod shard;
-mod targets;
+pub(super) mod targets;
 
 pub use answer::answer_table;
 pub use bench::bench_table;

@@ -6,7 +6,7 @@ use comfy_table::Color;
 use std::collections::BTreeMap;
 
 /// The target's name as every table shows it: a stand-in's slot has a star.
-pub(super) fn name(row: &TargetRow) -> String {
+pub(in crate::report) fn name(row: &TargetRow) -> String {
     let star = if row.stand_in { "*" } else { "" };
     let build = row.build.as_ref().map(|build| format!("@{build}")).unwrap_or_default();
     format!("{}{build}{star}/{}", row.browser, row.backend)

@@ -1,27 +1,29 @@
-//! Somebody else at a browser's DevTools: a tab sent elsewhere, a worker that talks rubbish.
+//! Somebody else at a browser's DevTools: a page driven, a tab sent elsewhere, a worker that talks rubbish.
+#![allow(dead_code, reason = "each test program drives pages in its own way")]
 
-use crate::{
-    fleets::PATIENCE,
-    processes::{Remains, within},
-};
+use crate::processes::{Remains, within};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-/// A DevTools session with the one harness page of a Chromium.
+/// On a busy machine with two cores everything takes many times as long as it should.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A DevTools session with one page of a Chromium.
 pub struct Page {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     id: u64,
 }
 
 impl Page {
-    /// Of the browser with this main process.
+    /// The page below `origin` of the browser with this main process.
     pub async fn of(browser: u32, origin: &str) -> Self {
         let remains = Remains::of_process(browser);
         let targets: Value = serde_json::from_str(&remains.ask_devtools("/json/list").await).unwrap();
         let is_ours = |target: &&Value| target["type"] == "page" && target["url"].as_str().unwrap().starts_with(origin);
-        let ours = targets.as_array().unwrap().iter().find(is_ours).expect("a harness page");
+        let ours = targets.as_array().unwrap().iter().find(is_ours).expect("the page");
         let id = ours["id"].as_str().unwrap();
         let (socket, _) =
             connect_async(format!("ws://{}/devtools/page/{id}", remains.devtools_address())).await.unwrap();
@@ -56,6 +58,22 @@ impl Page {
     pub async fn navigate(mut self, url: &str) {
         let id = self.send(None, "Page.navigate", json!({ "url": url })).await;
         self.next("the navigation", |message| (message["id"] == id).then_some(())).await;
+    }
+
+    /// What a script of one expression comes to, a promise's value included.
+    pub async fn evaluate(&mut self, expression: &str) -> Value {
+        let params = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
+        let id = self.send(None, "Runtime.evaluate", params).await;
+        let answer = self.next("the script", |message| (message["id"] == id).then(|| message.clone())).await;
+        assert!(answer["result"]["exceptionDetails"].is_null() && answer["error"].is_null(), "{expression}: {answer}");
+        answer["result"]["result"]["value"].clone()
+    }
+
+    /// Does what a command of the protocol says.
+    pub async fn command(&mut self, method: &str, params: Value) {
+        let id = self.send(None, method, params).await;
+        let answer = self.next(method, |message| (message["id"] == id).then(|| message.clone())).await;
+        assert!(answer["error"].is_null(), "{method}: {answer}");
     }
 
     /// Waits until the page's text is what it should be.
