@@ -9,6 +9,7 @@ mod memory;
 #[path = "../../tests/fleet/models.rs"]
 mod models;
 mod peer;
+mod priority;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
 mod scheduler;
@@ -25,8 +26,8 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 8] =
-    ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "memory", "failover", "matrix"];
+const GROUPS: [&str; 9] =
+    ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "memory", "failover", "priority", "matrix"];
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -84,6 +85,9 @@ async fn run() -> Result<(), Failed> {
     }
     if wanted("failover") {
         print(failover::measure().await?);
+    }
+    if wanted("priority") {
+        print([priority::measure().await?]);
     }
     if wanted("matrix") {
         let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);

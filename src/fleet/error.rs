@@ -71,7 +71,7 @@ pub struct JobError {
     /// The attempts, in order. None when the job was never handed to a tab.
     pub attempts: Vec<Attempt>,
     /// When the queue had no room for the job (`queue-full`): how full it is, and when to try again.
-    pub overload: Option<Overload>,
+    pub overload: Option<Box<Overload>>,
 }
 
 impl fmt::Display for JobError {

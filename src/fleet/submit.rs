@@ -72,7 +72,7 @@ fn refused(model: &ModelRecord, why: &str, overload: Overload) -> JobError {
     let Overload { jobs, bytes, retry_after, .. } = overload;
     let message =
         format!("{why}: {jobs} jobs with {bytes} bytes of inputs are under way; try again after {retry_after:.0?}");
-    JobError { overload: Some(overload), ..failed(model, Cause::QueueFull, message) }
+    JobError { overload: Some(Box::new(overload)), ..failed(model, Cause::QueueFull, message) }
 }
 
 impl Fleet {

@@ -490,7 +490,7 @@ fn failure(cause: Cause) -> Failure {
 }
 
 /// Ten targets in four browsers.
-pub fn every_browser() -> TargetSet {
+pub(super) fn every_browser() -> TargetSet {
     use tabfleet::Backend::{Wasm, Webgpu, Webnn};
     let gpu = [Browser::Chrome, Browser::Edge]
         .into_iter()

@@ -217,7 +217,7 @@ fn the_table_of_settings() {
         in-flight-per-tab       8                   default          a number from 1 to 1024
         in-flight-bytes         64MiB               default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
         queue-limit             10000               default          a number from 1 to 10000000
-    queue-bytes             1GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 1024GiB
+        queue-bytes             1GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 1024GiB
         job-deadline            1m                  default          a duration with its unit, from 10ms to 24h
         case-timeout            2m                  flag             a duration with its unit, from 10ms to 24h
         retries                 1                   default          a number from 0 to 10
