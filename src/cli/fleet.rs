@@ -68,6 +68,7 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.threads = *settings.threads;
         config.port = *settings.port;
         config.custom_runtime = settings.runtime.value.clone();
+        config.metrics = *settings.metrics;
         config.history = settings.history.value.clone();
         config.history_mode = *settings.history_mode;
         config.run = RunInfo::detect(command);

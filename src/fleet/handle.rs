@@ -1,8 +1,13 @@
 //! The handle to a running fleet.
 
 use super::{
-    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, Model, ModelSpec, ModelSpecError, Output, events::Events,
-    gate::Gate, measured::Measured, message::Request, recording::HistoryQuestions,
+    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, Model, ModelSpec, ModelSpecError, Output,
+    events::Events,
+    gate::Gate,
+    measured::Measured,
+    message::Request,
+    metrics::{Metrics, MetricsQuestion},
+    recording::HistoryQuestions,
 };
 use crate::{
     harness::Server,
@@ -24,6 +29,8 @@ pub(super) struct Shared {
     pub gate: Gate,
     pub next_job: AtomicU64,
     pub measured: Measured,
+    /// Where what was counted is asked.
+    pub metrics: mpsc::UnboundedSender<MetricsQuestion>,
     /// Where the history is asked; `None` without one.
     pub history: Option<HistoryQuestions>,
 }
@@ -83,6 +90,20 @@ impl Fleet {
     /// [`FleetError::Closed`].
     pub async fn health(&self) -> Result<FleetHealth, FleetError> {
         self.ask(Request::Health).await
+    }
+
+    /// What the fleet has counted so far, and how it is now; see `docs/METRICS.md`.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn metrics(&self) -> Result<Metrics, FleetError> {
+        let health = self.health().await?;
+        let (question, answer) = oneshot::channel();
+        self.0.metrics.send(question).map_err(|_| FleetError::Closed)?;
+        let mut metrics = answer.await.map_err(|_| FleetError::Closed)?;
+        metrics.read_health(&health);
+        metrics.read_crowd(&self.0.gate.crowd());
+        Ok(metrics)
     }
 
     /// The main process of each running browser.

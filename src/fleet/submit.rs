@@ -88,12 +88,12 @@ impl Fleet {
         let gate = &self.0.gate;
         let room = match gate.try_enter(priority, bytes) {
             Ok(room) => room,
-            Err(overload) if priority == Priority::Low => {
-                return Err(refused(model, "jobs of low priority are not taken now", overload));
+            Err(_) if priority == Priority::Low => {
+                return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)));
             }
-            Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes)).await.map_err(|_| {
-                refused(model, "the queue stayed full until the job's deadline", gate.overload(priority))
-            })?,
+            Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes))
+                .await
+                .map_err(|_| refused(model, "the queue stayed full until the job's deadline", gate.refuse(priority)))?,
         };
         self.send(model, inputs, options, room, submitted)
     }
@@ -106,8 +106,9 @@ impl Fleet {
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
         check(model, &inputs)?;
-        let room = self.0.gate.try_enter(options.priority, inputs.bytes());
-        let room = room.map_err(|overload| refused(model, "the queue is full", overload))?;
+        let (gate, priority) = (&self.0.gate, options.priority);
+        let room = gate.try_enter(priority, inputs.bytes());
+        let room = room.map_err(|_| refused(model, "the queue is full", gate.refuse(priority)))?;
         self.send(model, inputs, options, room, Instant::now())
     }
 

@@ -13,6 +13,7 @@ mod health_command;
 mod history;
 mod interrupted;
 mod matrix;
+mod metrics;
 mod models;
 #[path = "../shared/processes.rs"]
 mod processes;

@@ -2,7 +2,9 @@
 
 use super::{
     ConfigError, Resolved, Source, TargetPattern,
-    kind::{Choice, EachBrowser, Kind, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets},
+    kind::{
+        Choice, EachBrowser, Kind, MaybeAddress, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets,
+    },
     table::{Entry, LookUp, resolve_one, settings},
 };
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     schedule::{BreakerPolicy, Policy, RetryBackoff},
     types::{Browser, names},
 };
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
 /// How the log is written.
@@ -128,6 +130,8 @@ settings! {
         headless: bool = true, Switch;
         /// The port that tabs connect to on 127.0.0.1; 0 takes a free one.
         port: u16 = 0, Number(0..=u16::MAX);
+        /// Where metrics are served for Prometheus to scrape, at /metrics: an address, or a port of the loopback.
+        metrics: Option<SocketAddr> = None, MaybeAddress;
         /// The seed of everything random: generated inputs, jitter, order.
         seed: u64 = 0, Number(0..=u64::MAX);
         /// The DuckDB file in which runs are recorded.

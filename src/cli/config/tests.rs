@@ -230,6 +230,7 @@ fn the_table_of_settings() {
         threads                 0                   default          a number from 0 to 256
         headless                true                default          true or false
         port                    0                   default          a number from 0 to 65535
+        metrics                 none                default          a port of 127.0.0.1, an address with a port such as 0.0.0.0:9464, or none
         seed                    0                   default          a number from 0 to 18446744073709551615
         history                 none                default          a path, or none
         history-mode            direct              default          direct or spool
