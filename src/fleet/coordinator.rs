@@ -17,10 +17,11 @@ use super::{
     recording::Recording,
     tab::Tab,
     targets::Targets,
+    warm::WarmUps,
 };
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
-    harness::{HealthQuestion, RunReport, Server, ServerConfig, TabSignal},
+    harness::{HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
     schedule::{Input, Policy, QueueLimits, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId},
@@ -125,6 +126,12 @@ struct Job {
     span: tracing::Span,
 }
 
+/// A model that jobs were asked for.
+struct KnownModel {
+    tag: Arc<ModelTag>,
+    served: Arc<ModelFiles>,
+}
+
 struct Coordinator {
     config: FleetConfig,
     catalogue: Arc<Catalogue>,
@@ -140,7 +147,8 @@ struct Coordinator {
     tabs: HashMap<TabId, Tab>,
     jobs: HashMap<JobId, Job>,
     /// The models that jobs were asked for, by the scheduler's name for them.
-    models: HashMap<ModelId, Arc<ModelTag>>,
+    models: HashMap<ModelId, KnownModel>,
+    warm_ups: WarmUps,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<(TabId, RunReport)>,
@@ -185,6 +193,7 @@ impl Coordinator {
             tabs: HashMap::new(),
             jobs: HashMap::new(),
             models: HashMap::new(),
+            warm_ups: WarmUps::default(),
             canary,
             result: None,
             without_gpu: HashSet::new(),

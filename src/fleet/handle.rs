@@ -8,6 +8,7 @@ use super::{
     message::Request,
     metrics::{Metrics, MetricsQuestion},
     recording::HistoryQuestions,
+    warm::WarmUp,
 };
 use crate::{
     harness::Server,
@@ -62,6 +63,16 @@ impl Fleet {
     pub async fn get_model(&self, spec: ModelSpec) -> Result<Model, ModelSpecError> {
         let record = spec.publish(self.0.server.models(), self.0.requests.clone()).await?;
         Ok(Model { fleet: self.clone(), record: Arc::new(record) })
+    }
+
+    /// Has tabs load a model before jobs need it, all at once, until `tabs` of them have it; each target has its turn.
+    /// Returns in how many tabs it then is: fewer where there are fewer that take jobs, or where it cannot be loaded.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn warm(&self, model: &Model, tabs: usize) -> Result<usize, FleetError> {
+        let model = model.record.clone();
+        self.ask(|reply| Request::WarmUp(WarmUp { model, tabs, reply })).await
     }
 
     /// Runs many jobs at once. One result per job, in the order given; a failure fails its job alone.

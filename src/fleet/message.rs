@@ -1,6 +1,6 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
-use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord};
+use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord, warm::WarmUp};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 pub(super) enum Request {
     Submit(Box<Submission>),
     Cancel(JobId),
+    WarmUp(WarmUp),
     /// The last handle of a model is gone.
     Forget(ModelId, Arc<str>),
     Targets(oneshot::Sender<Vec<Arc<TargetInfo>>>),

@@ -26,6 +26,7 @@ mod running;
 mod submit;
 mod tab;
 mod targets;
+mod warm;
 
 pub use alerts::{Alert, AlertConfig, AlertConfigError, AlertKind, Alerts};
 pub use builder::{FleetBuilder, FleetConfig};

@@ -20,6 +20,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 /// A job that was taken into the queue: to be awaited for its result. Dropped, the job is cancelled wherever it is.
+#[must_use = "a job whose handle is dropped is cancelled"]
 pub struct JobHandle {
     job: JobId,
     model: Arc<ModelRecord>,
@@ -134,6 +135,7 @@ impl Fleet {
             attempts: options.attempts,
             priority: options.priority,
             caller: options.caller,
+            release: options.release,
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);

@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{Invitation, TabLink},
-    types::{BrowserId, JobId, Target, TargetInfo},
+    types::{BrowserId, JobId, ModelId, Target, TargetInfo},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,6 +12,7 @@ pub(super) enum Pending {
     Start,
     Run(JobId),
     Canary,
+    Load(ModelId),
     Ping,
 }
 
@@ -81,6 +82,11 @@ impl Tab {
         let id = self.next_request;
         self.next_request += 1;
         id
+    }
+
+    /// Whether it was told to load the model and has not yet answered.
+    pub fn is_loading(&self, model: ModelId) -> bool {
+        self.pending.values().any(|pending| *pending == Pending::Load(model))
     }
 
     /// What the answered request was for.

@@ -12,6 +12,7 @@ mod fleets;
 mod health_command;
 mod history;
 mod interrupted;
+mod lifecycle;
 mod matrix;
 mod metrics;
 mod models;

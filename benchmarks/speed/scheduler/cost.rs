@@ -51,6 +51,7 @@ impl Fleet {
                     self.ended += 1;
                     continue;
                 }
+                Action::LoadModel { tab, model } => Input::ModelLoaded { tab, model, failure: None },
                 Action::RunCanary { tab } => Input::CanaryAnswered { tab, failure: None },
                 Action::PingTab { tab } => Input::TabAlive { tab, heap_bytes: Some(1 << 20) },
                 Action::PingBrowser { id } => {
@@ -97,10 +98,12 @@ pub fn of_a_job() -> Row {
                 attempts: 3,
                 priority: Priority::Normal,
                 caller: Caller::default(),
+                release: false,
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE {
-                fleet.answer_one(Duration::from_millis(10));
+                // Short enough that a tab may hold several.
+                fleet.answer_one(Duration::from_millis(1));
             }
         }
         let ns = started.elapsed().as_nanos() as f64 / JOBS as f64;
@@ -171,6 +174,7 @@ fn behind(queued: usize, tabs: usize) -> f64 {
             attempts: 3,
             priority: Priority::ALL[number % 11 % Priority::ALL.len()],
             caller: callers[number % 13 % callers.len()],
+            release: false,
         };
         fleet.tell(Input::Submit { job: JobId(number as u64 + 1), spec });
     };

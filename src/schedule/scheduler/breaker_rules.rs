@@ -141,6 +141,7 @@ impl Scheduler {
     pub(super) fn forget_model(&mut self, model: ModelId) {
         self.breakers.forget(model);
         self.speeds.forget(model);
+        self.tabs.forget_model(model);
     }
 }
 
