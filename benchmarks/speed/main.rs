@@ -16,6 +16,7 @@ mod models;
 mod nets;
 mod peer;
 mod pipelines;
+mod priority;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
 mod scheduler;
@@ -32,8 +33,18 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 9] =
-    ["scheduler", "round-trips", "in-flight", "two-tabs", "first", "pipelines", "memory", "failover", "matrix"];
+const GROUPS: [&str; 10] = [
+    "scheduler",
+    "round-trips",
+    "in-flight",
+    "two-tabs",
+    "first",
+    "pipelines",
+    "memory",
+    "failover",
+    "priority",
+    "matrix",
+];
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -94,6 +105,9 @@ async fn run() -> Result<(), Failed> {
     }
     if wanted("failover") {
         print(failover::measure().await?);
+    }
+    if wanted("priority") {
+        print([priority::measure().await?]);
     }
     if wanted("matrix") {
         let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);

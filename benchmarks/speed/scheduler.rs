@@ -1,5 +1,6 @@
 //! The scheduler alone, without a browser: how fast it decides, and what a job costs it.
 
+mod cost;
 mod world;
 
 use crate::{
@@ -7,15 +8,8 @@ use crate::{
     table::{Bar, Row, median},
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
-use tabfleet::{
-    Backend, Browser, Family, Target,
-    schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{Caller, JobId, ModelId, Priority, TabId},
-};
+use std::time::Instant;
+use tabfleet::schedule::Policy;
 use tokio::process::Command;
 use world::{Setting, World};
 
@@ -73,7 +67,8 @@ pub fn simulate_here(seed: &str) -> Result<(), Failed> {
 /// All that is measured of the scheduler.
 pub async fn measure() -> Result<Vec<Row>, Failed> {
     let mut rows = simulations().await?;
-    rows.push(cost_of_a_job());
+    rows.push(cost::of_a_job());
+    rows.extend(cost::of_a_long_queue());
     Ok(rows)
 }
 
@@ -126,102 +121,4 @@ async fn simulations() -> Result<Vec<Row>, Failed> {
             ),
         },
     ])
-}
-
-/// A fleet in which everything comes up at once and every job succeeds, as fast as it is asked.
-struct Fleet {
-    scheduler: Scheduler,
-    now: Instant,
-    /// What tabs have been handed and not yet answered.
-    handed: VecDeque<(TabId, JobId)>,
-    ended: usize,
-}
-
-impl Fleet {
-    fn tell(&mut self, input: Input) {
-        self.scheduler.handle(input, self.now);
-        while let Some(action) = self.scheduler.next_action() {
-            let answer = match action {
-                Action::LaunchBrowser { id, .. } => Input::BrowserStarted { id },
-                Action::OpenTab { tab, .. } => Input::TabConnected { tab },
-                Action::StartBackend { tab, .. } => Input::TabReady { tab },
-                Action::StartAttempt { tab, job, .. } => {
-                    self.handed.push_back((tab, job));
-                    continue;
-                }
-                Action::EndWithResult { .. } => {
-                    self.ended += 1;
-                    continue;
-                }
-                Action::RunCanary { tab } => Input::CanaryAnswered { tab, failure: None },
-                Action::PingTab { tab } => Input::TabAlive { tab, heap_bytes: Some(1 << 20) },
-                Action::PingBrowser { id } => {
-                    Input::BrowserHeartbeat { id, answer: Ok(Some(Duration::from_millis(1))) }
-                }
-                Action::MeasureMemory { id } => Input::BrowserMemory { id, bytes: 1 << 30 },
-                _ => continue,
-            };
-            self.scheduler.handle(answer, self.now);
-        }
-    }
-}
-
-/// Submitting, placing and answering a job, with breakers, health, heartbeats and deadlines: the whole of it, of which
-/// their bookkeeping is a part.
-fn cost_of_a_job() -> Row {
-    const JOBS: usize = 500_000;
-    const AT_ONCE: usize = 16;
-    let run = || {
-        let targets = [
-            Target::new(Browser::Chrome, Backend::Webgpu),
-            Target::new(Browser::Chrome, Backend::Wasm),
-            Target::new(Browser::Edge, Backend::Webnn),
-            Target::new(Browser::Firefox, Backend::Wasm),
-        ];
-        let targets: TargetSet = targets.into_iter().collect();
-        let policy = Policy { tabs_per_target: 2, ..Policy::default() };
-        let now = Instant::now();
-        let scheduler = Scheduler::new(policy, targets, now);
-        let mut fleet = Fleet { scheduler, now, handed: VecDeque::new(), ended: 0 };
-        fleet.tell(Input::Timeout);
-        assert!(fleet.scheduler.settled(), "a fleet in which nothing fails is ready");
-
-        let started = Instant::now();
-        for number in 1..=JOBS {
-            fleet.now += Duration::from_millis(1);
-            if fleet.scheduler.next_deadline().is_some_and(|at| at <= fleet.now) {
-                fleet.tell(Input::Timeout);
-            }
-            let spec = JobSpec {
-                model: ModelId(number as u64 % 4),
-                family: Family::Other,
-                allowed: targets,
-                recommended: TargetSet::EMPTY,
-                bytes: 4096,
-                attempt_timeout: Duration::from_secs(10),
-                expires: fleet.now + Duration::from_secs(60),
-                attempts: 3,
-                priority: Priority::Normal,
-                caller: Caller::default(),
-            };
-            fleet.tell(Input::Submit { job: JobId(number as u64), spec });
-            if fleet.handed.len() >= AT_ONCE
-                && let Some((tab, job)) = fleet.handed.pop_front()
-            {
-                fleet.tell(Input::AttemptSucceeded { tab, job, run: Duration::from_millis(10) });
-            }
-        }
-        let ns = started.elapsed().as_nanos() as f64 / JOBS as f64;
-        assert_eq!(fleet.ended + fleet.handed.len(), JOBS, "every job was handed out");
-        ns / 1e3
-    };
-    let runs: Vec<f64> = (0..7).map(|_| run()).collect();
-    let value = median(&runs);
-    let runs: Vec<String> = runs.iter().map(|us| format!("{:.0}", us * 1e3)).collect();
-    Row {
-        measure: "the scheduler's whole cost of a job (µs), of which breakers, health and recovery are a part",
-        bar: Bar::AtMost(5.0),
-        value,
-        numbers: format!("submitted, placed and answered on 4 targets of 2 tabs; runs in ns: {}", runs.join(", ")),
-    }
 }

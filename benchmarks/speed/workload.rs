@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 use tabfleet::{
-    fleet::{Fleet, Inputs, Model, ModelSpec},
+    fleet::{Fleet, Inputs, JobHandle, JobOptions, Model, ModelSpec},
     onnx::{NamedTensor, Suite, Tolerance, compare},
     types::{Backend, Browser, Target, Tensor},
 };
@@ -64,6 +64,11 @@ impl Workload {
             times.push((started.elapsed().as_secs_f64() * 1e3, output.timings.run_ms));
         }
         Ok(times)
+    }
+
+    /// A job in the queue.
+    pub fn submit(&self, options: JobOptions) -> Result<JobHandle, Failed> {
+        Ok(self.model.try_submit(self.inputs(), options)?)
     }
 
     /// Runs a second with so many runs under way.

@@ -199,7 +199,7 @@ impl<'a, N: FnMut(Notice)> Turmoil<'a, N> {
         let now = Instant::now();
         match lasted {
             Lasted::Over => self.ledger.over(kind, now),
-            Lasted::Endless(Ok(_)) => {
+            Lasted::Endless(Ok(())) => {
                 let message = "a model that never ends was answered".to_owned();
                 self.bad(Badness::Wrong, "endless".to_owned(), now, Some(mode), message);
             }

@@ -5,7 +5,7 @@ use crate::{
     browser::{Catalogue, Overrides},
     fleet::{AlertConfig, Fleet, FleetBuilder},
     history::RunInfo,
-    schedule::{BreakerPolicy, MemoryLimits, Policy, preferred_browser},
+    schedule::{BreakerPolicy, MemoryLimits, Policy, Retirement, preferred_browser},
     types::{Backend, Browser, Family, Target},
 };
 use std::collections::BTreeSet;
@@ -68,6 +68,7 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.threads = *settings.threads;
         config.port = *settings.port;
         config.custom_runtime = settings.runtime.value.clone();
+        config.metrics = *settings.metrics;
         config.history = settings.history.value.clone();
         config.history_mode = *settings.history_mode;
         config.run = RunInfo::detect(command);
@@ -93,6 +94,13 @@ fn policy(settings: &Settings) -> Policy {
         missed_heartbeats: *settings.missed_heartbeats,
         health_check_interval: *settings.health_check_interval,
         tab_memory: MemoryLimits { soft: *settings.tab_memory_soft, hard: *settings.tab_memory_hard },
+        retirement: Retirement {
+            jobs: *settings.tab_jobs,
+            age: *settings.tab_age,
+            idle: *settings.tab_idle,
+            failures: *settings.tab_failures,
+            ..Retirement::default()
+        },
         browser_memory: MemoryLimits { soft: *settings.browser_memory_soft, hard: *settings.browser_memory_hard },
         seed: *settings.seed,
         ..Policy::default()
@@ -161,7 +169,7 @@ mod tests {
                      --browser-memory-hard=4GiB --quarantine-after=7 --keep-targets=0 --retry-backoff=fibonacci \
                      --retry-pause=8ms --retry-pause-cap=1s --seed=6 --breaker-failures=chrome=2 \
                      --breaker-wait=firefox=11s --breaker-wait=edge=12s --breaker-slow-call=webkit=13s \
-                     --breaker-failure-rate=25 --breaker-slow-call-rate=75 --breaker-probes=1";
+                     --tab-jobs=10 --tab-age=1h --tab-idle=2m --tab-failures=3 --breaker-failure-rate=25 --breaker-slow-call-rate=75 --breaker-probes=1";
         let flags: Vec<_> = flags.split_whitespace().collect();
         let secs = Duration::from_secs;
         let mut expected = Policy {
@@ -171,6 +179,7 @@ mod tests {
             health_check_interval: secs(9),
             tab_memory: MemoryLimits { soft: 1 << 30, hard: 2 << 30 },
             browser_memory: MemoryLimits { soft: 3 << 30, hard: 4 << 30 },
+            retirement: Retirement { jobs: 10, age: secs(3600), idle: secs(120), failures: 3, ..Retirement::default() },
             quarantine_after: 7,
             keep_targets: 0,
             retry_backoff: RetryBackoff::Fibonacci,

@@ -10,6 +10,7 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -61,6 +62,8 @@ pub struct FleetConfig {
     pub run: RunInfo,
     /// Whether other programs of the same user find the fleet and can ask it how it is, as `tabfleet health` does.
     pub announce: bool,
+    /// Where the fleet's metrics are served over HTTP, for Prometheus to scrape.
+    pub metrics: Option<SocketAddr>,
     /// What an operator is told of, and how.
     pub alerts: Option<AlertConfig>,
 }
@@ -89,6 +92,7 @@ impl Default for FleetConfig {
             history_mode: HistoryMode::Direct,
             run: RunInfo::detect("library"),
             announce: false,
+            metrics: None,
             alerts: None,
         }
     }

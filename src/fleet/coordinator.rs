@@ -13,9 +13,11 @@ use super::{
     handle::Shared,
     measured::{self, Measured},
     message::{Report, Request, Submission},
+    metrics::{self, Counting},
     recording::Recording,
     tab::Tab,
     targets::Targets,
+    warm::WarmUps,
 };
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
@@ -61,7 +63,13 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     let server_config =
         ServerConfig { port: config.port, custom_runtime: config.custom_runtime.clone(), ..ServerConfig::default() };
     let server = Server::start(server_config).await?;
+    let metrics_listener = match config.metrics {
+        Some(address) => Some(metrics::listen(address).await?),
+        None => None,
+    };
     let events = Events::new();
+    let (metrics, questions) = mpsc::unbounded_channel();
+    tokio::spawn(Counting::default().run(events.subscribe(), questions));
     let (recording, history) = recorder.map(|recorder| Recording::start(recorder, events.subscribe())).unzip();
     let watch = match &config.alerts {
         Some(alerts) => Some(Watch::start(alerts.clone(), &config.run.command, events.subscribe())?),
@@ -74,11 +82,21 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     coordinator.announcement = announcement;
     coordinator.watch = watch;
     tokio::spawn(coordinator.run(inbox));
-    let fleet =
-        Fleet::new(Shared { config, server, requests, events, gate, next_job: AtomicU64::new(1), measured, history });
+    let fleet = Fleet::new(Shared {
+        config,
+        server,
+        requests,
+        events,
+        gate,
+        next_job: AtomicU64::new(1),
+        measured,
+        metrics,
+        history,
+    });
     if let Some(questions) = questions {
         tokio::spawn(announcement::answer(questions, Arc::downgrade(&fleet.0)));
     }
+    metrics_listener.into_iter().for_each(|listener| metrics::serve(listener, &fleet));
     fleet.settled().await?;
     let targets = fleet.targets().await?;
     if targets.iter().any(|info| info.available) {
@@ -108,9 +126,9 @@ struct Job {
     span: tracing::Span,
 }
 
-/// What a tab loads of a stage.
-struct StageFiles {
-    key: Arc<str>,
+/// A model that jobs were asked for.
+struct KnownModel {
+    tag: Arc<ModelTag>,
     served: Arc<ModelFiles>,
 }
 
@@ -129,9 +147,8 @@ struct Coordinator {
     tabs: HashMap<TabId, Tab>,
     jobs: HashMap<JobId, Job>,
     /// The models that jobs were asked for, by the scheduler's name for them.
-    models: HashMap<ModelId, Arc<ModelTag>>,
-    /// The stages of pipelines that tabs may be told to load.
-    stages: HashMap<ModelId, StageFiles>,
+    models: HashMap<ModelId, KnownModel>,
+    warm_ups: WarmUps,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<(TabId, RunReport)>,
@@ -176,7 +193,7 @@ impl Coordinator {
             tabs: HashMap::new(),
             jobs: HashMap::new(),
             models: HashMap::new(),
-            stages: HashMap::new(),
+            warm_ups: WarmUps::default(),
             canary,
             result: None,
             without_gpu: HashSet::new(),

@@ -9,7 +9,7 @@ use crate::{
     schedule::{Attempt, Overload, PolicyError},
     types::{Failure, TargetInfo},
 };
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 /// Why a fleet could not be launched or closed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,14 @@ pub enum FleetError {
     /// What is to be alerted of cannot be, or nobody can be told.
     #[error(transparent)]
     Alerts(#[from] AlertConfigError),
+    /// Metrics cannot be served where they were to be.
+    #[error("metrics cannot be served at {address}")]
+    Metrics {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No target works on this machine.
     #[error("no target works on this machine:{}", reasons(.0))]
     NothingWorks(Vec<Arc<TargetInfo>>),
@@ -83,7 +91,7 @@ pub struct JobError {
     /// The attempts, in order. None when the job was never handed to a tab.
     pub attempts: Vec<Attempt>,
     /// When the queue had no room for the job (`queue-full`): how full it is, and when to try again.
-    pub overload: Option<Overload>,
+    pub overload: Option<Box<Overload>>,
 }
 
 impl fmt::Display for JobError {

@@ -16,8 +16,15 @@ use tokio::sync::oneshot;
 #[derive(Clone)]
 pub(super) struct Gate(Arc<Mutex<Inside>>);
 
+/// How full it is inside, and how many were not let in.
+pub(super) struct Crowd {
+    pub overload: Overload,
+    pub refused: BTreeMap<Priority, u64>,
+}
+
 struct Inside {
     admission: Admission,
+    refused: BTreeMap<Priority, u64>,
     waiting: BTreeMap<(Reverse<Priority>, u64), Waiter>,
     next: u64,
 }
@@ -36,7 +43,7 @@ pub(super) struct Room {
 impl Gate {
     pub fn new(limits: QueueLimits) -> Self {
         let admission = Admission::new(limits);
-        Self(Arc::new(Mutex::new(Inside { admission, waiting: BTreeMap::new(), next: 0 })))
+        Self(Arc::new(Mutex::new(Inside { admission, refused: BTreeMap::new(), waiting: BTreeMap::new(), next: 0 })))
     }
 
     /// Room for a job, if there is some and nobody waits for it who matters as much.
@@ -68,9 +75,16 @@ impl Gate {
         }
     }
 
-    /// What somebody is told who found no room.
-    pub fn overload(&self, priority: Priority) -> Overload {
-        self.lock().admission.overload(priority)
+    /// What somebody is told who found no room and goes away.
+    pub fn refuse(&self, priority: Priority) -> Overload {
+        let mut inside = self.lock();
+        *inside.refused.entry(priority).or_default() += 1;
+        inside.admission.overload(priority)
+    }
+
+    pub fn crowd(&self) -> Crowd {
+        let inside = self.lock();
+        Crowd { overload: inside.admission.overload(Priority::Critical), refused: inside.refused.clone() }
     }
 
     /// Lets in whoever there is room for.

@@ -1,8 +1,15 @@
 //! The handle to a running fleet.
 
 use super::{
-    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, Model, ModelSpec, ModelSpecError, Output, events::Events,
-    gate::Gate, measured::Measured, message::Request, model::ModelRecord, recording::HistoryQuestions,
+    FleetBuilder, FleetConfig, FleetError, Inputs, JobError, Model, ModelSpec, ModelSpecError, Output,
+    events::Events,
+    gate::Gate,
+    measured::Measured,
+    message::Request,
+    metrics::{Metrics, MetricsQuestion},
+    model::ModelRecord,
+    recording::HistoryQuestions,
+    warm::WarmUp,
 };
 use crate::{
     harness::Server,
@@ -25,6 +32,8 @@ pub(super) struct Shared {
     pub gate: Gate,
     pub next_job: AtomicU64,
     pub measured: Measured,
+    /// Where what was counted is asked.
+    pub metrics: mpsc::UnboundedSender<MetricsQuestion>,
     /// Where the history is asked; `None` without one.
     pub history: Option<HistoryQuestions>,
 }
@@ -86,6 +95,20 @@ impl Fleet {
         self.ask(|reply| Request::Places(allowed, reply)).await
     }
 
+    /// Has tabs load a model before jobs need it, all at once, until `tabs` of them have it; each target has its turn.
+    /// A model in stages is loaded once, whatever the number: each stage in its home.
+    /// Returns in how many tabs it then is: fewer where there are fewer that take jobs, or where it cannot be loaded.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn warm(&self, model: &Model, tabs: usize) -> Result<usize, FleetError> {
+        if let Some(pipeline) = &model.record.pipeline {
+            return Ok(pipeline.warm(self).await);
+        }
+        let model = model.record.clone();
+        self.ask(|reply| Request::WarmUp(WarmUp { model, tabs, reply })).await
+    }
+
     /// Runs many jobs at once. One result per job, in the order given; a failure fails its job alone.
     pub async fn execute_concurrent<'a, I>(
         &self,
@@ -112,6 +135,20 @@ impl Fleet {
     /// [`FleetError::Closed`].
     pub async fn health(&self) -> Result<FleetHealth, FleetError> {
         self.ask(Request::Health).await
+    }
+
+    /// What the fleet has counted so far, and how it is now; see `docs/METRICS.md`.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn metrics(&self) -> Result<Metrics, FleetError> {
+        let health = self.health().await?;
+        let (question, answer) = oneshot::channel();
+        self.0.metrics.send(question).map_err(|_| FleetError::Closed)?;
+        let mut metrics = answer.await.map_err(|_| FleetError::Closed)?;
+        metrics.read_health(&health);
+        metrics.read_crowd(&self.0.gate.crowd());
+        Ok(metrics)
     }
 
     /// The main process of each running browser.

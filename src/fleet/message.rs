@@ -1,6 +1,6 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
-use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord};
+use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord, warm::WarmUp};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
@@ -21,6 +21,7 @@ pub(super) enum Request {
     DeclareStage(Arc<ModelRecord>, StageSpec),
     /// Answered with how many tabs there are, or are to be, of these targets.
     Places(TargetSet, oneshot::Sender<usize>),
+    WarmUp(WarmUp),
     /// The last handle of a model is gone.
     Forget(ModelId, Arc<str>),
     Targets(oneshot::Sender<Vec<Arc<TargetInfo>>>),

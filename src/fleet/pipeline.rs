@@ -62,6 +62,17 @@ impl Pipeline {
         }
     }
 
+    /// Has the stages loaded before a job needs them. Returns how many there are, or 0 when they cannot be made.
+    pub async fn warm(&self, fleet: &Fleet) -> usize {
+        match self.cut(fleet, fleet.all_targets()).await {
+            Ok(cut) => cut.stages.len(),
+            Err(error) => {
+                tracing::warn!(model = self.origin.name, error = told(&error), "its stages cannot be loaded");
+                0
+            }
+        }
+    }
+
     /// The stages for jobs that may run on these targets.
     async fn cut(&self, fleet: &Fleet, allowed: TargetSet) -> Result<Arc<Cut>, ModelSpecError> {
         if let Some(cut) = self.made(allowed) {

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 /// A job that was taken into the queue: to be awaited for its result. Dropped, the job is cancelled wherever it is.
+#[must_use = "a job whose handle is dropped is cancelled"]
 pub struct JobHandle {
     job: JobId,
     model: Arc<ModelRecord>,
@@ -89,7 +90,7 @@ fn refused(model: &ModelRecord, why: &str, overload: Overload) -> JobError {
     let Overload { jobs, bytes, retry_after, .. } = overload;
     let message =
         format!("{why}: {jobs} jobs with {bytes} bytes of inputs are under way; try again after {retry_after:.0?}");
-    JobError { overload: Some(overload), ..failed(model, Cause::QueueFull, message) }
+    JobError { overload: Some(Box::new(overload)), ..failed(model, Cause::QueueFull, message) }
 }
 
 impl Fleet {
@@ -118,12 +119,12 @@ impl Fleet {
         let gate = &self.0.gate;
         let room = match gate.try_enter(priority, bytes) {
             Ok(room) => room,
-            Err(overload) if priority == Priority::Low => {
-                return Err(refused(model, "jobs of low priority are not taken now", overload));
+            Err(_) if priority == Priority::Low => {
+                return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)));
             }
-            Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes)).await.map_err(|_| {
-                refused(model, "the queue stayed full until the job's deadline", gate.overload(priority))
-            })?,
+            Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes))
+                .await
+                .map_err(|_| refused(model, "the queue stayed full until the job's deadline", gate.refuse(priority)))?,
         };
         self.send(model, inputs, options, room, submitted)
     }
@@ -139,8 +140,9 @@ impl Fleet {
             return self.through_stages(model, inputs, options);
         }
         check(model, &inputs)?;
-        let room = self.0.gate.try_enter(options.priority, inputs.bytes());
-        let room = room.map_err(|overload| refused(model, "the queue is full", overload))?;
+        let (gate, priority) = (&self.0.gate, options.priority);
+        let room = gate.try_enter(priority, inputs.bytes());
+        let room = room.map_err(|_| refused(model, "the queue is full", gate.refuse(priority)))?;
         self.send(model, inputs, options, room, Instant::now())
     }
 
@@ -185,6 +187,7 @@ impl Fleet {
             attempts: options.attempts,
             priority: options.priority,
             caller: options.caller,
+            release: options.release,
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);

@@ -84,6 +84,11 @@ impl Tab {
         id
     }
 
+    /// Whether it was told to load the model and has not yet answered.
+    pub fn is_loading(&self, model: ModelId) -> bool {
+        self.pending.values().any(|pending| *pending == Pending::Load(model))
+    }
+
     /// What the answered request was for.
     pub fn answered(&mut self, id: u64) -> Option<Pending> {
         self.pending.remove(&id)

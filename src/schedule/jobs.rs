@@ -28,6 +28,8 @@ pub struct JobSpec {
     pub priority: Priority,
     /// Who asks for it.
     pub caller: Caller,
+    /// Whether the tab is to forget the model after it.
+    pub release: bool,
 }
 
 /// One try of a job on one tab that failed.

@@ -1,5 +1,6 @@
 //! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
+use super::Retirement;
 use super::backoff::{Backoff, BackoffError, Decorrelated, Exponential, Fibonacci, Jitter, Linear};
 use crate::types::{Browser, names};
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -85,6 +86,8 @@ pub struct Policy {
     /// The WASM memory of a tab's worker: above the first it is replaced when idle, above the second now. WASM memory
     /// never shrinks and ends at 4 GiB.
     pub tab_memory: MemoryLimits,
+    /// When a tab is replaced by a fresh one though nothing is wrong with it.
+    pub retirement: Retirement,
     /// The memory of a browser's processes: above the first it is restarted when idle, above the second now.
     pub browser_memory: MemoryLimits,
     /// The seed of jitter.
@@ -184,6 +187,7 @@ impl Default for Policy {
             canary: true,
             canary_timeout: Duration::from_secs(30),
             tab_memory: MemoryLimits { soft: 2 << 30, hard: 3 << 30 },
+            retirement: Retirement::default(),
             browser_memory: MemoryLimits { soft: 8 << 30, hard: 16 << 30 },
             seed: 0,
         }
@@ -297,6 +301,10 @@ impl Policy {
         at_least("restart_browser_after", self.restart_browser_after, 1)?;
         at_least("quarantine_after", self.quarantine_after, 1)?;
         at_least("missed_heartbeats", self.missed_heartbeats, 1)?;
+        at_least("retirement.jobs", self.retirement.jobs, 1)?;
+        at_least("retirement.failures", self.retirement.failures, 1)?;
+        in_order("1 s", Duration::from_secs(1), "retirement.age", self.retirement.age)?;
+        in_order("1 s", Duration::from_secs(1), "retirement.idle", self.retirement.idle)?;
         in_order("relaunch_pause", self.relaunch_pause, "relaunch_pause_cap", self.relaunch_pause_cap)?;
         in_order("retry_pause", self.retry_pause, "retry_pause_cap", self.retry_pause_cap)?;
         self.pauses(0).map_err(|error| {

@@ -7,9 +7,11 @@ mod health;
 mod job_rules;
 mod place_rules;
 mod repairs;
+mod retire_rules;
 mod stage_rules;
 mod tab_rules;
 mod time_rules;
+mod warm_rules;
 
 use super::{
     Policy, TargetSet,
@@ -65,6 +67,8 @@ pub enum Input {
     AttemptSucceeded { tab: TabId, job: JobId, run: Duration },
     /// A tab answered with a failure.
     AttemptFailed { tab: TabId, job: JobId, failure: Failure },
+    /// A tab loaded a model that it was to load, or could not.
+    ModelLoaded { tab: TabId, model: ModelId, failure: Option<Failure> },
     /// A tab answered the canary: rightly, or with what was wrong.
     CanaryAnswered { tab: TabId, failure: Option<Failure> },
     /// A tab's worker is there, and its WASM memory is so large.
@@ -75,8 +79,8 @@ pub enum Input {
     BrowserMemory { id: BrowserId, bytes: u64 },
     /// A model is a stage of a pipeline: it is given a home at once.
     DeclareStage { model: ModelId, spec: StageSpec },
-    /// A tab has loaded a stage, or could not.
-    StageLoaded { tab: TabId, model: ModelId, failure: Option<Failure> },
+    /// A model is to be loaded in so many tabs, those included that have it.
+    WarmUp { model: ModelId, tabs: usize },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -105,12 +109,14 @@ pub enum Action {
     CloseTab { tab: TabId, failure: Failure },
     /// Hand the job to the tab.
     StartAttempt { tab: TabId, job: JobId, attempt: u32, placement: Placement },
-    /// Have the tab load a model; answered by `StageLoaded`, unless the tab is lost.
-    LoadModel { tab: TabId, model: ModelId },
     /// Have the tab drop a model's session.
     DropModel { tab: TabId, model: ModelId },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
+    /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
+    LoadModel { tab: TabId, model: ModelId },
+    /// Close a tab that is worn out: it holds nothing, and another stands in for it.
+    RetireTab { tab: TabId, target: Target, reason: String },
     /// Ask the tab's worker whether it is there; answered by `TabAlive`, if it is.
     PingTab { tab: TabId },
     /// Ask the browser whether it is there; answered by `BrowserHeartbeat` in every case.
@@ -174,6 +180,8 @@ pub struct Scheduler {
     proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
     tabs: Tabs,
+    /// Tabs that are to be replaced, the oldest first.
+    worn: BTreeSet<TabId>,
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     stages: Stages,
@@ -202,6 +210,7 @@ impl Scheduler {
             vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
             speeds: Speeds::default(),
             tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
+            worn: BTreeSet::new(),
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
@@ -285,15 +294,17 @@ impl Scheduler {
             Input::TabLost { tab, failure } => self.tab_lost(tab, failure, now),
             Input::TargetIsSoftware { target } => self.software.insert(target),
             Input::CanaryAnswered { tab, failure } => self.canary_answered(tab, failure, now),
+            Input::ModelLoaded { tab, model, failure } => self.model_loaded(tab, model, failure, now),
             Input::TabAlive { tab, heap_bytes } => self.tab_alive(tab, heap_bytes, now),
             Input::BrowserHeartbeat { id, answer } => self.browser_heartbeat(id, answer, now),
             Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
-            Input::StageLoaded { tab, model, failure } => self.stage_loaded(tab, model, failure, now),
+            Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),
         }
+        self.close_retired(now);
         self.open_missing_tabs(now);
         self.tend_stages(now);
         self.place_waiting(now);

@@ -10,8 +10,8 @@ use std::{
 /// What stands in a tab's line for its health check: no job ever has this number.
 pub(super) const CANARY: JobId = JobId(0);
 
-/// What stands in a tab's line for a stage that it loads: no job ever has this number either.
-pub(super) const LOADING: JobId = JobId(u64::MAX);
+/// What stands in a tab's line for a model that it loads before a job needs it: no job ever has this number.
+pub(super) const WARM_UP: JobId = JobId(u64::MAX);
 
 /// Where a tab is in its life. The instants are when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,21 @@ pub(super) enum Stage {
     Cut(Instant),
     /// Its worker was ended; the next one is not yet connected.
     Restarting(Instant),
+    /// It finishes what it holds, and goes.
+    Retiring,
+}
+
+impl Stage {
+    /// Whether a tab may go from this stage to `next`. From each it may also end.
+    const fn may_become(self, next: Self) -> bool {
+        match next {
+            Self::Opening(_) => false,
+            Self::Starting(_) => !matches!(self, Self::Retiring),
+            Self::Ready => matches!(self, Self::Starting(_)),
+            Self::Cut(_) | Self::Retiring => matches!(self, Self::Ready),
+            Self::Restarting(_) => matches!(self, Self::Ready | Self::Cut(_)),
+        }
+    }
 }
 
 impl From<Stage> for TabStage {
@@ -36,6 +51,7 @@ impl From<Stage> for TabStage {
             Stage::Ready => Self::Ready,
             Stage::Cut(_) => Self::Cut,
             Stage::Restarting(_) => Self::Restarting,
+            Stage::Retiring => Self::Retiring,
         }
     }
 }
@@ -87,6 +103,15 @@ pub(super) struct Tab {
     pub missed_heartbeats: u32,
     /// When it was last told to be ready; `None` before the first time.
     pub ready_since: Option<Instant>,
+    pub opened: Instant,
+    /// Jobs that it was done with, well or not.
+    pub jobs: u32,
+    /// How often it failed.
+    pub failures: u32,
+    /// Why it is to be replaced by a fresh one, if it is.
+    pub worn: Option<String>,
+    /// The tab that is to stand in for it.
+    pub successor: Option<TabId>,
 }
 
 impl Tab {
@@ -105,7 +130,21 @@ impl Tab {
             pinged: None,
             missed_heartbeats: 0,
             ready_since: None,
+            opened: now,
+            jobs: 0,
+            failures: 0,
+            worn: None,
+            successor: None,
         }
+    }
+
+    /// Goes on to the next stage of its life, if there is a way there; tells whether there was.
+    pub fn enter(&mut self, next: Stage) -> bool {
+        let may = self.stage.may_become(next);
+        if may {
+            self.stage = next;
+        }
+        may
     }
 
     /// Hands it a job, or the canary.
@@ -123,6 +162,7 @@ impl Tab {
         let in_flight = self.in_flight.remove(position)?;
         self.bytes -= in_flight.bytes;
         self.work -= in_flight.work;
+        self.jobs += u32::from(in_flight.job != CANARY && in_flight.job != WARM_UP);
         self.head_since = now;
         Some(in_flight)
     }
@@ -153,7 +193,7 @@ impl Tab {
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
-            Stage::Ready => self.in_flight.front().map(|head| {
+            Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| {
                 let at = self.head_since + head.timeout;
                 head.expires.map_or(at, |expires| expires.min(at))
             }),
@@ -205,10 +245,25 @@ impl Tabs {
     pub fn remove(&mut self, id: TabId) -> Option<Tab> {
         let tab = self.all.remove(&id)?;
         self.orders.unindex(id, &tab);
-        if let Some(count) = self.counts.get_mut(&tab.target) {
-            *count -= 1;
+        if tab.worn.is_none() {
+            self.count_less(tab.target);
         }
         Some(tab)
+    }
+
+    /// The tab is to be replaced: it no longer counts as one of its target's.
+    pub fn wear_out(&mut self, id: TabId, why: String) {
+        let Some(tab) = self.all.get_mut(&id) else { return };
+        if tab.worn.replace(why).is_none() {
+            let target = tab.target;
+            self.count_less(target);
+        }
+    }
+
+    fn count_less(&mut self, target: Target) {
+        if let Some(count) = self.counts.get_mut(&target) {
+            *count -= 1;
+        }
     }
 
     /// Changes a tab and keeps the orders by load and by deadline true.
@@ -225,10 +280,17 @@ impl Tabs {
         self.all.get_mut(&id)
     }
 
+    pub fn forget_model(&mut self, model: ModelId) {
+        for tab in self.all.values_mut() {
+            tab.loaded.remove(&model);
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (TabId, &Tab)> {
         self.all.iter().map(|(id, tab)| (*id, tab))
     }
 
+    /// How many tabs the target has, those that are to be replaced left out.
     pub fn count(&self, target: Target) -> usize {
         self.counts.get(&target).copied().unwrap_or_default()
     }
@@ -276,5 +338,41 @@ impl Orders {
         if let Some(at) = tab.deadline() {
             self.deadlines.remove(&(at, id));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tab_goes_only_where_its_life_leads() {
+        let at = Instant::now();
+        let stages = [
+            Stage::Opening(at),
+            Stage::Starting(at),
+            Stage::Ready,
+            Stage::Cut(at),
+            Stage::Restarting(at),
+            Stage::Retiring,
+        ];
+        let ways: Vec<String> = stages
+            .iter()
+            .map(|from| {
+                let to = stages.iter().filter(|to| from.may_become(**to)).map(|to| TabStage::from(*to).to_string());
+                format!("{} → {}", TabStage::from(*from), to.collect::<Vec<_>>().join(", "))
+            })
+            .collect();
+        assert_eq!(
+            ways,
+            [
+                "opening → starting",
+                "starting → starting, ready",
+                "ready → starting, cut, restarting, retiring",
+                "cut → starting, restarting",
+                "restarting → starting",
+                "retiring → ",
+            ]
+        );
     }
 }

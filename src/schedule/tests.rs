@@ -3,7 +3,9 @@
 mod health;
 mod many;
 mod placement;
+mod retirement;
 mod stages;
+mod world;
 
 use super::*;
 use crate::types::{
@@ -14,214 +16,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
+use world::World;
 
 const CHROME_WASM: Target = Target::new(Browser::Chrome, Backend::Wasm);
 const CHROME_WEBGPU: Target = Target::new(Browser::Chrome, Backend::Webgpu);
 const FIREFOX_WASM: Target = Target::new(Browser::Firefox, Backend::Wasm);
-
-/// A world in which browsers and tabs come up at once, and jobs are answered when the test says so.
-struct World {
-    scheduler: Scheduler,
-    now: Instant,
-    browsers: BTreeMap<BrowserId, Browser>,
-    tabs: BTreeMap<TabId, (BrowserId, Target)>,
-    /// What each tab was handed, in order.
-    handed: BTreeMap<TabId, Vec<JobId>>,
-    /// How each job ended, and after which attempts.
-    ended: BTreeMap<JobId, (Result<(), Cause>, Vec<Attempt>)>,
-    restarted: Vec<TabId>,
-    given_up: Vec<Target>,
-    unavailable: Vec<Target>,
-    /// What a tab answers to the canary.
-    canary: Option<Cause>,
-    canaries: Vec<TabId>,
-    /// Which stages were loaded where.
-    loads: Vec<(TabId, ModelId)>,
-    /// Whether tabs and browsers answer heartbeats.
-    alive: bool,
-    breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
-    recoveries: Vec<(crate::types::Strategy, bool)>,
-    blamed: Vec<(JobId, Cause)>,
-    next_job: u64,
-}
-
-impl World {
-    fn new(targets: &[Target], policy: Policy) -> Self {
-        Self::without(&[], targets, policy)
-    }
-
-    /// As [`new`](Self::new), but some backends do not work.
-    fn without(unavailable: &[Target], targets: &[Target], policy: Policy) -> Self {
-        let now = Instant::now();
-        let mut world = Self {
-            scheduler: Scheduler::new(policy, targets.iter().copied().collect(), now),
-            now,
-            browsers: BTreeMap::new(),
-            tabs: BTreeMap::new(),
-            handed: BTreeMap::new(),
-            ended: BTreeMap::new(),
-            restarted: Vec::new(),
-            given_up: Vec::new(),
-            unavailable: unavailable.to_vec(),
-            canary: None,
-            canaries: Vec::new(),
-            loads: Vec::new(),
-            alive: true,
-            breakers: Vec::new(),
-            recoveries: Vec::new(),
-            blamed: Vec::new(),
-            next_job: 1,
-        };
-        world.carry_out();
-        world
-    }
-
-    fn tell(&mut self, input: Input) {
-        self.scheduler.handle(input, self.now);
-        self.carry_out();
-    }
-
-    fn carry_out(&mut self) {
-        while let Some(action) = self.scheduler.next_action() {
-            let answer = match action {
-                Action::LaunchBrowser { id, browser } => {
-                    self.browsers.insert(id, browser);
-                    Some(Input::BrowserStarted { id })
-                }
-                Action::EndBrowser { id } => Some(self.browser_ends(id)),
-                Action::OpenTab { tab, browser, target } => {
-                    self.tabs.insert(tab, (browser, target));
-                    self.handed.insert(tab, Vec::new());
-                    Some(Input::TabConnected { tab })
-                }
-                Action::StartBackend { tab, target } if self.unavailable.contains(&target) => {
-                    Some(Input::TabFailed { tab, failure: Failure::new(Cause::BackendUnavailable, "no adapter") })
-                }
-                Action::StartBackend { tab, .. } => Some(Input::TabReady { tab }),
-                Action::RestartWorker { tab, .. } => {
-                    self.restarted.push(tab);
-                    self.handed.insert(tab, Vec::new());
-                    Some(Input::TabConnected { tab })
-                }
-                Action::CloseTab { tab, .. } => {
-                    self.tabs.remove(&tab);
-                    self.handed.remove(&tab);
-                    None
-                }
-                Action::StartAttempt { tab, job, .. } => {
-                    self.handed.get_mut(&tab).expect("an attempt starts in an open tab").push(job);
-                    None
-                }
-                Action::LoadModel { tab, model } => {
-                    self.loads.push((tab, model));
-                    Some(Input::StageLoaded { tab, model, failure: None })
-                }
-                Action::DropModel { .. } => None,
-                Action::RunCanary { tab } => {
-                    self.canaries.push(tab);
-                    let failure = self.canary.map(|cause| Failure::new(cause, "the canary"));
-                    Some(Input::CanaryAnswered { tab, failure })
-                }
-                Action::PingTab { tab } => self.alive.then_some(Input::TabAlive { tab, heap_bytes: None }),
-                Action::PingBrowser { id } => {
-                    let hung = Failure::new(Cause::DriverHung, "no answer");
-                    let answer = if self.alive { Ok(Some(Duration::from_millis(1))) } else { Err(hung) };
-                    Some(Input::BrowserHeartbeat { id, answer })
-                }
-                Action::MeasureMemory { id } => Some(Input::BrowserMemory { id, bytes: 1 << 30 }),
-                Action::BreakerChanged { target, model, to, .. } => {
-                    self.breakers.push((target, model, to));
-                    None
-                }
-                Action::Recovered(Recovery { strategy, succeeded, .. }) => {
-                    self.recoveries.push((strategy, succeeded));
-                    None
-                }
-                Action::AttemptFailed { job, attempt, .. } => {
-                    self.blamed.push((job, attempt.failure.cause));
-                    None
-                }
-                Action::HealthChecked { .. } | Action::Disconnected { .. } => None,
-                Action::EndWithResult { job, attempts } => self.end(job, Ok(()), attempts),
-                Action::EndWithFailure { job, failure, attempts } => self.end(job, Err(failure.cause), attempts),
-                Action::GiveUpTarget { target, .. } => {
-                    self.given_up.push(target);
-                    None
-                }
-            };
-            if let Some(input) = answer {
-                self.scheduler.handle(input, self.now);
-            }
-        }
-    }
-
-    fn end(&mut self, job: JobId, how: Result<(), Cause>, attempts: Vec<Attempt>) -> Option<Input> {
-        let before = self.ended.insert(job, (how, attempts));
-        assert!(before.is_none(), "{job} ended twice");
-        None
-    }
-
-    fn browser_ends(&mut self, id: BrowserId) -> Input {
-        self.browsers.remove(&id);
-        Input::BrowserExited { id, failure: Failure::new(Cause::BrowserExited, "killed") }
-    }
-
-    fn submit(&mut self, allowed: &[Target]) -> JobId {
-        self.submit_spec(allowed, |_| {})
-    }
-
-    fn submit_spec(&mut self, allowed: &[Target], change: impl FnOnce(&mut JobSpec)) -> JobId {
-        let job = JobId(self.next_job);
-        self.next_job += 1;
-        let mut spec = self.spec(allowed);
-        change(&mut spec);
-        self.tell(Input::Submit { job, spec });
-        job
-    }
-
-    fn spec(&self, allowed: &[Target]) -> JobSpec {
-        JobSpec {
-            model: ModelId(1),
-            family: Family::Other,
-            allowed: allowed.iter().copied().collect(),
-            recommended: TargetSet::EMPTY,
-            bytes: 256,
-            attempt_timeout: Duration::from_secs(1),
-            expires: self.now + Duration::from_secs(60),
-            attempts: 3,
-            priority: Priority::Normal,
-            caller: Caller::default(),
-        }
-    }
-
-    fn tab_of(&self, job: JobId) -> Option<TabId> {
-        self.handed.iter().find(|(_, jobs)| jobs.contains(&job)).map(|(tab, _)| *tab)
-    }
-
-    fn target_of(&self, job: JobId) -> Option<Target> {
-        self.tab_of(job).map(|tab| self.tabs[&tab].1)
-    }
-
-    fn answer(&mut self, job: JobId, failure: Option<Failure>) {
-        let tab = self.tab_of(job).expect("the job is in a tab");
-        self.handed.get_mut(&tab).expect("an open tab").retain(|handed| *handed != job);
-        self.tell(match failure {
-            None => Input::AttemptSucceeded { tab, job, run: Duration::from_millis(10) },
-            Some(failure) => Input::AttemptFailed { tab, job, failure },
-        });
-    }
-
-    /// The tab's socket closes: nothing that it was handed is answered.
-    fn cut(&mut self, tab: TabId) {
-        self.handed.get_mut(&tab).expect("an open tab").clear();
-        self.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::SocketClosed, "cut") });
-    }
-
-    fn wait(&mut self, time: Duration) {
-        self.now += time;
-        self.tell(Input::Timeout);
-    }
-}
 
 fn one_tab() -> Policy {
     Policy { tabs_per_target: 1, ..Policy::default() }
@@ -460,6 +259,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         attempts: 1,
         priority: Priority::Normal,
         caller: Caller::default(),
+        release: false,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);

@@ -157,6 +157,8 @@ pub enum TabStage {
     Cut,
     /// Its worker is being replaced.
     Restarting,
+    /// It is worn out: it finishes what it holds, and goes.
+    Retiring,
 }
 names!(TabStage {
     Opening = "opening",
@@ -164,6 +166,7 @@ names!(TabStage {
     Ready = "ready",
     Cut = "cut",
     Restarting = "restarting",
+    Retiring = "retiring",
 });
 
 /// A tab's health.

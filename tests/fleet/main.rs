@@ -17,7 +17,9 @@ mod fleets;
 mod health_command;
 mod history;
 mod interrupted;
+mod lifecycle;
 mod matrix;
+mod metrics;
 mod models;
 #[path = "../../src/onnx/tests/nets.rs"]
 mod nets;

@@ -88,6 +88,7 @@ impl Ord for Due {
 enum Work {
     Job(JobId),
     Canary,
+    Load(ModelId),
 }
 
 /// A tab and its worker, which are numbered so that what an ended one had begun is not answered.
@@ -110,6 +111,7 @@ pub struct Counts {
     pub attempts_failed: u64,
     pub browsers_launched: u64,
     pub tabs_opened: u64,
+    pub tabs_retired: u64,
     pub workers_restarted: u64,
     pub breaker_changes: u64,
     pub recoveries: u64,
@@ -272,6 +274,7 @@ impl World {
             expires: self.now + Duration::from_secs(60),
             attempts: 3,
             caller: Caller::default(),
+            release: false,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
@@ -284,6 +287,7 @@ impl World {
         let job = match work {
             Work::Job(job) => job,
             Work::Canary => return self.answer_canary(id),
+            Work::Load(model) => return self.tell(Input::ModelLoaded { tab: id, model, failure: None }),
         };
         let fate: f64 = self.random.random();
         let lots = [chance::WORKER_CRASHES, chance::SOCKET_CUT, chance::TAB_CRASHES, chance::ATTEMPT_FAILS];
@@ -403,8 +407,13 @@ impl World {
                     self.hand(tab, Work::Job(job));
                 }
                 // No stages are declared here.
-                Action::LoadModel { .. } | Action::DropModel { .. } => {}
+                Action::DropModel { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
+                Action::LoadModel { tab, model } => self.hand(tab, Work::Load(model)),
+                Action::RetireTab { tab, .. } => {
+                    self.counts.tabs_retired += 1;
+                    self.tabs.remove(&tab);
+                }
                 Action::PingTab { tab } => {
                     let swollen = self.random.random_bool(chance::TAB_SWELLS);
                     let heap_bytes = Some(if swollen { 3_500 << 20 } else { 100 << 20 });
@@ -492,7 +501,7 @@ fn failure(cause: Cause) -> Failure {
 }
 
 /// Ten targets in four browsers.
-pub fn every_browser() -> TargetSet {
+pub(super) fn every_browser() -> TargetSet {
     use tabfleet::Backend::{Wasm, Webgpu, Webnn};
     let gpu = [Browser::Chrome, Browser::Edge]
         .into_iter()

@@ -8,10 +8,10 @@ mod processes;
 #[cfg(target_os = "linux")]
 mod signals;
 
-pub(super) use models::{HarmfulModels, Stopped};
+pub(super) use models::HarmfulModels;
 
 use crate::{
-    fleet::{Fleet, FleetError},
+    fleet::{Fleet, FleetError, JobError},
     types::{Backend, Browser, BrowserId, FailureMode, TabId, Target},
 };
 use futures::future::BoxFuture;
@@ -43,7 +43,7 @@ pub(super) enum Lasted {
     /// It is over, and there is nothing to say about it.
     Over,
     /// The job that never ends, ended.
-    Endless(Stopped),
+    Endless(Result<(), JobError>),
 }
 
 /// Why nothing was done.

@@ -54,7 +54,8 @@ impl HarmfulModels {
         };
         let options = self.endless.options().pin(*target).attempts(1).attempt_timeout(LIMIT).deadline(DEADLINE);
         let model = self.endless.clone();
-        let run = async move { Lasted::Endless(model.run_with([("x", Tensor::scalar(1.0_f32))], options).await) };
+        let run =
+            async move { Lasted::Endless(model.run_with([("x", Tensor::scalar(1.0_f32))], options).await.map(drop)) };
         let done = Done::now(format!("{target} was given a model that never ends"));
         Ok(Done { lasting: Some(Box::pin(run)), limit: Some(LIMIT), ..done })
     }

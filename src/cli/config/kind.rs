@@ -4,6 +4,7 @@ use crate::types::Browser;
 use std::{
     collections::BTreeMap,
     fmt::{self, Display},
+    net::{Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
     str::FromStr,
@@ -249,6 +250,29 @@ impl Kind for MaybeUrl {
     }
     fn show(&self, value: &Option<Url>) -> String {
         value.as_ref().map_or("none".to_owned(), Url::to_string)
+    }
+}
+
+/// Where something is served: an address, or a port of the loopback.
+pub(super) struct MaybeAddress;
+
+impl Kind for MaybeAddress {
+    type Value = Option<SocketAddr>;
+    const VALUE_NAME: &'static str = "ADDR";
+    fn expected(&self) -> String {
+        "a port of 127.0.0.1, an address with a port such as 0.0.0.0:9464, or none".to_owned()
+    }
+    fn parse(&self, raw: &Raw) -> Option<Option<SocketAddr>> {
+        match text(raw)? {
+            "none" => Some(None),
+            text => match text.parse::<u16>() {
+                Ok(port) => Some(Some((Ipv4Addr::LOCALHOST, port).into())),
+                Err(_) => text.parse().ok().map(Some),
+            },
+        }
+    }
+    fn show(&self, value: &Option<SocketAddr>) -> String {
+        value.map_or("none".to_owned(), |address| address.to_string())
     }
 }
 

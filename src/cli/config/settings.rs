@@ -2,7 +2,9 @@
 
 use super::{
     ConfigError, Resolved, Source, TargetPattern,
-    kind::{Choice, EachBrowser, Kind, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets},
+    kind::{
+        Choice, EachBrowser, Kind, MaybeAddress, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets,
+    },
     table::{Entry, LookUp, resolve_one, settings},
 };
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     schedule::{BreakerPolicy, Policy, RetryBackoff},
     types::{Browser, names},
 };
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
 /// How the log is written.
@@ -52,6 +54,7 @@ const HEALTH: &str = "Health and recovery (settings, too)";
 
 const MIB: u64 = 1 << 20;
 const DAY: Duration = secs(24 * 3600);
+const YEAR: Duration = secs(365 * 24 * 3600);
 
 const BINARIES: PerBrowser<PathBuf> = PerBrowser {
     what: "BROWSER=PATH",
@@ -128,6 +131,8 @@ settings! {
         headless: bool = true, Switch;
         /// The port that tabs connect to on 127.0.0.1; 0 takes a free one.
         port: u16 = 0, Number(0..=u16::MAX);
+        /// Where metrics are served for Prometheus to scrape, at /metrics: an address, or a port of the loopback.
+        metrics: Option<SocketAddr> = None, MaybeAddress;
         /// The seed of everything random: generated inputs, jitter, order.
         seed: u64 = 0, Number(0..=u64::MAX);
         /// The DuckDB file in which runs are recorded.
@@ -171,6 +176,14 @@ settings! {
         tab_memory_soft: u64 = Policy::default().tab_memory.soft, Size(MIB..=16 * 1024 * MIB);
         /// The WASM memory above which a tab's worker is replaced at once. It ends at 4 GiB.
         tab_memory_hard: u64 = Policy::default().tab_memory.hard, Size(MIB..=16 * 1024 * MIB);
+        /// The jobs after which a tab is replaced by a fresh one, once it is a minute old. Browsers' memory creeps.
+        tab_jobs: u32 = Policy::default().retirement.jobs, Number(1..=u32::MAX);
+        /// The age at which a tab is replaced.
+        tab_age: Duration = Policy::default().retirement.age, Span(secs(1)..=YEAR);
+        /// The time without a job after which a tab is replaced.
+        tab_idle: Duration = Policy::default().retirement.idle, Span(secs(1)..=YEAR);
+        /// The failures after which a tab is replaced, also where successes came in between.
+        tab_failures: u32 = Policy::default().retirement.failures, Number(1..=u32::MAX);
         /// The memory of its processes above which an idle browser is restarted.
         browser_memory_soft: u64 = Policy::default().browser_memory.soft, Size(64 * MIB..=1024 * 1024 * MIB);
         /// The memory of its processes above which a browser is restarted at once.

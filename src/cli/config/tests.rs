@@ -230,6 +230,7 @@ fn the_table_of_settings() {
         threads                 0                   default          a number from 0 to 256
         headless                true                default          true or false
         port                    0                   default          a number from 0 to 65535
+        metrics                 none                default          a port of 127.0.0.1, an address with a port such as 0.0.0.0:9464, or none
         seed                    0                   default          a number from 0 to 18446744073709551615
         history                 none                default          a path, or none
         history-mode            direct              default          direct or spool
@@ -250,6 +251,10 @@ fn the_table_of_settings() {
         health-check-interval   30s                 default          a duration with its unit, from 10ms to 24h
         tab-memory-soft         2GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
         tab-memory-hard         3GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
+        tab-jobs                1000                default          a number from 1 to 4294967295
+        tab-age                 1h                  default          a duration with its unit, from 1s to 8760h
+        tab-idle                30m                 default          a duration with its unit, from 1s to 8760h
+        tab-failures            5                   default          a number from 1 to 4294967295
         browser-memory-soft     8GiB                default          a number of bytes or a size such as 64MiB, from 64MiB to 1024GiB
         browser-memory-hard     16GiB               default          a number of bytes or a size such as 64MiB, from 64MiB to 1024GiB
         quarantine-after        2                   default          a number from 1 to 1000

@@ -1,16 +1,18 @@
 //! What comes in, told to the scheduler.
 
-use super::{Coordinator, Job, StageFiles};
+use super::{Coordinator, Job, KnownModel};
 use crate::{
     browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser},
     fleet::{
         message::{Report, Request},
-        tab::Pending,
+        model::ModelRecord,
+        tab::{Pending, Tab},
         targets::computes_in_software,
+        warm::WarmUp,
     },
     harness::{LostWhat, TabMessage, TabSignal, TabSignalKind},
     schedule::Input,
-    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, TabId},
+    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, ModelId, TabId},
 };
 use std::{
     sync::Arc,
@@ -24,16 +26,16 @@ impl Coordinator {
                 let (job, spec) = (submission.job, submission.spec.clone());
                 self.events.emit(|| EventKind::JobQueued { job, model: submission.model.tag.name.clone() });
                 let started = submission.submitted;
-                self.models.entry(spec.model).or_insert_with(|| submission.model.tag.clone());
+                self.know(&submission.model);
                 let span = tracing::Span::none();
                 self.jobs.insert(job, Job { submission: *submission, started, attempt: 0, placement: None, span });
                 self.tell(Input::Submit { job, spec });
             }
+            Request::WarmUp(warm_up) => self.warm_up(warm_up),
             Request::Cancel(job) => self.tell(Input::Cancel { job }),
             Request::DeclareStage(stage, spec) => {
                 let model = stage.id;
-                self.models.insert(model, stage.tag.clone());
-                self.stages.insert(model, StageFiles { key: stage.key.clone(), served: stage.served.clone() });
+                self.know(&stage);
                 self.tell(Input::DeclareStage { model, spec });
             }
             Request::Places(allowed, reply) => {
@@ -42,7 +44,6 @@ impl Coordinator {
             }
             Request::Forget(model, key) => {
                 self.models.remove(&model);
-                self.stages.remove(&model);
                 self.tell(Input::ForgetModel { model });
                 for tab in self.tabs.values_mut() {
                     if tab.loaded.remove(&key).is_none() {
@@ -77,6 +78,34 @@ impl Coordinator {
         }
     }
 
+    fn know(&mut self, model: &ModelRecord) {
+        self.models
+            .entry(model.id)
+            .or_insert_with(|| KnownModel { tag: model.tag.clone(), served: model.served.clone() });
+    }
+
+    fn warm_up(&mut self, WarmUp { model, tabs, reply }: WarmUp) {
+        self.know(&model);
+        self.tell(Input::WarmUp { model: model.id, tabs });
+        let loads = |tab: &Tab| tab.is_loading(model.id);
+        let loading = self.tabs.iter().filter(|(_, tab)| loads(tab)).map(|(id, _)| *id).collect();
+        self.warm_ups.wait(&model, loading, reply);
+        self.answer_warm_ups();
+    }
+
+    /// Tells those who wait for models to be loaded, when they are.
+    pub(super) fn answer_warm_ups(&mut self) {
+        let has = |tab: &&Tab, key: &str| tab.loaded.contains_key(key);
+        self.warm_ups.answer(|key| self.tabs.values().filter(|tab| has(tab, key)).count());
+    }
+
+    /// A tab has loaded what it was to load before a job needs it, or could not.
+    fn model_loaded(&mut self, tab: TabId, model: ModelId, failure: Option<Failure>) {
+        self.tell(Input::ModelLoaded { tab, model, failure });
+        self.warm_ups.loaded(tab, model);
+        self.answer_warm_ups();
+    }
+
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Launched { id, result } => self.launched(id, result),
@@ -104,7 +133,7 @@ impl Coordinator {
     }
 
     fn health(&self) -> FleetHealth {
-        let name = |id| self.models.get(&id).map_or_else(|| id.to_string(), |tag| tag.name.clone());
+        let name = |id| self.models.get(&id).map_or_else(|| id.to_string(), |model| model.tag.name.clone());
         let mut health = self.scheduler.health(Instant::now(), SystemTime::now(), name);
         health.browsers.iter_mut().for_each(|browser| {
             browser.pid = self.browsers.get(&browser.id).and_then(|(_, running)| running.process_id());
@@ -186,6 +215,8 @@ impl Coordinator {
             TabSignalKind::Disconnected(failure) => {
                 tracing::debug!(tab = %id, %failure, "socket closed");
                 tab.forget_worker();
+                self.warm_ups.lost(id);
+                self.answer_warm_ups();
                 self.tell(Input::WorkerLost { tab: id, failure });
             }
         }
@@ -226,18 +257,10 @@ impl Coordinator {
                     self.tell(Input::CanaryAnswered { tab: id, failure: Some(failed.failure()) });
                 }
                 Some(Pending::Load(model)) => {
-                    self.tell(Input::StageLoaded { tab: id, model, failure: Some(failed.failure()) });
+                    self.model_loaded(id, model, Some(failed.failure()));
                 }
                 Some(Pending::Ping) | None => {}
             },
-            TabMessage::Loaded { id: request, load } => {
-                if let Some(Pending::Load(model)) = tab.answered(request) {
-                    if let Some(stage) = self.stages.get(&model) {
-                        tab.loaded.insert(stage.key.clone(), load.cpu_fallback);
-                    }
-                    self.tell(Input::StageLoaded { tab: id, model, failure: None });
-                }
-            }
             TabMessage::Lost { what, message } => {
                 let cause = match what {
                     LostWhat::WebgpuDevice | LostWhat::WebnnContext => Cause::DeviceLost,
@@ -247,6 +270,14 @@ impl Coordinator {
             }
             TabMessage::Pong { id: request, heap_bytes } if tab.answered(request) == Some(Pending::Ping) => {
                 self.tell(Input::TabAlive { tab: id, heap_bytes });
+            }
+            TabMessage::Loaded { id: request, load } => {
+                if let Some(Pending::Load(model)) = tab.answered(request) {
+                    if let Some(known) = self.models.get(&model) {
+                        tab.loaded.insert(known.served.key.as_str().into(), load.cpu_fallback);
+                    }
+                    self.model_loaded(id, model, None);
+                }
             }
             TabMessage::Ready { .. }
             | TabMessage::Probed { .. }

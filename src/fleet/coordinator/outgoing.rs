@@ -43,14 +43,19 @@ impl Coordinator {
                 Action::AttemptFailed { job, model, number, severity, attempt } => {
                     self.attempt_failed(job, model, number, severity, attempt);
                 }
-                Action::LoadModel { tab, model } => self.load_model(tab, model),
                 Action::DropModel { tab, model } => self.drop_model(tab, model),
                 Action::RunCanary { tab } => self.run_canary(tab),
+                Action::LoadModel { tab, model } => self.load_model(tab, model),
+                Action::RetireTab { tab, target, reason } => {
+                    tracing::info!(%tab, %target, reason, "tab retired");
+                    self.events.emit(|| EventKind::TabClosed { tab, target });
+                    self.take_tab_away(tab);
+                }
                 Action::PingTab { tab } => self.ping_tab(tab),
                 Action::PingBrowser { id } => self.ping_browser(id),
                 Action::MeasureMemory { id } => self.measure_memory(id),
                 Action::BreakerChanged { target, model, from, to, reason, wait } => {
-                    let model = model.and_then(|id| self.models.get(&id).cloned());
+                    let model = model.and_then(|id| Some(self.models.get(&id)?.tag.clone()));
                     let of = model.as_ref().map(|tag| tag.name.as_str()).unwrap_or("every model");
                     tracing::warn!(%target, model = of, %from, %to, reason, "circuit breaker");
                     let wait_ms = wait.map(|wait| wait.as_secs_f64() * 1e3);
@@ -140,6 +145,9 @@ impl Coordinator {
         let target = tab.target;
         tracing::info!(tab = %id, %target, %failure, "worker restarted");
         tab.forget_worker();
+        self.warm_ups.lost(id);
+        self.answer_warm_ups();
+        let Some(tab) = self.tabs.get(&id) else { return };
         let Some((_, browser)) = self.browsers.get(&tab.browser) else { return };
         let (browser, reports) = (browser.clone(), self.reports.clone());
         tokio::spawn(async move {
@@ -149,14 +157,21 @@ impl Coordinator {
     }
 
     pub(super) fn close_tab(&mut self, id: TabId, failure: Failure) {
+        let Some(target) = self.tabs.get(&id).map(|tab| tab.target) else { return };
+        tracing::info!(tab = %id, %target, %failure, "tab lost");
+        self.events.emit(|| EventKind::TabLost { tab: id, target, failure });
+        self.take_tab_away(id);
+    }
+
+    fn take_tab_away(&mut self, id: TabId) {
         let Some(tab) = self.tabs.remove(&id) else { return };
-        tracing::info!(tab = %id, target = %tab.target, %failure, "tab lost");
-        self.events.emit(|| EventKind::TabLost { tab: id, target: tab.target, failure });
+        self.warm_ups.lost(id);
+        self.answer_warm_ups();
         if let Some((_, browser)) = self.browsers.get(&tab.browser) {
             let browser = browser.clone();
             tokio::spawn(async move {
                 if let Err(error) = browser.close_tab(id).await {
-                    tracing::debug!(tab = %id, %error, "a lost tab could not be closed");
+                    tracing::debug!(tab = %id, %error, "a tab could not be closed");
                 }
             });
         }
@@ -181,20 +196,12 @@ impl Coordinator {
         self.events.emit(|| EventKind::AttemptStarted { job: id, attempt, tab: tab_id, target });
     }
 
-    fn load_model(&mut self, id: TabId, model: ModelId) {
-        let (Some(tab), Some(stage)) = (self.tabs.get_mut(&id), self.stages.get(&model)) else { return };
-        tab.loaded.entry(stage.key.clone()).or_default();
-        let request = tab.expect(Pending::Load(model));
-        // A closed socket is told by its own signal.
-        let _ = tab.link.as_ref().map(|link| link.load(request, &stage.served));
-    }
-
     fn drop_model(&mut self, id: TabId, model: ModelId) {
-        let (Some(tab), Some(stage)) = (self.tabs.get_mut(&id), self.stages.get(&model)) else { return };
-        if tab.loaded.remove(&stage.key).is_some() {
+        let (Some(tab), Some(known)) = (self.tabs.get_mut(&id), self.models.get(&model)) else { return };
+        if tab.loaded.remove(known.served.key.as_str()).is_some() {
             let request = tab.next_request();
-            // As above.
-            let _ = tab.link.as_ref().map(|link| link.release(request, &stage.key));
+            // A tab without a socket has no session left to drop.
+            let _ = tab.link.as_ref().map(|link| link.release(request, &known.served.key));
         }
     }
 
@@ -203,6 +210,17 @@ impl Coordinator {
         let request = tab.expect(Pending::Canary);
         // A closed socket is told by its own signal.
         let _ = tab.link.as_ref().map(|link| link.run(request, &canary.served, &canary.run));
+    }
+
+    fn load_model(&mut self, id: TabId, model: ModelId) {
+        let (Some(tab), Some(known)) = (self.tabs.get_mut(&id), self.models.get(&model)) else {
+            let failure = Some(Failure::new(Cause::Cancelled, "nobody has a handle to the model any more"));
+            self.scheduler.handle(Input::ModelLoaded { tab: id, model, failure }, Instant::now());
+            return;
+        };
+        let request = tab.expect(Pending::Load(model));
+        // A closed socket is told by its own signal.
+        let _ = tab.link.as_ref().map(|link| link.load(request, &known.served));
     }
 
     fn ping_tab(&mut self, id: TabId) {
@@ -251,7 +269,7 @@ impl Coordinator {
     }
 
     fn attempt_failed(&mut self, id: JobId, model: ModelId, number: u32, severity: Severity, attempt: Attempt) {
-        let Some(model) = self.models.get(&model).cloned() else { return };
+        let Some(model) = self.models.get(&model).map(|known| known.tag.clone()) else { return };
         let Attempt { target, tab, failure, elapsed_ms } = attempt;
         tracing::debug!(job = %id, %target, %failure, "attempt failed");
         self.events.emit(|| EventKind::AttemptFailed {

@@ -150,6 +150,7 @@ impl Scheduler {
             self.end(job, Failure::new(Cause::Cancelled, "its model was forgotten"));
         }
         self.speeds.forget(model);
+        self.tabs.forget_model(model);
     }
 }
 

@@ -53,6 +53,7 @@ impl Scheduler {
             self.actions.push_back(Action::PingTab { tab: id });
         }
         self.remember_score(id, now);
+        self.retire_if_worn(id, now);
     }
 
     fn remember_score(&mut self, id: TabId, now: Instant) {

@@ -61,6 +61,7 @@ impl Scheduler {
             self.conclude_job(id, recovery, true, now);
         }
         self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
+        self.retire_if_worn(tab, now);
     }
 
     /// Breakers, health and baselines take in a success.
@@ -96,6 +97,7 @@ impl Scheduler {
     pub(super) fn note_failure(&mut self, tab: TabId) {
         let Some(tab) = self.tabs.get_mut(tab) else { return };
         tab.vitals.failed();
+        tab.failures += 1;
         let target = tab.target;
         if let Some(vitals) = self.vitals.get_mut(&target) {
             vitals.failed();
@@ -115,6 +117,7 @@ impl Scheduler {
             self.displace(tab);
             self.repair_worker(tab, failure, now);
         }
+        self.retire_if_worn(tab, now);
     }
 
     /// Books a failed attempt: the job waits again, or ends.

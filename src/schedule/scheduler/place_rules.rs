@@ -67,6 +67,7 @@ impl Scheduler {
             recovery.strategy = recovery.realised(target, tab);
         }
         let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
+        let release = job.spec.release;
         let (expires, attempt) = (Some(job.spec.expires), job.attempts.len() as u32 + 1);
         if !is_stage && job.route.len() > 1 {
             self.speeds.count(model);
@@ -74,7 +75,11 @@ impl Scheduler {
         let work = self.speeds.expected(model, target).unwrap_or_default();
         let permits = self.take_permits(target, model, now);
         self.tabs.update(tab, |tab| {
-            tab.loaded.insert(model);
+            if release {
+                tab.loaded.remove(&model);
+            } else {
+                tab.loaded.insert(model);
+            }
             tab.hand(InFlight { job: id, bytes, timeout, expires, work, permits }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement });

@@ -5,7 +5,7 @@ use crate::{
     schedule::{
         TargetSet,
         stages::{Seat, StageSpec},
-        tabs::{InFlight, LOADING, Stage},
+        tabs::{InFlight, Stage, WARM_UP},
     },
     types::{Backend, BrowserId, Cause, Failure, JobId, ModelId, Placement, TabId, Target},
 };
@@ -23,17 +23,22 @@ impl Scheduler {
         self.stages.declare(model, spec);
     }
 
-    /// A tab has loaded a stage, or says why it cannot.
-    pub(super) fn stage_loaded(&mut self, tab: TabId, model: ModelId, failure: Option<Failure>, now: Instant) {
-        let answered = self.take_answered(tab, LOADING, now);
+    /// A tab has loaded a model, which may be a stage, or says why it cannot.
+    pub(super) fn stage_loaded(
+        &mut self,
+        tab: TabId,
+        model: ModelId,
+        target: Target,
+        failure: Option<Failure>,
+        now: Instant,
+    ) {
         let Some(stage) = self.stages.get_mut(model) else { return };
         let Some(failure) = failure else {
             stage.seats_mut().filter(|seat| seat.tab == tab).for_each(|seat| seat.loaded = true);
             return;
         };
-        let Some(answered) = answered else { return };
         if matches!(failure.cause, Cause::ModelLoad | Cause::ModelRun | Cause::BackendUnavailable) {
-            stage.barred.insert(answered.target);
+            stage.barred.insert(target);
         }
         self.leave(model, tab);
         if crate::schedule::jobs::spends_worker(failure.cause) {
@@ -108,6 +113,9 @@ impl Scheduler {
     /// Takes a stage off a tab that goes on.
     fn leave(&mut self, model: ModelId, tab: TabId) {
         self.vacate(model, tab);
+        if let Some(tab) = self.tabs.get_mut(tab) {
+            tab.loaded.remove(&model);
+        }
         self.actions.push_back(Action::DropModel { tab, model });
     }
 
@@ -185,8 +193,11 @@ impl Scheduler {
             Wanted::Spare => stage.spares.push(seat),
         }
         let work = std::time::Duration::ZERO;
-        let in_flight = InFlight { job: LOADING, bytes: 0, timeout, expires: None, work, permits: None };
-        self.tabs.update(seat.tab, |tab| tab.hand(in_flight, now));
+        let in_flight = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, permits: None };
+        self.tabs.update(seat.tab, |tab| {
+            tab.loaded.insert(model);
+            tab.hand(in_flight, now);
+        });
         self.actions.push_back(Action::LoadModel { tab: seat.tab, model });
     }
 
@@ -209,7 +220,8 @@ impl Scheduler {
             .filter(|(_, _, id)| wanted == Wanted::Home || !taken.contains(id))
             .filter(|(_, _, id)| self.has_room(model, spec, *id, wanted))
             .filter_map(|(target, load, id)| {
-                let tab = self.tabs.get(id)?;
+                // One that is worn out is about to go.
+                let tab = self.tabs.get(id).filter(|tab| tab.worn.is_none())?;
                 let seat = Seat { tab: id, target, ready_since: tab.ready_since?, loaded: false };
                 Some((key(target, id, tab.browser, load), seat))
             })

@@ -118,15 +118,14 @@ impl Scheduler {
 
     pub(super) fn restart_worker(&mut self, tab: TabId, failure: Failure, now: Instant) {
         let give_up = now + self.policy.restart_timeout;
-        let was_ready = self.tabs.update(tab, |tab| {
-            let was_ready = matches!(tab.stage, Stage::Ready | Stage::Cut(_));
-            if was_ready {
-                tab.stage = Stage::Restarting(give_up);
+        let restarts = self.tabs.update(tab, |tab| {
+            let restarts = tab.enter(Stage::Restarting(give_up));
+            if restarts {
                 tab.loaded.clear();
             }
-            was_ready
+            restarts
         });
-        if was_ready == Some(true) {
+        if restarts == Some(true) {
             self.actions.push_back(Action::RestartWorker { tab, failure });
         }
     }
@@ -137,28 +136,27 @@ impl Scheduler {
             self.displace(tab);
         }
         let give_up = now + self.policy.start_timeout;
-        let target = self.tabs.update(tab, |tab| {
-            tab.stage = Stage::Starting(give_up);
-            tab.target
-        });
-        if let Some(target) = target {
+        let target = self.tabs.update(tab, |tab| tab.enter(Stage::Starting(give_up)).then_some(tab.target));
+        if let Some(target) = target.flatten() {
             self.actions.push_back(Action::StartBackend { tab, target });
         }
     }
 
     pub(super) fn tab_ready(&mut self, id: TabId, now: Instant) {
         let found = self.tabs.update(id, |tab| {
-            tab.stage = Stage::Ready;
-            tab.head_since = now;
-            (tab.target, tab.browser, tab.ready_since.replace(now))
+            tab.enter(Stage::Ready).then(|| {
+                tab.head_since = now;
+                (tab.target, tab.browser, tab.ready_since.replace(now))
+            })
         });
-        let Some((target, browser, ready_before)) = found else { return };
+        let Some((target, browser, ready_before)) = found.flatten() else { return };
         self.start_failures.remove(&target);
         self.proven.insert(target);
         self.with_slot(browser, Slot::worked);
         self.repaired(id, target, now);
         if ready_before.is_none() {
             self.look_after_tab(id, now);
+            self.succeed_worn(id, target, now);
         }
     }
 
@@ -200,7 +198,7 @@ impl Scheduler {
                 self.displace(tab);
                 let give_up = now + self.policy.cut_grace;
                 self.tabs.update(tab, |tab| {
-                    tab.stage = Stage::Cut(give_up);
+                    tab.enter(Stage::Cut(give_up));
                     tab.loaded.clear();
                     tab.vitals.dropped(now);
                 });
@@ -212,6 +210,8 @@ impl Scheduler {
                 self.repair_worker(tab, failure, now);
             }
             Some(Stage::Starting(_)) => self.tab_failed(tab, failure, now),
+            // Another one stands in for it already.
+            Some(Stage::Retiring) => self.tab_lost(tab, failure, now),
             // The page reconnects or its stage times out.
             Some(Stage::Opening(_) | Stage::Restarting(_)) | None => {}
         }
@@ -242,6 +242,11 @@ impl Scheduler {
                 } else {
                     self.repair_tab(id, target, &failure, Strategy::ReplaceTab, now);
                 }
+            }
+            Stage::Retiring => {
+                self.blame_first(id, &failure, now);
+                self.displace(id);
+                self.remove_tab(id, &failure, now);
             }
             Stage::Opening(_) | Stage::Starting(_) => self.tab_failed(id, failure, now),
         }

@@ -62,7 +62,7 @@ impl Scheduler {
     pub(super) fn tab_overdue(&mut self, id: TabId, now: Instant) {
         let Some(tab) = self.tabs.get(id) else { return };
         match tab.stage {
-            Stage::Ready => {
+            Stage::Ready | Stage::Retiring => {
                 let head = tab.in_flight.front();
                 let limit = head.map(|head| head.timeout).unwrap_or_default();
                 let what = if head.is_some_and(|head| head.job == CANARY) { "the canary had " } else { "" };

@@ -110,7 +110,7 @@ fn each_placement_says_why() {
 fn a_job_that_expires_while_a_tab_works_on_it_ends_the_work() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     let job = world.submit_spec(&[CHROME_WASM], |spec| {
-        spec.expires = spec.expires - Duration::from_secs(58);
+        spec.expires -= Duration::from_secs(58);
         spec.attempt_timeout = Duration::from_secs(60);
     });
     let tab = world.tab_of(job).expect("handed out");

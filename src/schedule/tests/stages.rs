@@ -40,7 +40,7 @@ fn stages_of_one_pipeline_live_in_tabs_of_their_own() {
     let both = [CHROME_WASM, FIREFOX_WASM];
     let mut world = World::new(&both, Policy { tabs_per_target: 2, ..Policy::default() });
     (1..=4).for_each(|model| world.declare(model, spec(&both)));
-    assert_eq!(world.loads.len(), 4, "they are loaded before anybody asks");
+    assert_eq!(world.warmed.len(), 4, "they are loaded before anybody asks");
     let homes: BTreeSet<TabId> = (1..=4).map(|model| world.home(model, &both)).collect();
     assert_eq!(homes.len(), 4);
     let again: BTreeSet<TabId> = (1..=4).map(|model| world.home(model, &both)).collect();
@@ -73,13 +73,13 @@ fn a_spare_in_another_browser_takes_over_at_once_and_gets_a_spare_of_its_own() {
     let home = world.home(1, &targets);
     let job = world.submit_stage(1, &targets);
     let lost = world.tabs[&home].0;
-    assert_eq!(world.loads.len(), 2);
+    assert_eq!(world.warmed.len(), 2);
     let exit = world.browser_ends(lost);
     world.tell(exit);
     let now_at = world.tab_of(job).expect("it moved at once");
     assert_ne!(world.tabs[&now_at].0, lost);
-    assert!(world.loads[..2].contains(&(now_at, ModelId(1))), "to where it was loaded already");
-    assert_eq!(world.loads.len(), 3, "and there is a spare again");
+    assert!(world.warmed[..2].contains(&(now_at, ModelId(1))), "to where it was loaded already");
+    assert_eq!(world.warmed.len(), 3, "and there is a spare again");
     world.answer(job, None);
     assert_eq!(world.ended[&job].0, Ok(()));
 }

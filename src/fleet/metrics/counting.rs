@@ -1,0 +1,174 @@
+//! Counting what the fleet's events tell.
+
+use super::{MetricName, Metrics};
+use crate::types::{Event, EventKind, Target, Timings};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::sync::{
+    broadcast::{Receiver, error::RecvError},
+    mpsc, oneshot,
+};
+
+/// Somebody who wants to know what was counted.
+pub(in crate::fleet) type MetricsQuestion = oneshot::Sender<Metrics>;
+
+/// How much a new value counts in a moving average.
+const SMOOTHING: f64 = 0.02;
+/// Over how long throughput is averaged.
+const RECENT: Duration = Duration::from_secs(30);
+
+/// What was counted so far.
+#[derive(Debug, Default)]
+pub(in crate::fleet) struct Counting {
+    metrics: Metrics,
+    throughput: BTreeMap<Target, Rate>,
+}
+
+/// Events a second, where each counts less the longer it is past.
+#[derive(Debug)]
+struct Rate {
+    events: f64,
+    since: SystemTime,
+}
+
+impl Rate {
+    /// What is left of what was counted before.
+    fn faded(&self, now: SystemTime) -> f64 {
+        let past = now.duration_since(self.since).unwrap_or_default();
+        self.events * (-past.as_secs_f64() / RECENT.as_secs_f64()).exp()
+    }
+
+    fn count(&mut self, now: SystemTime) {
+        (self.events, self.since) = (self.faded(now) + 1.0, now);
+    }
+
+    fn per_second(&self, now: SystemTime) -> f64 {
+        self.faded(now) / RECENT.as_secs_f64()
+    }
+}
+
+impl Counting {
+    /// Counts until the fleet is closed; questions are answered in between.
+    pub async fn run(
+        mut self,
+        mut events: Receiver<Arc<Event>>,
+        mut questions: mpsc::UnboundedReceiver<MetricsQuestion>,
+    ) {
+        loop {
+            tokio::select! {
+                // What has happened before a question belongs into its answer.
+                biased;
+                event = events.recv() => match event {
+                    Ok(event) if matches!(event.kind, EventKind::FleetClosed) => return,
+                    Ok(event) => self.take_in(&event),
+                    Err(RecvError::Lagged(missed)) => {
+                        self.metrics.add(MetricName::EventsMissed, &[], missed as f64);
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+                // Whoever no longer waits for the answer does not need it.
+                Some(question) = questions.recv() => drop(question.send(self.counted(SystemTime::now()))),
+            }
+        }
+    }
+
+    fn counted(&self, now: SystemTime) -> Metrics {
+        let mut metrics = self.metrics.clone();
+        for (target, rate) in &self.throughput {
+            metrics.set(MetricName::Throughput, &[target], rate.per_second(now));
+        }
+        metrics
+    }
+
+    fn take_in(&mut self, Event { at, kind }: &Event) {
+        use MetricName as Name;
+        let metrics = &mut self.metrics;
+        let mut count = |name, labels: &[&dyn ToString]| metrics.add(name, labels, 1.0);
+        match kind {
+            EventKind::JobQueued { .. } => count(Name::JobsSubmitted, &[]),
+            EventKind::JobEnded { failure: None, .. } => count(Name::JobsEnded, &[&"result"]),
+            EventKind::JobEnded { failure: Some(failure), .. } => count(Name::JobsEnded, &[&failure.category()]),
+            EventKind::AttemptStarted { target, .. } => count(Name::AttemptsStarted, &[target]),
+            EventKind::AttemptFailed { target, failure, .. } => count(Name::AttemptsFailed, &[target, &failure.cause]),
+            EventKind::AttemptSucceeded { target, timings, cpu_fallback, .. } => {
+                count(Name::AttemptsSucceeded, &[target]);
+                if *cpu_fallback == Some(true) {
+                    count(Name::CpuFallbacks, &[target]);
+                }
+                self.throughput.entry(*target).or_insert(Rate { events: 0.0, since: *at }).count(*at);
+                self.take_in_timings(*target, timings);
+            }
+            EventKind::BrowserStarted { identity, .. } => count(Name::BrowsersStarted, &[&identity.browser]),
+            EventKind::BrowserFailed { browser, .. } => count(Name::BrowsersFailed, &[browser]),
+            EventKind::BrowserEnded { failure, .. } => {
+                count(Name::BrowsersEnded, &[if failure.is_some() { &"unexpected" } else { &"told" }]);
+            }
+            EventKind::TabReady { info, .. } => count(Name::TabsReady, &[&info.target]),
+            EventKind::TabLost { target, failure, .. } => count(Name::TabsLost, &[target, &failure.cause]),
+            EventKind::TabDisconnected { target, .. } => count(Name::TabsDisconnected, &[target]),
+            EventKind::TargetUnavailable { info } => count(Name::TargetsUnavailable, &[&info.target]),
+            EventKind::BreakerChanged { target, to, .. } => count(Name::BreakerChanges, &[target, to]),
+            EventKind::HealthChecked { target, failure, .. } => {
+                count(Name::HealthChecks, &[target, if failure.is_some() { &"failed" } else { &"passed" }]);
+            }
+            EventKind::Recovery { strategy, succeeded, elapsed_ms, .. } => {
+                count(Name::Recoveries, &[strategy, if *succeeded { &"helped" } else { &"failed" }]);
+                if *succeeded {
+                    metrics.observe(Name::RecoveryTime, &[strategy], elapsed_ms / 1e3);
+                }
+            }
+            EventKind::TabClosed { .. } | EventKind::FleetClosed => {}
+        }
+    }
+
+    fn take_in_timings(&mut self, target: Target, timings: &Timings) {
+        use MetricName as Name;
+        let metrics = &mut self.metrics;
+        let times = [
+            (Name::QueueWait, None, Some(timings.queue_ms)),
+            (Name::JobTime, None, Some(timings.total_ms)),
+            (Name::Run, Some(target), Some(timings.run_ms)),
+            (Name::Wire, Some(target), Some(timings.wire_ms)),
+            (Name::Download, Some(target), timings.download_ms),
+            (Name::Create, Some(target), timings.create_ms),
+        ];
+        for (name, target, ms) in times {
+            let Some(ms) = ms else { continue };
+            match target {
+                Some(target) => metrics.observe(name, &[&target], ms / 1e3),
+                None => metrics.observe(name, &[], ms / 1e3),
+            }
+        }
+        if timings.create_ms.is_some() {
+            metrics.add(Name::ModelsLoaded, &[&target], 1.0);
+        }
+        let busy_ms = [timings.download_ms, timings.create_ms, Some(timings.run_ms), timings.readback_ms];
+        metrics.add(Name::Busy, &[&target], busy_ms.iter().flatten().sum::<f64>() / 1e3);
+        self.smooth(Name::RunAverage, &[&target], timings.run_ms / 1e3);
+        self.smooth(Name::QueueWaitAverage, &[], timings.queue_ms / 1e3);
+    }
+
+    fn smooth(&mut self, name: MetricName, labels: &[&dyn ToString], seconds: f64) {
+        let is_first = !self.metrics.0.contains_key(&(name, super::texts(labels)));
+        let average = self.metrics.number(name, labels);
+        *average += if is_first { seconds } else { SMOOTHING * (seconds - *average) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throughput_follows_what_happens_and_fades() {
+        let start = SystemTime::UNIX_EPOCH;
+        let mut rate = Rate { events: 0.0, since: start };
+        (0..3000_u64).for_each(|n| rate.count(start + Duration::from_millis(100 * n)));
+        let now = start + Duration::from_secs(300);
+        assert!((rate.per_second(now) - 10.0).abs() < 0.1, "{}", rate.per_second(now));
+        assert!(rate.per_second(now + Duration::from_secs(300)) < 0.001);
+    }
+}

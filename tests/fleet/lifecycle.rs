@@ -1,0 +1,60 @@
+//! Tabs that load models in advance, and that are replaced because they have done enough.
+
+use crate::{
+    fleets::{Events, PATIENCE, builder},
+    models::{self, count, counting},
+    processes::within,
+};
+use std::time::Duration;
+use tabfleet::{fleet::ModelSpec, types::EventKind};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_model_is_not_loaded_by_the_first_jobs() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder.tabs_per_browser(2).launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &counting());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    assert_eq!(fleet.warm(&model, 1).await.unwrap(), 1);
+    assert_eq!(fleet.warm(&model, 5).await.unwrap(), 2, "there are two tabs");
+    let outputs = futures::future::join_all((0..4).map(|_| model.run(count(100_000, 1.0)))).await;
+    for output in outputs {
+        let timings = output.unwrap().timings;
+        assert_eq!((timings.download_ms, timings.create_ms), (None, None), "it was there already");
+    }
+    let broken = folder.path().join("broken.bin");
+    std::fs::write(&broken, "no model").unwrap();
+    let broken = fleet.get_model(ModelSpec::opaque(broken)).await.unwrap();
+    assert_eq!(fleet.warm(&broken, 2).await.unwrap(), 0, "it cannot be loaded");
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_has_done_enough_is_replaced_without_a_job_noticing() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let builder = builder.configure(|config| {
+        (config.policy.retirement.jobs, config.policy.retirement.jobs_not_before) = (20, Duration::ZERO);
+    });
+    let fleet = builder.launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &counting());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let first = fleet.tabs().await.unwrap()[0].0;
+    let mut events = Events::of(&fleet);
+    let until_it_is_gone = async {
+        let mut tabs = Vec::new();
+        let closed = |kind: &EventKind| matches!(kind, EventKind::TabClosed { tab, .. } if *tab == first);
+        while !events.so_far().iter().any(closed) {
+            let output = model.run(count(10, 1.0)).await.unwrap();
+            assert_eq!(output.failed_attempts, []);
+            if output.provenance.tab != first {
+                assert_eq!(output.timings.create_ms, None, "its successor has loaded the model before");
+            }
+            tabs.push(output.provenance.tab);
+        }
+        tabs
+    };
+    let tabs = within(PATIENCE, "the first tab's end", until_it_is_gone).await;
+    assert!(tabs.iter().filter(|tab| **tab == first).count() >= 20, "{tabs:?}");
+    fleet.close().await.unwrap();
+}
