@@ -18,6 +18,7 @@ mod interrupted;
 mod matrix;
 mod models;
 #[path = "../../src/onnx/tests/nets.rs"]
+#[allow(dead_code)]
 mod nets;
 #[path = "../shared/processes.rs"]
 mod processes;
