@@ -22,6 +22,7 @@ mod matrix;
 mod metrics;
 mod models;
 #[path = "../../src/onnx/tests/nets.rs"]
+#[allow(dead_code)]
 mod nets;
 mod pipelines;
 #[path = "../shared/processes.rs"]

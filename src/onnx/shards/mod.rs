@@ -12,6 +12,7 @@ mod pipeline;
 mod plan;
 mod planner;
 mod profile;
+mod reading;
 mod shape;
 mod stretch;
 mod weights;

@@ -5,7 +5,6 @@ mod build;
 mod compare;
 mod inputs;
 mod model;
-#[allow(dead_code)]
 mod nets;
 mod shards;
 mod suite;

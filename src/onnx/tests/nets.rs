@@ -1,7 +1,7 @@
 //! Networks of the size of those that people run, for tests. Their weights are computed in the graph from a few numbers,
 //! each different from its neighbours: the files stay small, the sessions are as large as the real ones.
 
-use super::build::{FLOAT, INT64, model, node, value};
+use super::build::{FLOAT, model, node, value};
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// A network being built. Nothing says what shapes its tensors have but its input.
@@ -56,17 +56,6 @@ impl Net {
             float_data,
             ..TensorProto::default()
         };
-        self.graph.initializer.push(tensor);
-        self.count += 1;
-        name
-    }
-
-    /// A tensor of int64, as an initializer.
-    pub fn ints(&mut self, numbers: &[i64]) -> String {
-        let name = format!("i{}", self.count);
-        let dims = vec![numbers.len() as i64];
-        let int64_data = numbers.to_vec();
-        let tensor = TensorProto { name: name.clone(), dims, data_type: INT64, int64_data, ..TensorProto::default() };
         self.graph.initializer.push(tensor);
         self.count += 1;
         name

@@ -28,7 +28,7 @@ const arrows = () => {
   return [...found.values()];
 };
 
-const BOX = { width: 236, gap: 104, height: 156, left: 2 };
+const BOX = { width: 236, gap: 96, height: 156, left: 2 };
 
 const box = (stage, index, top, slowest) => {
   const x = BOX.left + index * (BOX.width + BOX.gap);
