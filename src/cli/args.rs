@@ -2,7 +2,7 @@
 
 use super::{
     bench::BenchArgs, chaos::ChaosArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
-    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs,
+    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs, suite::SuiteArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -35,6 +35,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Run every case of a suite on every target, and check the outputs
     Matrix(MatrixArgs),
+    /// Make suites of cases, ONNX's own conformance cases among them, and tell what is in them
+    Suite(SuiteArgs),
     /// Tell how well the fleets are that commands are running on this machine
     Health(HealthArgs),
     /// Tell what was recorded with --history, and what it says: regressions, change points, trends, forecasts, …

@@ -7,7 +7,7 @@ use crate::{
     fleet::{FleetError, JobError, ModelSpecError, RunningFleetError},
     history::HistoryError,
     matrix::expectations::ExpectationsError,
-    onnx::{CaseError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
+    onnx::{CaseError, ConformanceError, InputError, ModelError, ShapeFlagError, SuiteError, TensorFileError},
     report::ReportError,
 };
 use std::{error::Error, io, path::PathBuf};
@@ -31,6 +31,8 @@ pub(super) enum CliError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Suite(#[from] SuiteError),
+    #[error(transparent)]
+    Conformance(#[from] ConformanceError),
     #[error(transparent)]
     Case(#[from] CaseError),
     #[error(transparent)]
@@ -115,6 +117,8 @@ impl CliError {
             ) => Outcome::Usage,
             Self::History(_) => Outcome::Infrastructure,
             Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) => Outcome::Infrastructure,
+            Self::Conformance(ConformanceError::Exists { .. }) => Outcome::Usage,
+            Self::Conformance(_) => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,
         }

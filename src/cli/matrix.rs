@@ -4,13 +4,14 @@ mod build;
 mod diff;
 mod merge;
 mod run;
+mod support;
 
 use super::{config::Settings, error::CliError, history, outcome::Outcome, style::table_style};
 use crate::{
     fleet::FleetError,
     matrix::{Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard},
     onnx::{Suite, Tolerance},
-    report::{CaseResult, MatrixReport, Outputs, ReportWriter, SuiteRow, matrix_table},
+    report::{CaseResult, MatrixReport, Outputs, ReportWriter, SuiteRow, TargetBuild, matrix_table},
     stats::regression::Severity,
     types::Verdict,
 };
@@ -18,6 +19,7 @@ use build::Build;
 use clap::{Args, Subcommand};
 use regex::Regex;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -39,6 +41,8 @@ enum MatrixCommand {
     Merge(merge::MergeArgs),
     /// Tell what differs between two browsers, two builds of one, or two runs
     Diff(diff::DiffArgs),
+    /// Tell which operators, or operator sets, work on which target
+    Support(support::SupportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +145,7 @@ pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) 
     match args.command {
         Some(MatrixCommand::Merge(args)) => merge::execute(args, settings),
         Some(MatrixCommand::Diff(args)) => diff::execute(&args, settings),
+        Some(MatrixCommand::Support(args)) => support::execute(&args, settings),
         None => execute_run(args.run, settings, quiet).await,
     }
 }
@@ -240,11 +245,27 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     if args.update_expectations && outcome == Outcome::Good {
         return options.expectations.as_ref().map_or(Ok(outcome), |known| update(known, &report));
     }
+    let lost = tell_of_lost_targets(&report);
     match (outcome, args.fail_on) {
         (Outcome::Good, _) if !args.no_fail && counts_as_failed(&report) => Ok(Outcome::Failed),
+        // Else a target that died early would be a good night.
+        (Outcome::Good, _) if !args.no_fail && lost => Ok(Outcome::Infrastructure),
         (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
         (outcome, _) => Ok(outcome),
     }
+}
+
+/// Says which targets worked and then did not, with how many cases they left.
+fn tell_of_lost_targets(report: &MatrixReport) -> bool {
+    let mut left: BTreeMap<TargetBuild<'_>, (usize, &str)> = BTreeMap::new();
+    for result in report.results.iter().filter(|result| result.verdict == Verdict::Unavailable) {
+        let why = result.error.as_ref().map(|error| &*error.message).unwrap_or_default();
+        left.entry(result.column()).or_insert((0, why)).0 += 1;
+    }
+    for (column, (count, why)) in &left {
+        eprintln!("{count} cases were not tried on {column}: {why}; --resume tries them again");
+    }
+    !left.is_empty()
 }
 
 /// What a target that did not work then may find out now is not done.

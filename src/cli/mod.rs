@@ -16,6 +16,7 @@ mod outcome;
 mod progress;
 mod run;
 mod style;
+mod suite;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -53,6 +54,7 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Health(args) => health::execute(args, &settings).await,
             Command::Matrix(args) => matrix::execute(args, &settings, quiet).await,
             Command::Chaos(args) => chaos::execute(args, &settings, quiet).await,
+            Command::Suite(args) => suite::execute(args, &settings, quiet),
             Command::History(args) => history::execute(args, &settings),
         }
     });

@@ -4,11 +4,13 @@ mod about;
 mod case_result;
 mod differences;
 mod merge;
+mod support;
 mod target_row;
 
 pub use about::{CaseRow, CiRun, SuiteRow};
 pub use case_result::{CaseResult, ErrorRow, Expected, FailedAttempt};
 pub use differences::{Change, Differences};
+pub use support::{Support, SupportBy, SupportTable};
 pub use target_row::{TargetBuild, TargetRow};
 
 use super::{ReportError, file, journal};

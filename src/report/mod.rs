@@ -33,10 +33,10 @@ pub use html::{write_history_html, write_html};
 pub use junit::write_junit;
 pub use matrix::{
     CaseResult, CaseRow, Change, CiRun, Differences, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow,
-    TargetBuild, TargetRow, write_matrix_json,
+    Support, SupportBy, SupportTable, TargetBuild, TargetRow, write_matrix_json,
 };
 pub use table::{
-    TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
-    matrix_table,
+    SuiteCase, SuiteView, TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table,
+    history_table, matrix_table, suite_table, support_table,
 };
 pub use writer::{Outputs, ReportWriter};

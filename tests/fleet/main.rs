@@ -14,6 +14,7 @@ mod history;
 mod interrupted;
 mod matrix;
 mod models;
+mod nightly;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod recovery;

@@ -9,6 +9,8 @@ mod grid;
 mod health;
 mod history;
 mod matrix;
+mod suite;
+mod support;
 mod targets;
 
 pub use answer::answer_table;
@@ -19,6 +21,8 @@ pub use doctor::doctor_table;
 pub use health::health_table;
 pub use history::history_table;
 pub use matrix::matrix_table;
+pub use suite::{SuiteCase, SuiteView, suite_table};
+pub use support::support_table;
 
 use crate::types::Verdict;
 use comfy_table::{
