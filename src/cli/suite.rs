@@ -1,9 +1,9 @@
 //! `tabfleet suite`: suites of cases, made and looked at.
 
-use super::{config::Settings, error::CliError, outcome::Outcome, style::table_style};
+use super::{config::Settings, error::CliError, matrix::open_suites, outcome::Outcome, style::table_style};
 use crate::{
     matrix::Planned,
-    onnx::{CaseError, Suite, write_conformance_suite},
+    onnx::{CaseError, write_conformance_suite},
     report::{SuiteCase, SuiteView, suite_table},
 };
 use clap::{Args, Subcommand};
@@ -60,12 +60,8 @@ pub(super) fn execute(args: SuiteArgs, settings: &Settings, quiet: bool) -> Resu
             println!("{}: {total} cases ({})", output.display(), kinds.join(", "));
         }
         SuiteCommand::List(ListArgs { suites, by }) => {
-            let suites = if suites.is_empty() {
-                vec![Suite::builtin()?]
-            } else {
-                suites.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?
-            };
-            let cases: Vec<SuiteCase> = suites.into_iter().flat_map(|suite| suite.cases).map(looked_at).collect();
+            let cases: Vec<SuiteCase> =
+                open_suites(&suites)?.into_iter().flat_map(|suite| suite.cases).map(looked_at).collect();
             print!("{}", suite_table(&cases, by, table_style(settings)));
         }
     }

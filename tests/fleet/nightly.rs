@@ -138,6 +138,10 @@ async fn shards_are_merged_and_what_failed_is_run_again() {
     let merged = run(folder.path(), &merge).await;
     assert!(merged.code == Some(1) && folder.path().join("merged.xml").is_file(), "{merged:?}");
     assert_eq!(verdicts(&report(folder.path(), "merged.json")), verdicts(&repeated));
+    let known = ["--expectations", "e.toml", "--update-expectations"];
+    let updated = run(folder.path(), &[&merge[..4], &known].concat()).await;
+    assert!(updated.code == Some(0) && updated.out.contains("e.toml: 2 entries added"), "{updated:?}");
+    assert_eq!(run(folder.path(), &[&merge[..4], &known[..2]].concat()).await.code, Some(0));
     let same = run(folder.path(), &["matrix", "diff", "whole.json", "merged.json"]).await;
     assert!(same.code == Some(0) && same.out.contains("8 results compared: 0 got worse, 0 got better"), "{same:?}");
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
-    FileArgs, counts_as_failed,
+    ExpectationArgs, FileArgs, counts_as_failed, update,
 };
 use crate::{
     history::History,
@@ -21,18 +21,25 @@ pub(super) struct MergeArgs {
     #[command(flatten)]
     files: FileArgs,
 
+    #[command(flatten)]
+    known: ExpectationArgs,
+
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
 }
 
 pub(super) fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {
+    let expectations = args.known.read()?;
     let reports = args.runs.iter().map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
     let hosts: Vec<_> = reports.iter().map(|report| &report.host).collect();
     if hosts.windows(2).any(|two| two[0] != two[1]) {
         tracing::warn!("the runs are of different machines; the report names that of the first");
     }
-    let Some(report) = MatrixReport::merged(reports) else { return Ok(Outcome::Good) };
+    let Some(mut report) = MatrixReport::merged(reports) else { return Ok(Outcome::Good) };
+    if let Some(known) = &expectations {
+        known.judge_report(&mut report);
+    }
     let Outputs { json, junit, html } = args.files.into();
     json.as_ref().map_or(Ok(()), |path| write_matrix_json(&report, path))?;
     junit.as_ref().map_or(Ok(()), |path| write_junit(&report, path))?;
@@ -44,5 +51,9 @@ pub(super) fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, C
         }
     }
     print!("{}", matrix_table(&report, table_style(settings)));
+    match expectations {
+        Some(known) if args.known.update_expectations => return update(&known, &report),
+        _ => {}
+    }
     Ok(if counts_as_failed(&report) && !args.no_fail { Outcome::Failed } else { Outcome::Good })
 }

@@ -242,7 +242,7 @@ fn what_is_written_is_read() {
     let path = folder.path().join("new/e.toml");
     let gpu = target("chrome@beta/webgpu", "157.0");
     let odd = case("odd \"name\" \\ ü", &[]);
-    let report = report(&[gpu.clone()], &[(&odd, &gpu, Verdict::Wrong)]);
+    let report = report(std::slice::from_ref(&gpu), &[(&odd, &gpu, Verdict::Wrong)]);
     Expectations::read_or_begin(&path).unwrap().update(&report).write(&path).unwrap();
     let mut judged = report.results[0].clone();
     Expectations::read(&path).unwrap().judge(Subject { case: &odd, target: &gpu }, &mut judged);
