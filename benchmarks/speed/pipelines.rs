@@ -199,9 +199,8 @@ async fn killed(spares: usize) -> Result<[Row; 2], Failed> {
             let Some((_, pid)) = processes.iter().find(|(id, _)| *id == home.browser_id) else { continue };
             kill(*pid);
             let at = Instant::now();
-            let elsewhere = |stages: &Vec<tabfleet::types::Provenance>| {
-                stages.get(stage).is_some_and(|now| now.tab != home.tab)
-            };
+            let elsewhere =
+                |stages: &Vec<tabfleet::types::Provenance>| stages.get(stage).is_some_and(|now| now.tab != home.tab);
             answers.wait_for(elsewhere).await?;
             times.push(at.elapsed().as_secs_f64() * 1e3);
         }

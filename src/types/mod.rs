@@ -1,7 +1,7 @@
 //! The words of the fleet as plain types: no I/O, no clock, no runtime. Every other module may use them.
 
-mod caller;
 mod byte_size;
+mod caller;
 mod event;
 mod failure;
 mod failure_mode;
@@ -15,8 +15,8 @@ mod tensor;
 mod timing;
 mod verdict;
 
-pub use caller::Caller;
 pub use byte_size::ByteSize;
+pub use caller::Caller;
 pub use event::{Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use failure_mode::FailureMode;

@@ -21,6 +21,7 @@ mod matrix;
 mod models;
 #[path = "../../src/onnx/tests/nets.rs"]
 mod nets;
+mod nightly;
 mod pipelines;
 #[path = "../shared/processes.rs"]
 mod processes;

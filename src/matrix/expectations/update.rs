@@ -1,13 +1,13 @@
 //! Writing the file anew from what a run found, with as few changes as do.
 
 use super::{
-    Expectations, ExpectationsError, Subject,
+    Expectations, ExpectationsError, Subject, Subjects,
     entry::{Entry, LIST},
     is_unexpected,
     pattern::{Glob, TargetGlob},
 };
 use crate::{
-    report::{CaseResult, CaseRow, MatrixReport, TargetRow},
+    report::{CaseResult, MatrixReport, TargetRow},
     types::Verdict,
 };
 use std::{
@@ -58,22 +58,10 @@ impl Expectations {
     /// else, comments and order included, stays as it is.
     pub fn update(&self, report: &MatrixReport) -> Update {
         let mut editor = Editor::new(self);
-        let cases: BTreeMap<(&str, &str), &CaseRow> =
-            report.cases.iter().map(|row| ((&*row.suite, &*row.case), row)).collect();
-        let columns = report.columns();
-        for ((suite, name), results) in report.by_case() {
-            let unknown = CaseRow {
-                suite: suite.to_owned(),
-                case: name.to_owned(),
-                operators: Vec::new(),
-                opset: None,
-                types: Vec::new(),
-            };
-            let case = cases.get(&(suite, name)).copied().unwrap_or(&unknown);
-            for (column, result) in results {
-                if let Some(target) = columns.get(&column).copied().flatten() {
-                    editor.settle(Subject { case, target }, result);
-                }
+        let subjects = Subjects::of(report);
+        for result in report.by_case().values().flat_map(BTreeMap::values) {
+            if let Some((case, target)) = subjects.of_result(result) {
+                editor.settle(Subject { case: &case, target }, result);
             }
         }
         editor.finish()
@@ -152,6 +140,11 @@ impl Editor {
                 array.retain(|_| kept.next().copied().unwrap_or(true));
             }
             self.changed.insert(number);
+            // The same target twice; without any, the entry would speak of all.
+            if entry.targets.is_empty() {
+                entry.verdicts.clear();
+                self.gone.insert(number);
+            }
         } else {
             entry.verdicts.clear();
             if entry.rtol.or(entry.atol).is_some() {
