@@ -13,7 +13,6 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
     path::Path,
 };
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
@@ -40,13 +39,11 @@ impl Update {
     /// # Errors
     /// [`ExpectationsError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), ExpectationsError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unfinished = path.with_added_extension("tmp");
         let replace = || {
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(self.text.as_bytes())?;
-            file.persist(path)?;
-            Ok(())
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(&unfinished, &self.text)?;
+            fs::rename(&unfinished, path)
         };
         replace().map_err(|source| ExpectationsError::Write { path: path.to_owned(), source })
     }
