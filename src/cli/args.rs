@@ -2,7 +2,7 @@
 
 use super::{
     bench::BenchArgs, chaos::ChaosArgs, ci::CiArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
-    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs, shard::ShardArgs,
+    history::HistoryArgs, matrix::MatrixArgs, run::RunArgs, shard::ShardArgs, suite::SuiteArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -35,6 +35,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Run every case of a suite on every target, and check the outputs
     Matrix(Box<MatrixArgs>),
+    /// Make suites of cases, ONNX's own conformance cases among them, and tell what is in them
+    Suite(SuiteArgs),
     /// Cut a model into stages that run in different tabs
     Shard(ShardArgs),
     /// Tell how well the fleets are that commands are running on this machine

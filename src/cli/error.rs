@@ -7,7 +7,9 @@ use crate::{
     fleet::{AlertConfigError, FleetError, JobError, ModelSpecError, RunningFleetError},
     history::HistoryError,
     matrix::expectations::ExpectationsError,
-    onnx::{CaseError, InputError, ModelError, ShapeFlagError, ShardError, SuiteError, TensorFileError},
+    onnx::{
+        CaseError, ConformanceError, InputError, ModelError, ShapeFlagError, ShardError, SuiteError, TensorFileError,
+    },
     report::ReportError,
 };
 use std::{error::Error, io, path::PathBuf};
@@ -31,6 +33,8 @@ pub(super) enum CliError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Suite(#[from] SuiteError),
+    #[error(transparent)]
+    Conformance(#[from] ConformanceError),
     #[error(transparent)]
     Case(#[from] CaseError),
     #[error(transparent)]
@@ -126,6 +130,8 @@ impl CliError {
             Self::History(_) => Outcome::Infrastructure,
             Self::Shard(ShardError::Write { .. }) => Outcome::Infrastructure,
             Self::NoBrowser | Self::Chaos(_) | Self::RunningFleet(_) | Self::Webhook { .. } => Outcome::Infrastructure,
+            Self::Conformance(ConformanceError::Exists { .. }) => Outcome::Usage,
+            Self::Conformance(_) => Outcome::Infrastructure,
             Self::NoFleet => Outcome::NoFleet,
             _ => Outcome::Usage,
         }

@@ -4,6 +4,7 @@ mod build;
 mod diff;
 mod merge;
 mod run;
+mod support;
 
 use super::{
     config::Settings,
@@ -17,9 +18,11 @@ use super::{
 use crate::{
     ci,
     fleet::FleetError,
-    matrix::{Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard},
+    matrix::{
+        Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
+    },
     onnx::{Suite, Tolerance},
-    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, ReportWriter, SuiteRow, matrix_table},
+    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, ReportWriter, SuiteRow, TargetBuild, matrix_table},
     stats::regression::Severity,
     types::Verdict,
 };
@@ -27,6 +30,7 @@ use build::Build;
 use clap::{Args, Subcommand};
 use regex::Regex;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -51,6 +55,8 @@ enum MatrixCommand {
     Merge(merge::MergeArgs),
     /// Tell what differs between two browsers, two builds of one, or two runs
     Diff(diff::DiffArgs),
+    /// Tell which operators, or operator sets, work on which target
+    Support(support::SupportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -103,13 +109,8 @@ struct RunArgs {
     #[arg(long, value_name = "FAILURES", value_delimiter = ',', default_values_t = RetryOn::DEFAULT)]
     retry_on: Vec<RetryOn>,
 
-    /// What is known to fail (docs/EXPECTATIONS.md describes the file): only what is unexpected counts as failed
-    #[arg(long, value_name = "FILE")]
-    expectations: Option<PathBuf>,
-
-    /// Write that file anew, so that nothing of this run is unexpected
-    #[arg(long, requires = "expectations")]
-    update_expectations: bool,
+    #[command(flatten)]
+    known: ExpectationArgs,
 
     /// Run a further build of a browser, side by side with the others, as a column of its own. May be given several times
     #[arg(long, value_name = "BROWSER@NAME=PATH")]
@@ -131,10 +132,30 @@ struct RunArgs {
     fail_on: Option<Severity>,
 }
 
+/// What is known, and what is done with it.
+#[derive(Debug, Args)]
+struct ExpectationArgs {
+    /// What is known to fail (docs/EXPECTATIONS.md describes the file): only what is unexpected counts as failed
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+
+    /// Write that file anew, so that nothing of this run is unexpected
+    #[arg(long, requires = "expectations")]
+    update_expectations: bool,
+}
+
+impl ExpectationArgs {
+    fn read(&self) -> Result<Option<Expectations>, ExpectationsError> {
+        let read = if self.update_expectations { Expectations::read_or_begin } else { Expectations::read };
+        self.expectations.as_deref().map(read).transpose()
+    }
+}
+
 pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
     match args.command {
         Some(MatrixCommand::Merge(args)) => merge::execute(args, settings).await,
         Some(MatrixCommand::Diff(args)) => diff::execute(&args, settings),
+        Some(MatrixCommand::Support(args)) => support::execute(&args, settings),
         None => execute_run(*args.run, settings, quiet).await,
     }
 }
@@ -144,84 +165,47 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         return Err(CliError::NothingToCompareWith);
     }
     let begun = Instant::now();
-    let expectations = args.expectations.as_deref();
-    let read = if args.update_expectations { Expectations::read_or_begin } else { Expectations::read };
-    let expectations = expectations.map(read).transpose()?;
+    let expectations = args.known.read()?;
     let resumed = args.resume.as_ref().map(MatrixReport::read).transpose()?.map(without_unavailable);
     let earlier = EarlierRuns::files(&args.previous)?;
-    let newest = earlier.iter().rev().take(PLANNED_BY);
-    let mut previous = newest.map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
-    let only = if args.last_failed {
-        if previous.is_empty() {
-            let last = args.reports.json().ok_or(CliError::NoLastRun)?;
-            previous.push(MatrixReport::read(last)?);
-        }
-        let last = previous.iter().max_by_key(|report| report.started);
-        let failed: Pairs = last.into_iter().flat_map(|report| &report.results).filter(|r| has_failed(r)).collect();
-        if failed.is_empty() {
-            println!("nothing failed in the last run");
-            return Ok(Outcome::Good);
-        }
-        Some(failed)
-    } else {
-        None
-    };
+    let previous = previous(&args, &earlier)?;
+    let only = args.last_failed.then(|| failed_last(&previous));
+    if only.as_ref().is_some_and(Pairs::is_empty) {
+        println!("nothing failed in the last run");
+        return Ok(Outcome::Good);
+    }
     let past = Past::of(previous);
-
-    let suites = if args.suites.is_empty() {
-        vec![Suite::builtin()?]
-    } else {
-        args.suites.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?
-    };
-    let about: Vec<SuiteRow> = suites
-        .iter()
-        .map(|suite| SuiteRow { name: suite.name.clone(), cases: 0, source: suite.source.clone() })
-        .collect();
+    let suites = open_suites(&args.suites)?;
+    let about =
+        suites.iter().map(|suite| SuiteRow { name: suite.name.clone(), cases: 0, source: suite.source.clone() });
+    let about: Vec<SuiteRow> = about.collect();
     let cases = select(suites, &args, &past)?;
 
-    let reports = Reports::open(args.reports, &earlier)?;
+    let reports = Reports::open(&args.reports, &earlier)?;
     let outputs = reports.outputs();
     let outputs = Outputs { json: args.resume.clone().or(outputs.json.clone()), ..outputs };
     let done = resumed.iter().flat_map(|report| &report.results).collect();
+    let plan_options = PlanOptions { done, only, informative_first: args.time_budget.is_some() };
     let mut writer = match resumed {
         Some(report) => ReportWriter::resume(report, outputs)?,
         None => ReportWriter::create(outputs)?,
     };
-    let tolerance = Tolerance {
-        rtol: *settings.rtol,
-        atol: *settings.atol,
-        rtol_float16: *settings.float16_tolerance,
-        atol_float16: *settings.float16_tolerance,
-    };
-    writer.about(|report| {
-        report.tolerance = Some(tolerance);
+    let options = options(&args, settings, expectations, begun);
+    let told = writer.about(|report| {
+        report.tolerance = Some(options.tolerance);
         report.ci = Some(ci::detect());
-        report.expectations = args.expectations.as_ref().map(|path| path.display().to_string());
         report.add_cases(about, cases.iter().map(|planned| planned.row.clone()));
-    })?;
-    let options = MatrixOptions {
-        case_timeout: *settings.case_timeout,
-        retries: *settings.retries,
-        retry_on: args.retry_on.into_iter().collect(),
-        repeat_each: args.repeat_each,
-        verify: args.verify,
-        tolerance,
-        expectations,
-        in_hand: *settings.tabs as usize * 3,
-        until: args.time_budget.and_then(|budget| begun.checked_add(budget)),
-        shards: args.stages.shards(),
-    };
-    let plan_options = PlanOptions { done, only, informative_first: args.time_budget.is_some() };
-    let run = run::Run {
-        settings,
-        cases,
-        past,
-        options: &options,
-        plan_options,
-        max_failures: args.max_failures,
-        quiet,
-        left: 0,
-    };
+        match &options.expectations {
+            // What a resumed run has already is judged by what is known now.
+            Some(known) => known.judge_report(report),
+            None => report.expectations = None,
+        }
+    });
+    if let Err(error) = told {
+        run::warn(&error);
+    }
+    let (max_failures, options) = (args.max_failures, &options);
+    let run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0 };
     let outcome = match run.on_builds(&args.browser, &mut writer).await {
         Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => {
             writer.finish()?;
@@ -229,25 +213,90 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         }
         outcome => outcome?,
     };
-    let report = match writer.finish() {
-        Ok(report) => report,
-        Err(error) => {
-            print!("{}", matrix_table(writer.report(), table_style(settings)));
-            return Err(error.into());
-        }
-    };
-    print!("{}", matrix_table(&report, table_style(settings)));
+    let finished = writer.finish();
+    print!("{}", matrix_table(writer.report(), table_style(settings)));
+    let report = finished?;
     if outcome != Outcome::Interrupted {
         reports.finish(&report, settings).await?;
     }
-    if args.update_expectations && outcome == Outcome::Good {
-        return options.expectations.as_ref().map_or(Ok(outcome), |known| update(known, &report));
+    conclude(&args, settings, options, outcome, &report)
+}
+
+/// What the run comes to, now that its report is written.
+fn conclude(
+    args: &RunArgs,
+    settings: &Settings,
+    options: &MatrixOptions,
+    outcome: Outcome,
+    report: &MatrixReport,
+) -> Result<Outcome, CliError> {
+    let lost = tell_of_lost_targets(report);
+    match (outcome, &options.expectations, args.fail_on) {
+        (Outcome::Good, Some(known), _) if args.known.update_expectations => update(known, report),
+        (Outcome::Good, ..) if !args.no_fail && counts_as_failed(report) => Ok(Outcome::Failed),
+        // Else a target that died early would be a good night.
+        (Outcome::Good, ..) if !args.no_fail && lost => Ok(Outcome::Infrastructure),
+        (Outcome::Good, _, Some(least)) => history::judge_newest(least, settings),
+        (outcome, ..) => Ok(outcome),
     }
-    match (outcome, args.fail_on) {
-        (Outcome::Good, _) if !args.no_fail && counts_as_failed(&report) => Ok(Outcome::Failed),
-        (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
-        (outcome, _) => Ok(outcome),
+}
+
+fn options(args: &RunArgs, settings: &Settings, expectations: Option<Expectations>, begun: Instant) -> MatrixOptions {
+    MatrixOptions {
+        case_timeout: *settings.case_timeout,
+        retries: *settings.retries,
+        retry_on: args.retry_on.iter().copied().collect(),
+        repeat_each: args.repeat_each,
+        verify: args.verify,
+        tolerance: Tolerance {
+            rtol: *settings.rtol,
+            atol: *settings.atol,
+            rtol_float16: *settings.float16_tolerance,
+            atol_float16: *settings.float16_tolerance,
+        },
+        expectations,
+        in_hand: *settings.tabs as usize * 3,
+        until: args.time_budget.and_then(|budget| begun.checked_add(budget)),
+        shards: args.stages.shards(),
     }
+}
+
+/// The reports of the newest of the earlier runs; for `--last-failed` the one in the `--json` file, where there are none.
+fn previous(args: &RunArgs, earlier: &[PathBuf]) -> Result<Vec<MatrixReport>, CliError> {
+    let newest = &earlier[earlier.len().saturating_sub(PLANNED_BY)..];
+    let paths = match args.reports.json() {
+        _ if !args.last_failed || !newest.is_empty() => newest,
+        Some(last) => std::slice::from_ref(last),
+        None => return Err(CliError::NoLastRun),
+    };
+    Ok(paths.iter().map(MatrixReport::read).collect::<Result<_, _>>()?)
+}
+
+/// What failed in the last of these runs.
+fn failed_last(previous: &[MatrixReport]) -> Pairs {
+    let last = previous.iter().max_by_key(|report| report.started);
+    last.into_iter().flat_map(|report| &report.results).filter(|result| has_failed(result)).collect()
+}
+
+/// The suites in these folders; without any, the built-in one.
+pub(super) fn open_suites(folders: &[PathBuf]) -> Result<Vec<Suite>, CliError> {
+    if folders.is_empty() {
+        return Ok(vec![Suite::builtin()?]);
+    }
+    Ok(folders.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?)
+}
+
+/// Says which targets worked and then did not, with how many cases they left.
+fn tell_of_lost_targets(report: &MatrixReport) -> bool {
+    let mut left: BTreeMap<TargetBuild<'_>, (usize, &str)> = BTreeMap::new();
+    for result in report.results.iter().filter(|result| result.verdict == Verdict::Unavailable) {
+        let why = result.error.as_ref().map(|error| &*error.message).unwrap_or_default();
+        left.entry(result.column()).or_insert((0, why)).0 += 1;
+    }
+    for (column, (count, why)) in &left {
+        eprintln!("{count} cases were not tried on {column}: {why}; --resume tries them again");
+    }
+    !left.is_empty()
 }
 
 /// What a target that did not work then may find out now is not done.

@@ -19,6 +19,7 @@ mod reports;
 mod run;
 mod shard;
 mod style;
+mod suite;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -57,6 +58,7 @@ fn execute(cli: Cli) -> Result<Outcome, CliError> {
             Command::Health(args) => health::execute(args, &settings).await,
             Command::Matrix(args) => matrix::execute(*args, &settings, quiet).await,
             Command::Chaos(args) => chaos::execute(args, &settings, quiet).await,
+            Command::Suite(args) => suite::execute(args, &settings, quiet),
             Command::History(args) => history::execute(args, &settings),
             Command::Ci(args) => Ok(ci::execute(&args)),
         }

@@ -68,15 +68,15 @@ impl ReportArgs {
 }
 
 /// The options, and the earlier runs.
-pub(super) struct Reports {
-    args: ReportArgs,
+pub(super) struct Reports<'a> {
+    args: &'a ReportArgs,
     past: Arc<EarlierRuns>,
 }
 
-impl Reports {
+impl<'a> Reports<'a> {
     /// Reads the earlier runs: what changed is told since the newest, and the HTML report shows each verdict's history.
     /// What cannot be used is so known before anything is run.
-    pub fn open(args: ReportArgs, earlier: &[PathBuf]) -> Result<Self, CliError> {
+    pub fn open(args: &'a ReportArgs, earlier: &[PathBuf]) -> Result<Self, CliError> {
         if let Some(url) = &args.webhook {
             fleet::check_webhook(url)?;
         }
@@ -86,7 +86,7 @@ impl Reports {
 
     /// The files that are kept current while the run goes on.
     pub fn outputs(&self) -> Outputs {
-        let ReportArgs { json, junit, junit_flaky, html, .. } = &self.args;
+        let ReportArgs { json, junit, junit_flaky, html, .. } = self.args;
         Outputs {
             json: json.clone(),
             junit: junit.clone(),
@@ -96,13 +96,14 @@ impl Reports {
         }
     }
 
-    /// Writes all the files of a report that is whole already.
-    pub async fn write(&self, report: MatrixReport, settings: &Settings) -> Result<(), CliError> {
+    /// Writes all the files of a report that is whole already, which comes back as it was written.
+    pub async fn write(&self, report: MatrixReport, settings: &Settings) -> Result<MatrixReport, CliError> {
         let finished = report.finished;
         let mut writer = ReportWriter::resume(report, self.outputs())?;
         // When its runs ended, and not when it was put together.
         let report = writer.finish_at(finished)?;
-        self.finish(&report, settings).await
+        self.finish(&report, settings).await?;
+        Ok(report)
     }
 
     /// What is written when the run is over, and its history: the rest of the files, what GitHub reads, and the webhook.
@@ -129,7 +130,7 @@ impl Reports {
     }
 
     fn files(&self, report: &MatrixReport, since: Option<&MatrixDiff>) -> Result<(), ReportError> {
-        let ReportArgs { markdown, wptreport, badges, .. } = &self.args;
+        let ReportArgs { markdown, wptreport, badges, .. } = self.args;
         let written = [
             markdown.as_ref().map(|path| write_text(&matrix_markdown(report, since), path)),
             wptreport.as_ref().map(|folder| write_wptreports(report, folder)),

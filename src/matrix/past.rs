@@ -9,8 +9,12 @@ use std::collections::HashMap;
 /// What the reports of earlier runs say.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    seen: HashMap<(String, String), HashMap<(Target, Option<String>), Seen>>,
+    /// By suite and case.
+    seen: HashMap<(String, String), Places>,
 }
+
+/// What is known of a case, by target and build.
+type Places = HashMap<(Target, Option<String>), Seen>;
 
 /// What is known of a case on a target.
 #[derive(Clone, Debug)]

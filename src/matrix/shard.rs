@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn shares_take_equally_long_where_it_is_known() {
         let all: Vec<Planned> = (0..60).map(|number| planned(&format!("case-{number}"), &[])).collect();
-        let spent = |number: usize| if number % 15 == 0 { 5000.0 } else { 100.0 + number as f64 };
+        let spent = |number: usize| if number.is_multiple_of(15) { 5000.0 } else { 100.0 + number as f64 };
         let results = (0..60).map(|number| crate::report::CaseResult {
             spent_ms: Some(spent(number)),
             ..result(&format!("case-{number}"), "chrome/wasm", Verdict::Pass)

@@ -3,10 +3,12 @@
 mod about;
 mod case_result;
 mod merge;
+mod support;
 mod target_row;
 
 pub use about::{CaseRow, CiRun, SuiteRow};
 pub use case_result::{CaseResult, ErrorRow, Expected, FailedAttempt};
+pub use support::{Support, SupportBy, SupportTable};
 pub use target_row::{TargetBuild, TargetRow};
 
 use super::{ReportError, file, journal};

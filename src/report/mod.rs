@@ -47,13 +47,13 @@ pub use html::{write_history_html, write_html, write_performance_html, write_sha
 pub use junit::{JunitFlaky, write_junit};
 pub use markdown::{diff_markdown, matrix_markdown, write_text};
 pub use matrix::{
-    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow, TargetBuild, TargetRow,
-    write_matrix_json,
+    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow, Support, SupportBy,
+    SupportTable, TargetBuild, TargetRow, write_matrix_json,
 };
 pub use shard::{CrossingRow, NodeRow, ShardReport, StageRow, write_shard_json};
 pub use table::{
-    TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table, history_table,
-    matrix_table, shard_table,
+    SuiteCase, SuiteView, TableStyle, answer_table, bench_table, chaos_table, diff_table, doctor_table, health_table,
+    history_table, matrix_table, shard_table, suite_table, support_table,
 };
 pub use wpt::write_wptreports;
 pub use writer::{Outputs, ReportWriter};

@@ -356,6 +356,13 @@ mod tests {
             assert!(report.results.len() >= least && report.finished.is_none());
             let expected = sample::large_matrix(1500).results;
             assert!(report.results == expected[..report.results.len()]);
+            let known = report.results.len();
+            let mut writer = ReportWriter::resume(report.clone(), outputs(folder.path())).unwrap();
+            assert!(MatrixReport::read(&json).unwrap() == report, "nothing is lost when it is taken up again");
+            writer.result(expected[known].clone()).unwrap();
+            writer.finish().unwrap();
+            let resumed = MatrixReport::read(&json).unwrap();
+            assert!(resumed.results == expected[..=known] && resumed.run == report.run && resumed.finished.is_some());
             println!(
                 "{} results noted, {} of them in the JSON itself",
                 report.results.len(),

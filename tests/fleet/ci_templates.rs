@@ -20,6 +20,7 @@ struct Night {
 impl Night {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("run")).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), folder.path().join("tabfleet")).unwrap();
         Self { folder }
     }
@@ -36,7 +37,7 @@ impl Night {
             shell.env_remove(name);
         });
         shell.env("MATRIX_TABFLEET", env!("CARGO_BIN_EXE_tabfleet")).env("MATRIX_TABFLEET_DIR", "tabfleet");
-        shell.env("TABFLEET_LAUNCH_TIMEOUT", "90s").env("XDG_RUNTIME_DIR", self.folder.path());
+        shell.env("TABFLEET_LAUNCH_TIMEOUT", "90s").env("XDG_RUNTIME_DIR", self.path("run"));
         shell.env("MATRIX_TARGETS", "chrome/wasm").env("MATRIX_OPTIONS", format!("--filter {CASES}"));
         // What the CI systems set.
         shell.env("CI_NODE_INDEX", share.to_string()).env("CI_NODE_TOTAL", "4").env("SHARE", share.to_string());

@@ -328,3 +328,36 @@ async fn a_case_that_hangs_or_crashes_costs_only_itself() {
     assert_eq!(fleet.processes().await.unwrap()[0].1, browser, "the browser itself was kept");
     fleet.close().await.unwrap();
 }
+
+/// A renderer is killed once while it is at a case that is good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_passes_only_when_it_is_tried_again_is_flaky() {
+    let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let trips = trips_for(&counting_on(&fleet, &folder).await, Duration::from_secs(3)).await;
+    let y = tabfleet::types::Tensor::from_values([1], &[0.0_f32]).unwrap();
+    let suite = folder.path().join("suite");
+    models::save_case(&suite, "slow", &counting(), &count(trips, 0.0), &[("y".to_owned(), y)]);
+    let targets: Vec<TargetRow> = fleet.targets().await.unwrap().iter().map(|info| TargetRow::from(&**info)).collect();
+    let cases: Vec<Planned> = Suite::open(&suite).unwrap().cases.into_iter().map(Planned::read).collect();
+    let plan = Plan::new(cases, &targets, Past::default(), None, &PlanOptions::default());
+    let options = MatrixOptions { case_timeout: PATIENCE, in_hand: 1, ..MatrixOptions::default() };
+    let browser = fleet.processes().await.unwrap()[0].1;
+    let mut events = Events::of(&fleet);
+    let mut results: Vec<CaseResult> = Vec::new();
+    let on_result = |result| {
+        results.push(result);
+        ControlFlow::Continue(())
+    };
+    let killing = async {
+        started(&mut events).await;
+        kill(busy_renderer(browser).await);
+    };
+    tokio::join!(matrix::run(&fleet, &targets, &plan, &options, on_result), killing);
+    let [result] = &results[..] else { panic!("{results:?}") };
+    assert_eq!((result.verdict, result.flaky, result.attempts), (Verdict::Pass, true, 2), "{result:?}");
+    let [failed] = &result.failed_attempts[..] else { panic!("{result:?}") };
+    assert_eq!((failed.verdict, failed.category), (Verdict::Crash, Category::Connection), "{failed:?}");
+    assert!(result.spent_ms.unwrap() > failed.elapsed_ms && result.error.is_none(), "{result:?}");
+    fleet.close().await.unwrap();
+}

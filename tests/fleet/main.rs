@@ -24,6 +24,7 @@ mod models;
 #[path = "../../src/onnx/tests/nets.rs"]
 #[allow(dead_code)]
 mod nets;
+mod nightly;
 mod pipelines;
 #[path = "../shared/processes.rs"]
 mod processes;

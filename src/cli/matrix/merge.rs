@@ -8,7 +8,7 @@ use super::{
         reports::{ReportArgs, Reports},
         style::table_style,
     },
-    counts_as_failed,
+    ExpectationArgs, counts_as_failed, update,
 };
 use crate::{
     history::History,
@@ -32,19 +32,26 @@ pub(super) struct MergeArgs {
     #[command(flatten)]
     reports: ReportArgs,
 
+    #[command(flatten)]
+    known: ExpectationArgs,
+
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
 }
 
 pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {
+    let expectations = args.known.read()?;
     let reports = args.runs.iter().map(MatrixReport::read).collect::<Result<Vec<_>, _>>()?;
     let hosts: Vec<_> = reports.iter().map(|report| &report.host).collect();
     if hosts.windows(2).any(|two| two[0] != two[1]) {
         tracing::warn!("the runs are of different machines; the report names that of the first");
     }
-    let outputs = Reports::open(args.reports, &EarlierRuns::files(&args.previous)?)?;
-    let Some(report) = MatrixReport::merged(reports) else { return Ok(Outcome::Good) };
+    let outputs = Reports::open(&args.reports, &EarlierRuns::files(&args.previous)?)?;
+    let Some(mut report) = MatrixReport::merged(reports) else { return Ok(Outcome::Good) };
+    if let Some(known) = &expectations {
+        known.judge_report(&mut report);
+    }
     if let Some(history) = &settings.history.value {
         // What is there already is not taken in again.
         for run in &args.runs {
@@ -52,8 +59,11 @@ pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outc
         }
     }
     print!("{}", matrix_table(&report, table_style(settings)));
-    let failed = counts_as_failed(&report);
     // After the history, which the HTML report has a page of.
-    outputs.write(report, settings).await?;
-    Ok(if failed && !args.no_fail { Outcome::Failed } else { Outcome::Good })
+    let report = outputs.write(report, settings).await?;
+    match expectations {
+        Some(known) if args.known.update_expectations => return update(&known, &report),
+        _ => {}
+    }
+    Ok(if counts_as_failed(&report) && !args.no_fail { Outcome::Failed } else { Outcome::Good })
 }

@@ -102,7 +102,10 @@ impl Run<'_> {
             Err(error) => return Err(error.into()),
         };
         let rows = rows(&fleet.targets().await?, name);
-        writer.targets(&rows)?;
+        // The run goes on without a file that cannot be written; its end fails if it still cannot be then.
+        if let Err(error) = writer.targets(&rows) {
+            warn(&error);
+        }
         let working: Vec<TargetRow> = rows.into_iter().filter(|row| row.available).collect();
         let expectations = self.options.expectations.as_ref();
         let plan = Plan::new(self.cases.clone(), &working, self.past.clone(), expectations, &self.plan_options);
@@ -153,7 +156,7 @@ fn rows(infos: &[Arc<TargetInfo>], build: Option<&str>) -> Vec<TargetRow> {
     infos.iter().map(row).collect()
 }
 
-fn warn(error: &ReportError) {
+pub(super) fn warn(error: &ReportError) {
     tracing::error!(%error, "results could not be written as they came");
 }
 

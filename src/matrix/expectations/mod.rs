@@ -13,11 +13,13 @@ pub use update::Update;
 
 use crate::{
     onnx::Tolerance,
-    report::{CaseResult, CaseRow, Expected, TargetRow},
+    report::{CaseResult, CaseRow, Expected, MatrixReport, TargetBuild, TargetRow},
     types::Verdict,
 };
 use entry::Entry;
 use std::{
+    borrow::Cow,
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -108,9 +110,48 @@ impl Expectations {
         result.unexpected = Some(is_unexpected(result.verdict, result.expected.as_ref().map(|e| &*e.verdicts)));
     }
 
+    /// Judges every result of a report that was read, or merged from several.
+    pub fn judge_report(&self, report: &mut MatrixReport) {
+        let mut results = std::mem::take(&mut report.results);
+        let subjects = Subjects::of(report);
+        for result in &mut results {
+            if let Some((case, target)) = subjects.of_result(result) {
+                self.judge(Subject { case: &case, target }, result);
+            }
+        }
+        report.results = results;
+        report.expectations = Some(self.path.display().to_string());
+    }
+
     fn deciding(&self, subject: Subject<'_>) -> Option<(usize, &Entry)> {
         let last = |(_, entry): &(usize, &Entry)| !entry.verdicts.is_empty() && entry.speaks_of(subject);
         self.entries.iter().enumerate().rev().find(last)
+    }
+}
+
+/// The cases and targets of a report, by name.
+struct Subjects<'a> {
+    cases: BTreeMap<(&'a str, &'a str), &'a CaseRow>,
+    targets: BTreeMap<TargetBuild<'a>, &'a TargetRow>,
+}
+
+impl<'a> Subjects<'a> {
+    fn of(report: &'a MatrixReport) -> Self {
+        let cases = report.cases.iter().map(|row| ((&*row.suite, &*row.case), row)).collect();
+        let targets = report.targets.iter().map(|row| (row.column(), row)).collect();
+        Self { cases, targets }
+    }
+
+    /// What a result is about; `None` where the report does not describe its target. A case that it does not describe
+    /// has no operators.
+    fn of_result(&self, result: &CaseResult) -> Option<(Cow<'a, CaseRow>, &'a TargetRow)> {
+        let target = *self.targets.get(&result.column())?;
+        let case = self.cases.get(&(&*result.suite, &*result.case)).map(|row| Cow::Borrowed(*row));
+        let unknown = || {
+            let (suite, case) = (result.suite.clone(), result.case.clone());
+            Cow::Owned(CaseRow { suite, case, operators: Vec::new(), opset: None, types: Vec::new() })
+        };
+        Some((case.unwrap_or_else(unknown), target))
     }
 }
 

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    report::{ErrorRow, MatrixReport},
-    types::{Adapter, Category},
-};
+use crate::{report::MatrixReport, types::Adapter};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
@@ -53,30 +50,8 @@ pub(in crate::matrix) fn target(name: &str, version: &str) -> TargetRow {
 }
 
 fn result(case: &CaseRow, target: &TargetRow, verdict: Verdict) -> CaseResult {
-    CaseResult {
-        suite: case.suite.clone(),
-        case: case.case.clone(),
-        family: None,
-        target: target.target,
-        build: target.build.clone(),
-        verdict,
-        attempts: 1,
-        failed_attempts: Vec::new(),
-        flaky: false,
-        repeats: Default::default(),
-        expected: None,
-        unexpected: None,
-        tolerance: None,
-        spent_ms: None,
-        cpu_fallback: None,
-        load_ms: None,
-        run_ms: None,
-        max_abs_error: None,
-        max_rel_error: None,
-        error: verdict
-            .is_failure()
-            .then(|| ErrorRow { category: Category::Inference, message: "it broke (sample)\nat length".into() }),
-    }
+    let made = crate::matrix::tests::result(&case.case, &target.target.to_string(), verdict);
+    CaseResult { suite: case.suite.clone(), build: target.build.clone(), ..made }
 }
 
 fn report(targets: &[TargetRow], results: &[(&CaseRow, &TargetRow, Verdict)]) -> MatrixReport {
@@ -267,7 +242,7 @@ fn what_is_written_is_read() {
     let path = folder.path().join("new/e.toml");
     let gpu = target("chrome@beta/webgpu", "157.0");
     let odd = case("odd \"name\" \\ ü", &[]);
-    let report = report(&[gpu.clone()], &[(&odd, &gpu, Verdict::Wrong)]);
+    let report = report(std::slice::from_ref(&gpu), &[(&odd, &gpu, Verdict::Wrong)]);
     Expectations::read_or_begin(&path).unwrap().update(&report).write(&path).unwrap();
     let mut judged = report.results[0].clone();
     Expectations::read(&path).unwrap().judge(Subject { case: &odd, target: &gpu }, &mut judged);

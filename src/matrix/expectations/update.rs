@@ -1,19 +1,18 @@
 //! Writing the file anew from what a run found, with as few changes as do.
 
 use super::{
-    Expectations, ExpectationsError, Subject,
+    Expectations, ExpectationsError, Subject, Subjects,
     entry::{Entry, LIST},
     is_unexpected,
     pattern::{Glob, TargetGlob},
 };
 use crate::{
-    report::{CaseResult, CaseRow, MatrixReport, TargetRow},
+    report::{CaseResult, MatrixReport, TargetRow},
     types::Verdict,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
     path::Path,
 };
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
@@ -40,13 +39,11 @@ impl Update {
     /// # Errors
     /// [`ExpectationsError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), ExpectationsError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unfinished = path.with_added_extension("tmp");
         let replace = || {
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(self.text.as_bytes())?;
-            file.persist(path)?;
-            Ok(())
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(&unfinished, &self.text)?;
+            fs::rename(&unfinished, path)
         };
         replace().map_err(|source| ExpectationsError::Write { path: path.to_owned(), source })
     }
@@ -58,22 +55,10 @@ impl Expectations {
     /// else, comments and order included, stays as it is.
     pub fn update(&self, report: &MatrixReport) -> Update {
         let mut editor = Editor::new(self);
-        let cases: BTreeMap<(&str, &str), &CaseRow> =
-            report.cases.iter().map(|row| ((&*row.suite, &*row.case), row)).collect();
-        let columns = report.columns();
-        for ((suite, name), results) in report.by_case() {
-            let unknown = CaseRow {
-                suite: suite.to_owned(),
-                case: name.to_owned(),
-                operators: Vec::new(),
-                opset: None,
-                types: Vec::new(),
-            };
-            let case = cases.get(&(suite, name)).copied().unwrap_or(&unknown);
-            for (column, result) in results {
-                if let Some(target) = columns.get(&column).copied().flatten() {
-                    editor.settle(Subject { case, target }, result);
-                }
+        let subjects = Subjects::of(report);
+        for result in report.by_case().values().flat_map(BTreeMap::values) {
+            if let Some((case, target)) = subjects.of_result(result) {
+                editor.settle(Subject { case: &case, target }, result);
             }
         }
         editor.finish()
@@ -152,6 +137,11 @@ impl Editor {
                 array.retain(|_| kept.next().copied().unwrap_or(true));
             }
             self.changed.insert(number);
+            // The same target twice; without any, the entry would speak of all.
+            if entry.targets.is_empty() {
+                entry.verdicts.clear();
+                self.gone.insert(number);
+            }
         } else {
             entry.verdicts.clear();
             if entry.rtol.or(entry.atol).is_some() {

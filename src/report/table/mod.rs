@@ -10,6 +10,8 @@ mod health;
 mod history;
 mod matrix;
 mod shard;
+mod suite;
+mod support;
 pub(super) mod targets;
 
 pub use answer::answer_table;
@@ -21,6 +23,8 @@ pub use health::health_table;
 pub use history::history_table;
 pub use matrix::matrix_table;
 pub use shard::shard_table;
+pub use suite::{SuiteCase, SuiteView, suite_table};
+pub use support::support_table;
 
 use crate::types::Verdict;
 use comfy_table::{
@@ -152,6 +156,42 @@ mod tests {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let plain = matrix_table(&sample::matrix(), PLAIN);
         assert_eq!(words(&escapes.replace_all(&coloured, "")), words(&plain));
+    }
+
+    #[test]
+    fn what_changed_and_what_works_where() {
+        let before = sample::matrix();
+        let mut after = before.clone();
+        after.results.retain(|result| result.case != "add");
+        after.results.push(sample::result("gelu", "edge/webnn", Verdict::Pass));
+        after.results.push(sample::result("conv_2d", "chrome/wasm", Verdict::Crash));
+        after.results.push(sample::result("gemm", "edge/webnn", Verdict::Timeout));
+        let changes = diff_table(&crate::report::Differences::of_runs(&before, &after), "old.json", "new.json", PLAIN);
+        let row = |case: &str, operator: &str| crate::report::CaseRow {
+            suite: "sample".into(),
+            case: case.into(),
+            operators: vec![operator.into(), "Cast".into()],
+            opset: Some(21),
+            types: Vec::new(),
+        };
+        let rows = [("resize_linear", "Resize"), ("gelu", "Gelu"), ("string_split", "StringSplit")];
+        after.cases = rows.map(|(case, operator)| row(case, operator)).into();
+        let support = support_table(&after, crate::report::SupportBy::Operator, PLAIN);
+        insta::assert_snapshot!(format!("{changes}\n{support}"));
+    }
+
+    #[test]
+    fn only_what_is_unexpected_is_listed_with_expectations() {
+        let mut report = sample::matrix();
+        report.expectations = Some("expectations.toml".into());
+        for result in &mut report.results {
+            result.unexpected = Some(result.case == "gemm" && result.verdict.is_failure());
+        }
+        report.results[0].flaky = true;
+        let table = matrix_table(&report, PLAIN);
+        let listed = table.rsplit(" unexpected ").next().unwrap();
+        assert!(listed.contains("sample/gemm") && !listed.contains("sample/gelu"), "{table}");
+        assert!(table.contains("; 1 flaky; 1 unexpected"), "{table}");
     }
 
     #[test]
