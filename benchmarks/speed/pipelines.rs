@@ -4,7 +4,7 @@
 use crate::{
     Failed,
     echo::Echo,
-    models::{chain, save},
+    models::save,
     nets,
     processes::kill,
     table::{Bar, Row, median},
@@ -97,6 +97,13 @@ async fn two_tabs(folder: &Path) -> Result<Row, Failed> {
         value: together / alone,
         numbers: format!("{together:.1}/s; whole {alone:.1}/s; stages take {} ms alone", stages.join(" and ")),
     })
+}
+
+/// So many nodes in a row, of so many elements.
+fn chain(nodes: usize, elements: usize) -> ModelProto {
+    let mut net = nets::Net::new("x", &elements.to_string());
+    let last = (1..nodes).fold("x".to_owned(), |x, _| net.op("Neg", &[&x], Vec::new()));
+    net.finish(&last, "y")
 }
 
 /// A job of 1 MiB through four stages that do next to nothing, one job at a time.

@@ -124,19 +124,6 @@ pub fn expanding() -> ModelProto {
     })
 }
 
-/// `y = -(-( … x))`: so many nodes in a row, of so many elements.
-pub fn chain(nodes: usize, elements: usize) -> ModelProto {
-    let names: Vec<String> = (1..nodes).map(|index| format!("t{index}")).collect();
-    let names: Vec<&str> = ["x"].into_iter().chain(names.iter().map(String::as_str)).chain(["y"]).collect();
-    let shape = elements.to_string();
-    model(GraphProto {
-        node: names.windows(2).map(|ends| node("Neg", &ends[..1], &ends[1..])).collect(),
-        input: vec![value("x", Dtype::Float32, &[&shape])],
-        output: vec![value("y", Dtype::Float32, &[&shape])],
-        ..GraphProto::default()
-    })
-}
-
 /// What [`expanding`] takes.
 pub fn expand(times: i64) -> Vec<(String, Tensor<'static>)> {
     let x = Tensor::from_values([1], &[1.0_f32]).unwrap();

@@ -159,14 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_and_what_works_where() {
-        let before = sample::matrix();
-        let mut after = before.clone();
-        after.results.retain(|result| result.case != "add");
+    fn what_works_where() {
+        let mut after = sample::matrix();
         after.results.push(sample::result("gelu", "edge/webnn", Verdict::Pass));
-        after.results.push(sample::result("conv_2d", "chrome/wasm", Verdict::Crash));
         after.results.push(sample::result("gemm", "edge/webnn", Verdict::Timeout));
-        let changes = diff_table(&crate::report::Differences::of_runs(&before, &after), "old.json", "new.json", PLAIN);
         let row = |case: &str, operator: &str| crate::report::CaseRow {
             suite: "sample".into(),
             case: case.into(),
@@ -177,7 +173,7 @@ mod tests {
         let rows = [("resize_linear", "Resize"), ("gelu", "Gelu"), ("string_split", "StringSplit")];
         after.cases = rows.map(|(case, operator)| row(case, operator)).into();
         let support = support_table(&after, crate::report::SupportBy::Operator, PLAIN);
-        insta::assert_snapshot!(format!("{changes}\n{support}"));
+        insta::assert_snapshot!(support);
     }
 
     #[test]
