@@ -159,14 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_and_what_works_where() {
-        let before = sample::matrix();
-        let mut after = before.clone();
-        after.results.retain(|result| result.case != "add");
-        after.results.push(sample::result("gelu", "edge/webnn", Verdict::Pass));
-        after.results.push(sample::result("conv_2d", "chrome/wasm", Verdict::Crash));
-        after.results.push(sample::result("gemm", "edge/webnn", Verdict::Timeout));
-        let changes = diff_table(&crate::report::Differences::of_runs(&before, &after), "old.json", "new.json", PLAIN);
+    fn what_works_where() {
+        let mut report = sample::matrix();
+        report.results.push(sample::result("gelu", "edge/webnn", Verdict::Pass));
         let row = |case: &str, operator: &str| crate::report::CaseRow {
             suite: "sample".into(),
             case: case.into(),
@@ -175,9 +170,8 @@ mod tests {
             types: Vec::new(),
         };
         let rows = [("resize_linear", "Resize"), ("gelu", "Gelu"), ("string_split", "StringSplit")];
-        after.cases = rows.map(|(case, operator)| row(case, operator)).into();
-        let support = support_table(&after, crate::report::SupportBy::Operator, PLAIN);
-        insta::assert_snapshot!(format!("{changes}\n{support}"));
+        report.cases = rows.map(|(case, operator)| row(case, operator)).into();
+        insta::assert_snapshot!(support_table(&report, crate::report::SupportBy::Operator, PLAIN));
     }
 
     #[test]
