@@ -3,7 +3,6 @@
 #[path = "../../tests/shared/devtools.rs"]
 mod devtools;
 #[path = "../../tests/shared/processes.rs"]
-#[allow(dead_code, reason = "what tests need of it, besides")]
 mod processes;
 mod sample;
 

@@ -60,7 +60,7 @@ fn name(number: usize) -> String {
 
 fn case(number: usize) -> CaseRow {
     // Some are of several operators, as expanded functions and whole models are.
-    let several = if number % 9 == 0 { vec![operator(number + 1), operator(number + 2)] } else { Vec::new() };
+    let several = if number.is_multiple_of(9) { vec![operator(number + 1), operator(number + 2)] } else { Vec::new() };
     CaseRow {
         suite: "sample".into(),
         case: name(number),
@@ -73,7 +73,7 @@ fn case(number: usize) -> CaseRow {
 fn result(number: usize, column: usize, target: &str, night: usize) -> CaseResult {
     let target: Target = target.parse().expect("a target");
     let unlucky = (number * 31 + column * 17 + number / 7) % 40;
-    let changed = (number * 13 + column * 7 + night) % 211 == 0;
+    let changed = (number * 13 + column * 7 + night).is_multiple_of(211);
     let verdict = match (unlucky, changed) {
         (0, false) => Verdict::Wrong,
         (1, false) => Verdict::LoadError,
@@ -103,7 +103,7 @@ fn result(number: usize, column: usize, target: &str, night: usize) -> CaseResul
         expected: None,
         unexpected: None,
         tolerance: None,
-        cpu_fallback: ran.then_some(column == 0 && number % 23 == 0),
+        cpu_fallback: ran.then_some(column == 0 && number.is_multiple_of(23)),
         load_ms: ran.then_some(3.0 + (number % 97) as f64 / 7.0),
         run_ms: ran.then_some(0.3 + (number % 331) as f64 / 13.0),
         max_abs_error: ran.then_some(if verdict == Verdict::Wrong { 0.5 } else { 1e-7 * (number % 13) as f64 }),

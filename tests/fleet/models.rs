@@ -125,6 +125,7 @@ pub fn expanding() -> ModelProto {
 }
 
 /// `y = -(-( … x))`: so many nodes in a row, of so many elements.
+#[allow(dead_code)] // The speed benchmark cuts it.
 pub fn chain(nodes: usize, elements: usize) -> ModelProto {
     let names: Vec<String> = (1..nodes).map(|index| format!("t{index}")).collect();
     let names: Vec<&str> = ["x"].into_iter().chain(names.iter().map(String::as_str)).chain(["y"]).collect();
