@@ -136,6 +136,8 @@ pub struct Side<'a> {
     about: SideRow,
     results: BTreeMap<(&'a str, &'a str, String), &'a CaseResult>,
     versions: BTreeMap<String, Option<&'a str>>,
+    /// The cases that the run was to try; empty where an older tabfleet did not write them down.
+    selected: BTreeSet<(&'a str, &'a str)>,
 }
 
 impl<'a> Side<'a> {
@@ -158,7 +160,14 @@ impl<'a> Side<'a> {
             .iter()
             .filter_map(|result| Some(((&*result.suite, &*result.case, column(result.column())?), result)));
         let versions = report.targets.iter().filter_map(|row| Some((column(row.column())?, row.version.as_deref())));
-        Self { about, results: results.collect(), versions: versions.collect() }
+        let selected = report.cases.iter().map(|row| (&*row.suite, &*row.case)).collect();
+        Self { about, results: results.collect(), versions: versions.collect(), selected }
+    }
+
+    /// Whether the run was to try the case there: one with a filter, or on fewer targets, was not to try the rest.
+    fn was_to_try(&self, (suite, case, column): &(&str, &str, String)) -> bool {
+        let selected = self.selected.is_empty() || self.selected.contains(&(*suite, *case));
+        selected && (self.versions.is_empty() || self.versions.contains_key(column))
     }
 }
 
@@ -215,9 +224,10 @@ pub struct MatrixDiff {
 }
 
 impl MatrixDiff {
-    /// Compares the two sides.
+    /// Compares the two sides. What the second was not to try is left out: it is no news that it was not.
     pub fn of(before: &Side<'_>, after: &Side<'_>) -> Self {
-        let keys: BTreeSet<_> = before.results.keys().chain(after.results.keys()).collect();
+        let was_to_try = before.results.keys().filter(|key| after.was_to_try(key));
+        let keys: BTreeSet<_> = was_to_try.chain(after.results.keys()).collect();
         let mut changes: Vec<CaseChange> = keys
             .iter()
             .filter_map(|key| change(key, before.results.get(*key).copied(), after.results.get(*key).copied()))
@@ -351,6 +361,32 @@ mod tests {
         let firefox = diff.targets.iter().find(|target| target.target == "firefox/wasm").unwrap();
         assert_eq!(firefox.versions, [Some("153.1.0".to_owned()), Some("154.0.0".to_owned())]);
         assert_eq!(firefox.run_time_ratio, Some(2.0));
+    }
+
+    #[test]
+    fn what_a_run_was_not_to_try_is_no_change() {
+        let before = sample::matrix();
+        let mut after = sample::matrix();
+        let kept = |case: &str| case == "gelu";
+        after.results.retain(|result| kept(&result.case));
+        let compare =
+            |after: &MatrixReport| MatrixDiff::of(&Side::run("before.json", &before), &Side::run("after.json", after));
+        let all = compare(&after);
+        assert!(all.changes.iter().any(|change| change.kind == ChangeKind::NotTried), "nobody said that they were not");
+        let row = |suite: &str| crate::report::CaseRow {
+            suite: suite.to_owned(),
+            case: "gelu".to_owned(),
+            operators: Vec::new(),
+            opset: None,
+            types: Vec::new(),
+        };
+        let suites: BTreeSet<String> = after.results.iter().map(|result| result.suite.clone()).collect();
+        after.cases = suites.iter().map(|suite| row(suite)).collect();
+        let filtered = compare(&after);
+        assert_eq!(filtered.changes, []);
+        after.targets.retain(|row| row.target == sample::target("chrome/wasm"));
+        after.results.retain(|result| result.target == sample::target("chrome/wasm"));
+        assert_eq!(compare(&after).changes, []);
     }
 
     #[test]

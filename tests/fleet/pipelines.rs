@@ -2,6 +2,7 @@
 
 use crate::{
     fleets::{are_here, builder, target},
+    models,
     processes::kill,
 };
 use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
@@ -9,7 +10,7 @@ use tabfleet::{
     browser::{Catalogue, Overrides},
     fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{LoadedCase, ModelFile, NamedTensor, Suite, Tolerance, compare},
-    types::{Browser, BrowserId, Cause, Tensor},
+    types::{Browser, BrowserId, Cause, Dtype, Tensor},
 };
 
 fn cases() -> Vec<LoadedCase> {
@@ -85,6 +86,43 @@ async fn stages_run_in_any_mix_of_browsers_and_backends() {
     let pinned = model.run_with(inputs(given), model.options().pin(here)).await.unwrap();
     within(expected, &pinned, 1e-4);
     assert!(pinned.stages.iter().all(|stage| stage.provenance.target == here));
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_models_run_as_one_pipeline() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder.tabs_per_browser(2).launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, op_type) in [("negate.onnx", "Neg"), ("root.onnx", "Sqrt")] {
+        models::save(folder.path(), name, &models::unary(op_type, Dtype::Float32, 1));
+    }
+    let path = folder.path().join("pipeline.toml");
+    let text = "components = [
+        { name = 'negate', model = 'negate.onnx' },
+        { name = 'root', model = 'root.onnx', inputs = { x = 'negate.y' } },
+    ]
+    outputs = { negated = 'negate.y', root = 'root.y' }";
+    std::fs::write(&path, text).unwrap();
+    let model = fleet.get_model(ModelSpec::pipeline(&path)).await.unwrap();
+    assert_eq!(fleet.warm(&model, 1).await.unwrap(), 2, "both are loaded");
+    let x = || Tensor::from_values([2], &[-4.0_f32, -9.0]).unwrap();
+    let output = model.run([("x", x())]).await.unwrap();
+    assert_eq!(output.get("negated").unwrap().to_vec::<f32>().unwrap(), [4.0, 9.0]);
+    assert_eq!(output.get("root").unwrap().to_vec::<f32>().unwrap(), [2.0, 3.0]);
+    assert_ne!(output.stages[0].provenance.tab, output.stages[1].provenance.tab);
+    let error = model.run([("y", x())]).await.unwrap_err();
+    assert_eq!(error.failure.cause, Cause::BadInput);
+    assert!(error.failure.message.contains("the model's inputs are `x`"), "{error}");
+    let submitted = model.submit([("x", x())], model.options()).await.unwrap();
+    submitted.cancel();
+    // It may have been answered before.
+    if let Err(error) = submitted.await {
+        assert_eq!(error.failure.cause, Cause::Cancelled);
+    }
+    std::fs::write(&path, text.replace("negate.y' }", "negate.z' }")).unwrap();
+    let error = fleet.get_model(ModelSpec::pipeline(&path)).await.map(drop).unwrap_err();
+    assert!(error.to_string().contains("negate.z"), "{error}");
     fleet.close().await.unwrap();
 }
 
