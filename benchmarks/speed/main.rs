@@ -95,7 +95,7 @@ async fn run() -> Result<(), Failed> {
         print([measures::first_inference(&mut peer).await?]);
     }
     if wanted("pipelines") {
-        print(pipelines::measure(&mut echo).await?);
+        pipelines::measure(&mut echo, |row| print([row])).await?;
     }
     // From here on nobody else's browser is to take part in anything.
     peer.close().await?;

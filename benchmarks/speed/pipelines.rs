@@ -51,13 +51,15 @@ fn read(folder: &Path, name: &str, model: &ModelProto) -> Result<ModelFile, Fail
     Ok(ModelFile::read(&save(folder, name, model))?)
 }
 
-pub async fn measure(echo: &mut Echo) -> Result<Vec<Row>, Failed> {
+/// Each row is told when it is there: the last ones take minutes.
+pub async fn measure(echo: &mut Echo, tell: impl Fn(Row)) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let mut rows = vec![two_tabs(folder.path()).await?, transfer(echo, folder.path()).await?];
-    for spares in [0, 1] {
-        rows.extend(killed(spares).await?);
+    tell(two_tabs(folder.path()).await?);
+    tell(transfer(echo, folder.path()).await?);
+    for spares in [1, 0] {
+        killed(spares).await?.into_iter().for_each(&tell);
     }
-    Ok(rows)
+    Ok(())
 }
 
 async fn rate(model: &Model, inputs: &Tensors, count: usize) -> Result<f64, Failed> {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::sync::{
-    broadcast::{Receiver, error::RecvError},
+    broadcast::{Receiver, error::TryRecvError},
     mpsc, oneshot,
 };
 
@@ -19,6 +19,16 @@ pub(in crate::fleet) type MetricsQuestion = oneshot::Sender<Metrics>;
 const SMOOTHING: f64 = 0.02;
 /// Over how long throughput is averaged.
 const RECENT: Duration = Duration::from_secs(30);
+
+/// How often events are looked for. Being woken by each would take a core from the browsers four times a job.
+const LOOKS: Duration = Duration::from_millis(50);
+
+/// Whether the fleet has said its last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Reached,
+    Ahead,
+}
 
 /// What was counted so far.
 #[derive(Debug, Default)]
@@ -57,20 +67,34 @@ impl Counting {
         mut events: Receiver<Arc<Event>>,
         mut questions: mpsc::UnboundedReceiver<MetricsQuestion>,
     ) {
+        let mut looks = tokio::time::interval(LOOKS);
         loop {
-            tokio::select! {
-                // What has happened before a question belongs into its answer.
-                biased;
-                event = events.recv() => match event {
-                    Ok(event) if matches!(event.kind, EventKind::FleetClosed) => return,
-                    Ok(event) => self.take_in(&event),
-                    Err(RecvError::Lagged(missed)) => {
-                        self.metrics.add(MetricName::EventsMissed, &[], missed as f64);
-                    }
-                    Err(RecvError::Closed) => return,
-                },
+            let question = tokio::select! {
+                Some(question) = questions.recv() => Some(question),
+                _ = looks.tick() => None,
+            };
+            // What has happened before a question belongs into its answer.
+            if self.take_in_all(&mut events) == End::Reached {
+                return;
+            }
+            if let Some(question) = question {
                 // Whoever no longer waits for the answer does not need it.
-                Some(question) = questions.recv() => drop(question.send(self.counted(SystemTime::now()))),
+                drop(question.send(self.counted(SystemTime::now())));
+            }
+        }
+    }
+
+    /// Takes in what has happened since the last look.
+    fn take_in_all(&mut self, events: &mut Receiver<Arc<Event>>) -> End {
+        loop {
+            match events.try_recv() {
+                Ok(event) if matches!(event.kind, EventKind::FleetClosed) => return End::Reached,
+                Ok(event) => self.take_in(&event),
+                Err(TryRecvError::Lagged(missed)) => {
+                    self.metrics.add(MetricName::EventsMissed, &[], missed as f64);
+                }
+                Err(TryRecvError::Closed) => return End::Reached,
+                Err(TryRecvError::Empty) => return End::Ahead,
             }
         }
     }
