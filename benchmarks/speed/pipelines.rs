@@ -167,10 +167,14 @@ async fn killed(spares: usize) -> Result<[Row; 2], Failed> {
     let noting = ledger.clone();
     let listener = tokio::spawn(async move {
         while let Ok(event) = events.recv().await {
-            if let EventKind::JobEnded { job, .. } = event.kind
-                && let Ok(mut ends) = noting.ends.lock()
-            {
-                *ends.entry(job).or_default() += 1;
+            match event.kind {
+                EventKind::FleetClosed => return,
+                EventKind::JobEnded { job, .. } => {
+                    if let Ok(mut ends) = noting.ends.lock() {
+                        *ends.entry(job).or_default() += 1;
+                    }
+                }
+                _ => {}
             }
         }
     });
