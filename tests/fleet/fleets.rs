@@ -41,6 +41,15 @@ pub async fn launched(targets: &[&str]) -> Option<Fleet> {
     Some(builder(targets)?.launch().await.unwrap())
 }
 
+/// Launches a fleet and waits for all of its tabs. It is launched when each target has one that takes jobs; the others
+/// come up a moment later.
+pub async fn with_tabs(builder: FleetBuilder, tabs: usize) -> Fleet {
+    let fleet = builder.tabs_per_browser(tabs).launch().await.unwrap();
+    let ready = async { while !fleet.health().await.unwrap().targets.iter().all(|of| of.ready_tabs as usize == tabs) {} };
+    within(PATIENCE, "all tabs", ready).await;
+    fleet
+}
+
 /// A case of the built-in suite: its model, inputs and expected outputs.
 pub async fn builtin(fleet: &Fleet, name: &str) -> (Model, tabfleet::onnx::LoadedCase) {
     let suite = tabfleet::onnx::Suite::builtin().unwrap();

@@ -1,7 +1,7 @@
 //! Tabs that load models in advance, and that are replaced because they have done enough.
 
 use crate::{
-    fleets::{Events, PATIENCE, builder},
+    fleets::{Events, PATIENCE, builder, with_tabs},
     models::{self, count, counting},
     processes::within,
 };
@@ -11,14 +11,12 @@ use tabfleet::{fleet::ModelSpec, types::EventKind};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_model_is_not_loaded_by_the_first_jobs() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
-    let fleet = builder.tabs_per_browser(2).launch().await.unwrap();
+    let fleet = with_tabs(builder, 2).await;
     let folder = tempfile::tempdir().unwrap();
     let path = models::save(folder.path(), "counting.onnx", &counting());
     let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
     assert_eq!(fleet.warm(&model, 1).await.unwrap(), 1);
-    // A fleet is launched when each target has one tab that takes jobs; the other comes up a moment later.
-    let both = async { while fleet.warm(&model, 5).await.unwrap() < 2 {} };
-    within(PATIENCE, "the second tab", both).await;
+    assert_eq!(fleet.warm(&model, 5).await.unwrap(), 2, "there are no more");
     let outputs = futures::future::join_all((0..4).map(|_| model.run(count(100_000, 1.0)))).await;
     for output in outputs {
         let timings = output.unwrap().timings;

@@ -1,7 +1,7 @@
 //! Models in stages: the same answers as whole, in any mix of browsers, whatever dies meanwhile.
 
 use crate::{
-    fleets::{are_here, builder, target},
+    fleets::{are_here, builder, target, with_tabs},
     models,
     processes::kill,
 };
@@ -40,7 +40,7 @@ fn within(expected: &[NamedTensor], output: &Output, tolerance: f64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_in_stages_answers_as_the_whole_one_bit_for_bit() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
-    let fleet = builder.tabs_per_browser(3).launch().await.unwrap();
+    let fleet = with_tabs(builder, 3).await;
     for case in cases() {
         let whole = fleet.get_model(ModelSpec::read(case.model.clone())).await.unwrap();
         let (given, expected) = &case.sets[0];
@@ -92,7 +92,7 @@ async fn stages_run_in_any_mix_of_browsers_and_backends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_models_run_as_one_pipeline() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
-    let fleet = builder.tabs_per_browser(2).launch().await.unwrap();
+    let fleet = with_tabs(builder, 2).await;
     let folder = tempfile::tempdir().unwrap();
     for (name, op_type) in [("negate.onnx", "Neg"), ("root.onnx", "Sqrt")] {
         models::save(folder.path(), name, &models::unary(op_type, Dtype::Float32, 1));
