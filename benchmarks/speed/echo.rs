@@ -53,6 +53,16 @@ impl Echo {
 
     /// Opens a bare page whose worker runs the case's model, which takes and gives one float32 tensor of `shape`.
     pub async fn running(peers: &Path, folder: &Path, shape: &[usize]) -> Result<Self, Failed> {
+        let [echo] = Self::all_running(peers, folder, shape).await?;
+        Ok(echo)
+    }
+
+    /// As [`running`](Self::running), in several tabs of one browser.
+    pub async fn all_running<const N: usize>(
+        peers: &Path,
+        folder: &Path,
+        shape: &[usize],
+    ) -> Result<[Self; N], Failed> {
         let model = std::fs::read(folder.join("model.onnx"))?;
         let runtime = peers.join("node_modules/onnxruntime-web/dist");
         let file = async move |AxumPath(name): AxumPath<String>| match tokio::fs::read(runtime.join(&name)).await {
@@ -63,33 +73,17 @@ impl Echo {
         let router = Router::new()
             .route("/ort/{name}", get(file))
             .route("/model.onnx", get(async move || served("application/octet-stream", model)));
-        Self::open(router, &MODEL.replace("SHAPE", &format!("{shape:?}"))).await
+        let bare = BareBrowser::launch(router, PAGE, &MODEL.replace("SHAPE", &format!("{shape:?}"))).await?;
+        let mut all = Vec::with_capacity(N);
+        for tab in 0..N {
+            all.push(Self { socket: bare.open_tab(TabId(tab as u64)).await?, browser: bare.browser.clone() });
+        }
+        all.try_into().map_err(|_| "other than as many tabs as were asked for".into())
     }
 
     async fn open(router: Router, work: &str) -> Result<Self, Failed> {
-        let sockets = TcpListener::bind("127.0.0.1:0").await?;
-        let worker = format!(
-            "{work}
-             const socket = new WebSocket('ws://{}');
-             socket.binaryType = 'arraybuffer';
-             socket.onmessage = ({{ data }}) => serve(data);",
-            sockets.local_addr()?
-        );
-        let pages = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/", pages.local_addr()?);
-        let router = router
-            .route("/", get(async || served("text/html", PAGE)))
-            .route("/worker.js", get(async move || served("text/javascript", worker)));
-        tokio::spawn(async move { axum::serve(pages, router).await });
-
-        let (signals, _) = tokio::sync::mpsc::unbounded_channel();
-        let options = LaunchOptions { backends: [Backend::Wasm].into(), ..LaunchOptions::new(Browser::Chrome) };
-        let overrides = Overrides::default().from_env();
-        let browser = launch(&Catalogue::embedded()?, &overrides, BrowserId(0), &options, signals).await?;
-        browser.open_tab(TabId(0), &url).await?;
-        let (stream, _) = tokio::time::timeout(Duration::from_secs(20), sockets.accept()).await??;
-        stream.set_nodelay(true)?;
-        Ok(Self { socket: tokio_tungstenite::accept_async(stream).await?, browser })
+        let bare = BareBrowser::launch(router, PAGE, work).await?;
+        Ok(Self { socket: bare.open_tab(TabId(0)).await?, browser: bare.browser })
     }
 
     /// Milliseconds of each round trip of so many bytes.
@@ -142,7 +136,52 @@ impl Echo {
     }
 }
 
-fn served(kind: &'static str, body: impl IntoResponse) -> impl IntoResponse {
+/// A browser whose tabs have a worker each, with a socket to here and nothing else.
+pub struct BareBrowser {
+    browser: Arc<dyn RunningBrowser>,
+    url: String,
+    sockets: TcpListener,
+}
+
+impl BareBrowser {
+    /// Launches the browser. `work` is the worker's script, which defines `serve(data)` for what comes over `socket`.
+    pub async fn launch(router: Router, page: &'static str, work: &str) -> Result<Self, Failed> {
+        let sockets = TcpListener::bind("127.0.0.1:0").await?;
+        let worker = format!(
+            "{work}
+             const socket = new WebSocket('ws://{}');
+             socket.binaryType = 'arraybuffer';
+             socket.onmessage = ({{ data }}) => serve(data);",
+            sockets.local_addr()?
+        );
+        let pages = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", pages.local_addr()?);
+        let router = router
+            .route("/", get(async move || served("text/html", page)))
+            .route("/worker.js", get(async move || served("text/javascript", worker)));
+        tokio::spawn(async move { axum::serve(pages, router).await });
+
+        let (signals, _) = tokio::sync::mpsc::unbounded_channel();
+        let options = LaunchOptions { backends: [Backend::Wasm].into(), ..LaunchOptions::new(Browser::Chrome) };
+        let overrides = Overrides::default().from_env();
+        let browser = launch(&Catalogue::embedded()?, &overrides, BrowserId(0), &options, signals).await?;
+        Ok(Self { browser, url, sockets })
+    }
+
+    /// Opens one more tab, and waits for its worker to connect.
+    pub async fn open_tab(&self, tab: TabId) -> Result<WebSocketStream<TcpStream>, Failed> {
+        self.browser.open_tab(tab, &self.url).await?;
+        let (stream, _) = tokio::time::timeout(Duration::from_secs(20), self.sockets.accept()).await??;
+        stream.set_nodelay(true)?;
+        Ok(tokio_tungstenite::accept_async(stream).await?)
+    }
+
+    pub async fn close(self) {
+        self.browser.close().await;
+    }
+}
+
+pub fn served(kind: &'static str, body: impl IntoResponse) -> impl IntoResponse {
     let isolated = [
         (header::CONTENT_TYPE, kind),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -4,6 +4,7 @@
 #[allow(dead_code)] // As the tests' models.
 #[path = "../../src/onnx/tests/build.rs"]
 mod build;
+mod channels;
 mod echo;
 mod failover;
 mod measures;
@@ -33,12 +34,13 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "scheduler",
     "round-trips",
     "in-flight",
     "two-tabs",
     "first",
+    "channels",
     "pipelines",
     "memory",
     "failover",
@@ -89,10 +91,13 @@ async fn run() -> Result<(), Failed> {
         print([measures::in_flight(&mut echo, &peers).await?]);
     }
     if wanted("two-tabs") {
-        print([measures::two_tabs(&mut peer).await?]);
+        print([measures::two_tabs(&mut peer, &peers).await?]);
     }
     if wanted("first") {
         print([measures::first_inference(&mut peer).await?]);
+    }
+    if wanted("channels") {
+        print([channels::measure().await?]);
     }
     if wanted("pipelines") {
         pipelines::measure(&mut echo, |row| print([row])).await?;

@@ -131,7 +131,25 @@ const good = frame(whole[3][2].header, whole[3][2].tensors);
 const oneTensor = (description, data) =>
   frame({ v: 1, type: "run", id: 1, model: "m", inputs: [description], outputs: null, release: false }, [{ data }]);
 
+// Several frames in one message.
+const bundle = (frames) =>
+  Buffer.concat([
+    u32(0), u32(0),
+    ...frames.flatMap((bytes, index) => [u32(bytes.length), u32(0), index + 1 < frames.length ? aligned(bytes) : bytes]),
+  ]);
+const bundles = [
+  ["bundle", "three frames, of which the second does not end at a multiple of 8", ["ping", "run-mixed", "run-int4"]],
+  ["bundle-of-one", "a frame alone may be bundled as well", ["failed"]],
+];
+const file = (name) => {
+  const { header, tensors } = whole.find(([other]) => other === name)[2];
+  return frame(header, tensors);
+};
+
 const broken = [
+  ["bundle-empty", "bundle", 1002, "a bundle of no frames", bundle([])],
+  ["bundle-cut", "bundle", 1002, "a bundle whose last frame is cut", bundle([file("ping"), good]).subarray(0, -1)],
+  ["bundle-cut-length", "bundle", 1002, "a bundle that ends within the length of a frame", Buffer.concat([bundle([file("ping")]), Buffer.from([1, 0])])],
   ["short", "short", 1002, "the last tensor's last byte is missing", good.subarray(0, good.length - 1)],
   ["short-padding", "short", 1002, "cut inside the padding of its header", frame({ v: 1, type: "ping", id: 12 }, []).subarray(0, -1)],
   ["long", "long", 1002, "one byte after the last tensor", Buffer.concat([good, Buffer.from([0])])],
@@ -165,6 +183,10 @@ const manifest = {
         name, dtype, shape, data: data.toString("hex"), ...(strings && { strings }),
       })),
     };
+  }),
+  bundles: bundles.map(([name, about, frames]) => {
+    writeFileSync(join(folder, `${name}.bin`), bundle(frames.map(file)));
+    return { file: `${name}.bin`, about, frames: frames.map((frame) => `${frame}.bin`) };
   }),
   broken: broken.map(([name, error, close, about, bytes]) => {
     writeFileSync(join(folder, `${name}.bin`), bytes);

@@ -2,7 +2,7 @@
 // pings at once.
 
 import { failureOf } from "./failure.ts";
-import { FrameError, FrameWriter, decodeFrame, packTensor, PROTOCOL_VERSION, type Frame } from "./frames.ts";
+import { FrameError, MessageWriter, decodeMessage, packTensor, PROTOCOL_VERSION, type Frame } from "./frames.ts";
 import type { Tensor } from "./tensors.ts";
 
 /** The part of a WebSocket that a connection uses. */
@@ -43,12 +43,18 @@ export const CLOSE_VERSION = 4001;
 // turn, so that a ping is seen. A turn costs some ten microseconds.
 const TURN_MS = 8;
 
+// A request served within this time is quick: each message costs both sides more than it does.
+const QUICK_MS = 0.25;
+
+// A reply that makes a message larger than this is not held.
+const HELD_BYTES = 16 << 10;
+
 /** A connection to the coordinator. */
 export class Connection {
   readonly #socket: Socket;
   readonly #service: Service;
   readonly #turn: () => Promise<void>;
-  readonly #writer = new FrameWriter();
+  readonly #writer = new MessageWriter();
   #queue: Frame[] = [];
   #next = 0;
   #draining = false;
@@ -77,16 +83,25 @@ export class Connection {
     return this.#queue.length - this.#next;
   }
 
-  /** Sends a message, unless the connection has ended. */
-  send({ type, fields, outputs }: Message): void {
+  /** Sends a message, and the replies that were held before it, unless the connection has ended. */
+  send(message: Message): void {
     if (!this.#open) return;
+    this.#write(message);
+    this.#flush();
+  }
+
+  #write({ type, fields, outputs }: Message): void {
     if (outputs === undefined) {
-      this.#socket.send(this.#writer.encode({ v: PROTOCOL_VERSION, type, ...fields }, []));
+      this.#writer.add({ v: PROTOCOL_VERSION, type, ...fields }, []);
       return;
     }
     const packed = outputs.map(packTensor);
     const header = { v: PROTOCOL_VERSION, type, ...fields, outputs: packed.map(({ description }) => description) };
-    this.#socket.send(this.#writer.encode(header, packed));
+    this.#writer.add(header, packed);
+  }
+
+  #flush(): void {
+    if (this.#writer.frames > 0) this.#socket.send(this.#writer.take());
   }
 
   /** Sends a last message; nothing is sent or served after it. The socket stays for the coordinator
@@ -109,19 +124,21 @@ export class Connection {
       this.#refuse(CLOSE_MALFORMED, "a text message");
       return;
     }
-    let frame: Frame;
+    let frames: Frame[];
     try {
-      frame = decodeFrame(data);
+      frames = decodeMessage(data);
     } catch (cause) {
       if (!(cause instanceof FrameError)) throw cause;
       this.#refuse(cause.fault === "version" ? CLOSE_VERSION : CLOSE_MALFORMED, cause.message);
       return;
     }
-    if (frame.header.type === "ping") {
-      this.send({ type: "pong", fields: { id: frame.header["id"], heap_bytes: this.#service.heapBytes() } });
-      return;
+    for (const frame of frames) {
+      if (frame.header.type === "ping") {
+        this.send({ type: "pong", fields: { id: frame.header["id"], heap_bytes: this.#service.heapBytes() } });
+      } else {
+        this.#queue.push(frame);
+      }
     }
-    this.#queue.push(frame);
     if (!this.#draining) void this.#drain();
   }
 
@@ -133,8 +150,9 @@ export class Connection {
         this.#queue.length = 0;
         this.#next = 0;
       }
+      const started = performance.now();
       const reply = await this.#service.serve(request);
-      if (reply !== null) this.#reply(reply);
+      if (reply !== null) this.#reply(reply, this.#isQuick(request, performance.now() - started));
       if (this.#next < this.#queue.length && performance.now() - this.#turnStarted > TURN_MS) {
         await this.#turn();
         this.#turnStarted = performance.now();
@@ -143,15 +161,26 @@ export class Connection {
     this.#draining = false;
   }
 
+  // Whether the next reply is so near that this one can go in the same message: the same model is
+  // run next. Half of what is under way is sent before the other half is done, so that the
+  // coordinator has the time to send more.
+  #isQuick({ header }: Frame, ms: number): boolean {
+    const next = this.#queue[this.#next]?.header;
+    return ms <= QUICK_MS && this.#writer.frames + 1 < this.waiting && next?.type === "run" && header.type === "run"
+      && next["model"] === header["model"];
+  }
+
   // A result can be too large to be sent; its request has to be answered all the same.
-  #reply(reply: Message): void {
+  #reply(reply: Message, held: boolean): void {
+    if (!this.#open) return;
     try {
-      this.send(reply);
+      this.#write(reply);
     } catch (cause) {
       const { kind, message } = failureOf(cause);
       const { id, load } = reply.fields;
-      this.send({ type: "failed", fields: { id, stage: "run", kind, message: `the result cannot be sent: ${message}`, load: load ?? null } });
+      this.#write({ type: "failed", fields: { id, stage: "run", kind, message: `the result cannot be sent: ${message}`, load: load ?? null } });
     }
+    if (!held || this.#writer.bytes > HELD_BYTES) this.#flush();
   }
 
   #refuse(code: number, why: string): void {

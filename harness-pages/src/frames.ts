@@ -1,4 +1,4 @@
-// Frames: one binary WebSocket message each (PROTOCOL.md, "Frames").
+// Frames, one or several in a binary WebSocket message (PROTOCOL.md, "Frames").
 
 import { Failure } from "./failure.ts";
 import { bytesOf, faultOf, viewTensor, type Tensor, type TensorDescription } from "./tensors.ts";
@@ -7,7 +7,7 @@ import { bytesOf, faultOf, viewTensor, type Tensor, type TensorDescription } fro
 export const PROTOCOL_VERSION = 1;
 
 /** What is wrong with a frame; the names are those of the golden frames. */
-export type FrameFault = "header-length" | "header" | "version" | "tensor" | "short" | "long";
+export type FrameFault = "header-length" | "header" | "version" | "tensor" | "short" | "long" | "bundle";
 
 /** A frame that cannot be read. The connection that carried it is of no more use. */
 export class FrameError extends Error {
@@ -36,6 +36,9 @@ export interface Frame {
 // Which field of a header describes the tensors that follow it.
 const TENSOR_FIELD: Readonly<Record<string, string>> = { run: "inputs", result: "outputs" };
 
+// What a bundle of frames starts with, where a frame has the length of its header.
+const BUNDLE_MARK = 0;
+
 const NO_TENSORS: readonly Tensor[] = [];
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -43,18 +46,34 @@ const encoder = new TextEncoder();
 const aligned = (offset: number): number => Math.ceil(offset / 8) * 8;
 
 /**
- * Reads one message.
+ * Reads the frames of one message, in their order.
  *
- * @throws {FrameError} when the message is not a frame of this version.
+ * @throws {FrameError} when it is none, or one of several is not a frame of this version.
  */
-export function decodeFrame(message: ArrayBuffer): Frame {
+export function decodeMessage(message: ArrayBuffer): Frame[] {
+  const view = new DataView(message);
   const size = message.byteLength;
-  if (size < 4) throw new FrameError("header-length", `a message of ${size} bytes has no header length`);
-  const headerEnd = 4 + new DataView(message).getUint32(0, true);
-  if (headerEnd > size) {
-    throw new FrameError("header-length", `a header that ends at ${headerEnd} in a message of ${size} bytes`);
+  if (size < 4 || view.getUint32(0, true) !== BUNDLE_MARK) return [decodeFrame(message, 0, size)];
+  const frames: Frame[] = [];
+  for (let at = 8; at < size; ) {
+    const start = at + 8;
+    const end = start > size ? Infinity : start + view.getUint32(at, true);
+    if (end > size) throw new FrameError("bundle", `a bundle that ends within its frame ${frames.length + 1}`);
+    frames.push(decodeFrame(message, start, end));
+    at = aligned(end);
   }
-  const header = decodeHeader(new Uint8Array(message, 4, headerEnd - 4));
+  if (frames.length === 0) throw new FrameError("bundle", "a bundle without a frame");
+  return frames;
+}
+
+/** Reads the frame that lies from `start`, a multiple of 8, to `size` in the message. */
+function decodeFrame(message: ArrayBuffer, start: number, size: number): Frame {
+  if (size < start + 4) throw new FrameError("header-length", `a frame of ${size - start} bytes has no header length`);
+  const headerEnd = start + 4 + new DataView(message).getUint32(start, true);
+  if (headerEnd > size) {
+    throw new FrameError("header-length", `a header of ${headerEnd - start} bytes in a frame of ${size - start}`);
+  }
+  const header = decodeHeader(new Uint8Array(message, start + 4, headerEnd - start - 4));
   const field = TENSOR_FIELD[header.type];
   if (field === undefined) {
     checkEnd(size, aligned(headerEnd));
@@ -104,8 +123,8 @@ function decodeHeader(bytes: Uint8Array): Header {
 }
 
 function checkEnd(size: number, end: number): void {
-  if (size < end) throw new FrameError("short", `a message of ${size} bytes whose header says ${end}`);
-  if (size > end) throw new FrameError("long", `a message of ${size} bytes whose header says ${end}`);
+  if (size < end) throw new FrameError("short", `a frame that ends at ${size} and whose header says ${end}`);
+  if (size > end) throw new FrameError("long", `a frame that ends at ${size} and whose header says ${end}`);
 }
 
 /** A tensor ready to be sent: what the header says of it, and its bytes. */
@@ -128,49 +147,83 @@ const KEPT_BYTES = 16 << 20;
 const LARGEST_FRAME = 2 ** 31 - 1;
 
 /**
- * Writes frames into a buffer that it reuses: what {@link encode} returns is valid until the next
- * call. `WebSocket.send` copies what it is given, so a frame costs one copy of each tensor and, for
- * small frames, no allocation.
+ * Writes messages into a buffer that it reuses: what {@link take} returns is valid until the next
+ * {@link add}. `WebSocket.send` copies what it is given, so a frame costs one copy of each tensor
+ * and, for small frames, no allocation.
  */
-export class FrameWriter {
+export class MessageWriter {
   #buffer = new Uint8Array(64 << 10);
+  #end = 0;
+  #frames = 0;
+
+  /** How many frames the message has so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** How many bytes the message has so far. */
+  get bytes(): number {
+    return this.#end;
+  }
 
   /**
-   * The bytes of a frame; `header` must already describe `tensors`.
+   * Adds a frame to the message; `header` must already describe `tensors`.
    *
-   * @throws {Failure} of kind `out-of-memory` when the frame is larger than can be sent.
+   * @throws {Failure} of kind `out-of-memory` when the frame is larger than can be sent; the message
+   * is then as it was.
    */
-  encode(header: Header, tensors: readonly PackedTensor[]): Uint8Array<ArrayBuffer> {
+  add(header: Header, tensors: readonly PackedTensor[]): void {
     const json = JSON.stringify(header);
+    // What marks a bundle lies before its first frame, and is left out where there is but one.
+    const at = this.#frames === 0 ? 8 : aligned(this.#end);
+    const start = at + 8;
     // A UTF-16 unit becomes three bytes of UTF-8 at the most.
-    let bound = aligned(4 + 3 * json.length);
+    let bound = aligned(start + 4 + 3 * json.length);
     for (const tensor of tensors) bound = aligned(bound + tensor.bytes.length);
     if (bound > LARGEST_FRAME) {
       throw new Failure("out-of-memory", `a frame of ${bound} bytes, where ${LARGEST_FRAME} can be sent`);
     }
     const buffer = this.#reserve(bound);
 
-    const written = encoder.encodeInto(json, buffer.subarray(4, 4 + 3 * json.length)).written;
-    buffer[0] = written;
-    buffer[1] = written >>> 8;
-    buffer[2] = written >>> 16;
-    buffer[3] = written >>> 24;
-    let end = 4 + written;
+    const written = encoder.encodeInto(json, buffer.subarray(start + 4, start + 4 + 3 * json.length)).written;
+    writeU32(buffer, start, written);
+    let end = start + 4 + written;
     if (tensors.length === 0) end = pad(buffer, end);
     for (const tensor of tensors) {
       end = pad(buffer, end);
       buffer.set(tensor.bytes, end);
       end += tensor.bytes.length;
     }
-    return buffer.subarray(0, end);
+    buffer.fill(0, this.#end, at);
+    writeU32(buffer, at, end - start);
+    writeU32(buffer, at + 4, 0);
+    this.#end = end;
+    this.#frames += 1;
+  }
+
+  /** The message of the frames added since the last one, of which there is at least one. */
+  take(): Uint8Array<ArrayBuffer> {
+    const message = this.#buffer.subarray(this.#frames === 1 ? 16 : 0, this.#end);
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = new Uint8Array(64 << 10);
+    this.#frames = 0;
+    this.#end = 0;
+    return message;
   }
 
   #reserve(bytes: number): Uint8Array<ArrayBuffer> {
     if (bytes <= this.#buffer.length) return this.#buffer;
     const buffer = new Uint8Array(bytes <= KEPT_BYTES ? Math.max(bytes, 2 * this.#buffer.length) : bytes);
-    if (bytes <= KEPT_BYTES) this.#buffer = buffer;
+    buffer.set(this.#buffer.subarray(0, this.#end));
+    this.#buffer = buffer;
     return buffer;
   }
+}
+
+function writeU32(buffer: Uint8Array, at: number, value: number): void {
+  buffer[at] = value;
+  buffer[at + 1] = value >>> 8;
+  buffer[at + 2] = value >>> 16;
+  buffer[at + 3] = value >>> 24;
 }
 
 function pad(buffer: Uint8Array, from: number): number {

@@ -14,9 +14,9 @@ declare global {
 
 // Often enough for a person to follow, seldom enough to cost the worker nothing. A tab that does
 // nothing is asked once a second, since a fleet has many that wait.
-const ASK_EVERY_MS = 250;
-const ASK_QUIET_EVERY = 4;
-const QUIET_AFTER = 8;
+const ASK_EVERY_MS = 500;
+const ASK_QUIET_EVERY = 2;
+const QUIET_AFTER = 4;
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { CLOSE_MALFORMED, CLOSE_VERSION, Connection, type Message, type Service, type Socket } from "../src/connection.ts";
-import { decodeFrame, FrameWriter, packTensor, type Frame, type Header } from "../src/frames.ts";
+import { decodeMessage, MessageWriter, packTensor, type Frame, type Header, type PackedTensor } from "../src/frames.ts";
 
 class FakeSocket implements Socket {
   binaryType = "blob";
@@ -10,11 +10,15 @@ class FakeSocket implements Socket {
   onmessage: ((event: never) => void) | null = null;
   onclose: ((event: never) => void) | null = null;
   readonly sent: Frame[] = [];
+  /** How many frames each message had. */
+  readonly messages: number[] = [];
   closed: [number, string] | null = null;
 
   send(data: ArrayBufferView<ArrayBuffer>): void {
     const { buffer, byteOffset, byteLength } = data;
-    this.sent.push(decodeFrame(buffer.slice(byteOffset, byteOffset + byteLength)));
+    const frames = decodeMessage(buffer.slice(byteOffset, byteOffset + byteLength));
+    this.sent.push(...frames);
+    this.messages.push(frames.length);
   }
 
   close(code: number, reason: string): void {
@@ -35,7 +39,13 @@ class FakeSocket implements Socket {
 }
 
 function frame(header: Header): ArrayBuffer {
-  return new Uint8Array(new FrameWriter().encode(header, [])).buffer;
+  return message([header, []]);
+}
+
+function message(...frames: [Header, PackedTensor[]][]): ArrayBuffer {
+  const writer = new MessageWriter();
+  for (const [header, tensors] of frames) writer.add(header, tensors);
+  return new Uint8Array(writer.take()).buffer;
 }
 
 // Node hands out a channel's messages in batches, which is no turn for anything else.
@@ -128,6 +138,48 @@ test("sees a ping in the midst of many requests that never leave the event loop 
   assert.ok(socket.replies.indexOf("pong 99") < 10, String(socket.replies));
 });
 
+const runs = (count: number) =>
+  message(...Array.from({ length: count }, (_, id): [Header, PackedTensor[]] => [{ v: 1, type: "run", id, model: "m", inputs: [] }, []]));
+
+/** A service whose runs take so long. */
+const taking = (ms: number): Service => ({
+  hello: () => ({}),
+  heapBytes: () => null,
+  opened: () => {},
+  closed: () => {},
+  serve: async ({ header }) => {
+    for (const from = performance.now(); performance.now() - from < ms; );
+    return { type: "result", fields: { id: header["id"] }, outputs: [] };
+  },
+});
+
+test("answers of quick runs share messages, and are in order", async () => {
+  const { socket } = connect(taking(0));
+  socket.deliver(runs(8));
+  while (socket.sent.length < 8) await turn();
+  assert.deepEqual(socket.replies, Array.from({ length: 8 }, (_, id) => `result ${id}`));
+  assert.ok(socket.messages.length < 8, String(socket.messages));
+});
+
+test("an answer does not wait for a run that may take long, nor for another model's", async () => {
+  const { socket } = connect(taking(1));
+  socket.deliver(runs(4));
+  while (socket.sent.length < 4) await turn();
+  assert.deepEqual(socket.messages, [1, 1, 1, 1]);
+
+  const other = connect(taking(0)).socket;
+  other.deliver(message([{ v: 1, type: "run", id: 1, model: "m", inputs: [] }, []], [{ v: 1, type: "load", id: 2, model: "n" }, []],
+    [{ v: 1, type: "run", id: 3, model: "n", inputs: [] }, []]));
+  while (other.sent.length < 3) await turn();
+  assert.deepEqual(other.messages, [1, 1, 1]);
+});
+
+test("a ping among bundled requests is answered before them", () => {
+  const { socket } = connect(new Held());
+  socket.deliver(message([{ v: 1, type: "release", id: 1 }, []], [{ v: 1, type: "ping", id: 2 }, []]));
+  assert.deepEqual(socket.replies, ["pong 2"]);
+});
+
 test("closes with 4002 on what is no frame, and serves nothing more", () => {
   for (const data of ["text", new ArrayBuffer(2), new ArrayBuffer(0)]) {
     const service = new Held();
@@ -152,7 +204,7 @@ test("a close reason fits into the 123 bytes that a close frame has", () => {
   const { socket } = connect(new Held());
   const packed = packTensor({ name: "x", dtype: "uint8", shape: [1], data: Uint8Array.of(1) });
   const description = { ...packed.description, dtype: "ü".repeat(500) };
-  const bytes = new FrameWriter().encode({ v: 1, type: "run", inputs: [description] }, [packed]);
+  const bytes = message([{ v: 1, type: "run", inputs: [description] }, [packed]]);
   socket.deliver(new Uint8Array(bytes).buffer);
   assert.ok(Buffer.byteLength(socket.closed![1]) <= 123);
 });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { decodeFrame, FrameError, FrameWriter, packTensor, type Frame, type Header } from "../src/frames.ts";
+import { decodeMessage, FrameError, MessageWriter, packTensor, type Frame, type Header, type PackedTensor } from "../src/frames.ts";
 import { bytesOf, type Dtype, type Tensor, type TensorData } from "../src/tensors.ts";
 
 interface Manifest {
@@ -13,6 +13,7 @@ interface Manifest {
     header: Header;
     tensors: { name: string; dtype: Dtype; shape: number[]; data: string; strings?: string[] }[];
   }[];
+  bundles: { file: string; about: string; frames: string[] }[];
   broken: { file: string; about: string; error: string; close: number }[];
 }
 
@@ -22,6 +23,20 @@ const manifest = JSON.parse(golden("frames.json").toString()) as Manifest;
 /** A copy in a buffer of its own, as a WebSocket delivers it. */
 function message(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
+}
+
+/** The one frame of a message. */
+function decodeFrame(bytes: ArrayBuffer): Frame {
+  const [frame, ...others] = decodeMessage(bytes);
+  assert.equal(others.length, 0);
+  return frame!;
+}
+
+/** Frames as one message. */
+function encode(...frames: (readonly [Header, readonly PackedTensor[]])[]): Uint8Array<ArrayBuffer> {
+  const writer = new MessageWriter();
+  for (const [header, tensors] of frames) writer.add(header, tensors);
+  return writer.take();
 }
 
 const hex = (data: TensorData) => Buffer.from(bytesOf(data)).toString("hex");
@@ -38,7 +53,18 @@ for (const { file, about, header, tensors } of manifest.frames) {
     tensors.forEach(({ strings }, index) => {
       if (strings !== undefined) assert.deepEqual(frame.tensors[index]!.data, strings);
     });
-    assert.deepEqual(Buffer.from(new FrameWriter().encode(frame.header, frame.tensors.map(packTensor))), bytes);
+    assert.deepEqual(Buffer.from(encode([frame.header, frame.tensors.map(packTensor)])), bytes);
+  });
+}
+
+for (const { file, about, frames } of manifest.bundles) {
+  test(`golden ${file}: ${about}`, () => {
+    const bytes = golden(file);
+    const bundled = decodeMessage(message(bytes));
+    assert.deepEqual(bundled, frames.map((frame) => decodeFrame(message(golden(frame)))));
+    if (frames.length === 1) return;
+    const again = encode(...bundled.map(({ header, tensors }) => [header, tensors.map(packTensor)] as const));
+    assert.deepEqual(Buffer.from(again), bytes);
   });
 }
 
@@ -55,7 +81,7 @@ for (const { file, about, error, close } of manifest.broken) {
 function result(...outputs: Tensor[]): Frame {
   const packed = outputs.map(packTensor);
   const header = { v: 1, type: "result", id: 1, outputs: packed.map(({ description }) => description) };
-  return decodeFrame(message(new FrameWriter().encode(header, packed)));
+  return decodeFrame(message(encode([header, packed])));
 }
 
 test("numbers come in as views of the message, not as copies", () => {
@@ -93,12 +119,20 @@ test("a view into a larger buffer is sent without what lies around it", () => {
 });
 
 test("a writer that is used again leaves nothing of the frame before", () => {
-  const writer = new FrameWriter();
+  const writer = new MessageWriter();
+  const once = (header: Header, packed: readonly PackedTensor[] = []) => {
+    writer.add(header, packed);
+    return Buffer.from(writer.take());
+  };
   const header = { v: 1, type: "pong", id: 12 };
-  const once = Buffer.from(writer.encode(header, []));
+  const before = once(header);
   const packed = packTensor({ name: "x", dtype: "uint8", shape: [1000], data: new Uint8Array(1000).fill(255) });
-  writer.encode({ v: 1, type: "result", outputs: [packed.description] }, [packed]);
-  assert.deepEqual(Buffer.from(writer.encode(header, [])), once);
+  once({ v: 1, type: "result", outputs: [packed.description] }, [packed]);
+  assert.deepEqual(once(header), before);
+  writer.add(header, []);
+  writer.add(header, []);
+  writer.take();
+  assert.deepEqual(once(header), before);
 });
 
 test("a frame larger than what a writer keeps is whole", () => {

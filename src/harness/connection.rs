@@ -1,6 +1,7 @@
 //! One tab's WebSocket, from the upgrade to its close.
 
 use super::{
+    bundle::{self, Bundler},
     frame::FrameError,
     link::TabLink,
     message::{self, FromTab},
@@ -136,28 +137,34 @@ async fn asked_to_end(end: oneshot::Receiver<Ending>) -> End {
 async fn receive(stream: &mut SplitStream<WebSocket>, reporter: &Reporter, link: TabLink) -> End {
     let mut unintroduced = Some(link);
     loop {
-        let frame = match stream.next().await {
-            Some(Ok(Message::Binary(frame))) => frame,
+        let message = match stream.next().await {
+            Some(Ok(Message::Binary(message))) => message,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Text(_))) => return End::broken(&FrameError::Text),
             Some(Ok(Message::Close(frame))) => return End::by_tab(frame),
             Some(Err(error)) => return End::by_error(error),
             None => return End::by_tab(None),
         };
-        let kind = match (message::decode(frame), unintroduced.take()) {
-            (Ok(FromTab::Hello(hello)), Some(link)) => TabSignalKind::Connected { hello, link },
-            (Ok(FromTab::Message(message)), None) => TabSignalKind::Message(message),
-            (Ok(FromTab::Message(message)), Some(_)) => {
-                return End::broken(&FrameError::HelloExpected { given: message.kind().to_owned() });
-            }
-            (Ok(FromTab::Hello(_)), None) => return End::broken(&FrameError::SecondHello),
-            (Err(error), _) => return End::broken(&error),
+        let frames = match bundle::split(message) {
+            Ok(frames) => frames,
+            Err(error) => return End::broken(&error),
         };
-        reporter.report(kind);
+        for frame in frames {
+            let kind = match (message::decode(frame), unintroduced.take()) {
+                (Ok(FromTab::Hello(hello)), Some(link)) => TabSignalKind::Connected { hello, link },
+                (Ok(FromTab::Message(message)), None) => TabSignalKind::Message(message),
+                (Ok(FromTab::Message(message)), Some(_)) => {
+                    return End::broken(&FrameError::HelloExpected { given: message.kind().to_owned() });
+                }
+                (Ok(FromTab::Hello(_)), None) => return End::broken(&FrameError::SecondHello),
+                (Err(error), _) => return End::broken(&error),
+            };
+            reporter.report(kind);
+        }
     }
 }
 
-/// Writes the queued frames. Whatever is queued at once is flushed at once: one system call for a burst of small frames.
+/// Writes the queued frames. Whatever is queued at once goes at once: a burst of small frames in one message.
 async fn transmit(sink: &mut SplitSink<WebSocket, Message>, mut frames: mpsc::UnboundedReceiver<Bytes>) -> End {
     let failed = loop {
         let Some(frame) = frames.recv().await else {
@@ -176,12 +183,15 @@ async fn feed_all<S: Sink<Message> + Unpin>(
     first: Bytes,
     frames: &mut mpsc::UnboundedReceiver<Bytes>,
 ) -> Result<(), S::Error> {
-    let mut next = Some(first);
-    while let Some(frame) = next {
-        sink.feed(Message::Binary(frame)).await?;
-        next = frames.try_recv().ok();
+    let mut bundler = Bundler::default();
+    bundler.push(first);
+    while let Ok(frame) = frames.try_recv() {
+        if !bundler.has_room_for(&frame) {
+            sink.feed(Message::Binary(bundler.take())).await?;
+        }
+        bundler.push(frame);
     }
-    sink.flush().await
+    sink.send(Message::Binary(bundler.take())).await
 }
 
 /// A close reason has 123 bytes at most.

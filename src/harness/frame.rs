@@ -1,4 +1,4 @@
-//! The frame: how a JSON header and raw bytes share one binary WebSocket message.
+//! The frame: how a JSON header and raw bytes go together in one stretch of bytes.
 
 use super::batch::TensorBatch;
 use crate::types::{TensorError, TensorInfo};
@@ -55,6 +55,12 @@ pub enum FrameError {
         described: u64,
         /// How many there are.
         actual: usize,
+    },
+    /// A message of several frames is cut or empty.
+    #[error("the bundle of frames is broken: {what}")]
+    Bundle {
+        /// What is wrong with it.
+        what: String,
     },
     /// A tensor's bytes do not fit its type and shape.
     #[error("the tensor `{name}` is broken")]

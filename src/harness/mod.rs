@@ -2,6 +2,7 @@
 //! typed signals and a [`TabLink`]. The wire format is written down in `harness-pages/PROTOCOL.md`.
 
 mod batch;
+mod bundle;
 mod connection;
 mod error;
 mod files;

@@ -124,6 +124,49 @@ pub fn expanding() -> ModelProto {
     })
 }
 
+/// `y = |x|`, by one loop after the other, each of so many trips. How often a loop goes round is not known before it does.
+pub fn loops(trips: &[i64]) -> ModelProto {
+    let step = GraphProto {
+        name: "step".to_owned(),
+        node: vec![node("Identity", &["go"], &["still_go"]), node("Abs", &["carried"], &["next"])],
+        input: vec![
+            value("trip", Dtype::Int64, &[]),
+            value("go", Dtype::Bool, &[]),
+            value("carried", Dtype::Float32, &["1"]),
+        ],
+        output: vec![value("still_go", Dtype::Bool, &[]), value("next", Dtype::Float32, &["1"])],
+        ..GraphProto::default()
+    };
+    let names = |number: usize| [format!("trips{number}"), format!("y{number}"), format!("y{}", number + 1)];
+    let loops = (0..trips.len()).map(|number| {
+        let [trips, from, to] = names(number);
+        let mut repeat = node("Loop", &[&trips, "", &from], &[&to]);
+        repeat.attribute.push(AttributeProto {
+            name: "body".to_owned(),
+            r#type: attribute_proto::AttributeType::Graph as i32,
+            g: Some(step.clone()),
+            ..AttributeProto::default()
+        });
+        repeat
+    });
+    let counts = trips.iter().enumerate().map(|(number, trips)| TensorProto {
+        name: names(number)[0].clone(),
+        data_type: number_of(Dtype::Int64),
+        int64_data: vec![*trips],
+        ..TensorProto::default()
+    });
+    // What a body makes is not inferred by everybody.
+    let between = (1..trips.len()).map(|number| value(&names(number)[1], Dtype::Float32, &["1"]));
+    model(GraphProto {
+        node: loops.collect(),
+        initializer: counts.collect(),
+        value_info: between.collect(),
+        input: vec![value("y0", Dtype::Float32, &["1"])],
+        output: vec![value(&names(trips.len())[1], Dtype::Float32, &["1"])],
+        ..GraphProto::default()
+    })
+}
+
 /// What [`expanding`] takes.
 pub fn expand(times: i64) -> Vec<(String, Tensor<'static>)> {
     let x = Tensor::from_values([1], &[1.0_f32]).unwrap();

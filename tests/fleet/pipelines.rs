@@ -1,15 +1,16 @@
 //! Models in stages: the same answers as whole, in any mix of browsers, whatever dies meanwhile.
 
 use crate::{
-    fleets::{are_here, builder, target, with_tabs},
+    fleets::{PATIENCE, are_here, builder, target, with_tabs},
     models,
-    processes::kill,
+    processes::{self, kill},
 };
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
 use tabfleet::{
     browser::{Catalogue, Overrides},
     fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{LoadedCase, ModelFile, NamedTensor, Suite, Tolerance, compare},
+    stats::median,
     types::{Browser, BrowserId, Cause, Dtype, Tensor},
 };
 
@@ -123,6 +124,37 @@ async fn several_models_run_as_one_pipeline() {
     std::fs::write(&path, text.replace("negate.y' }", "negate.z' }")).unwrap();
     let error = fleet.get_model(ModelSpec::pipeline(&path)).await.map(drop).unwrap_err();
     assert!(error.to_string().contains("negate.z"), "{error}");
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_that_takes_longer_than_was_thought_gives_work_away() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    // To who cannot know how often they go round, the first half is as much work as the second; both that take long are
+    // in it.
+    let loops = models::loops(&[4_000, 4_000, 10, 10, 10, 10, 10, 10]);
+    let path = models::save(folder.path(), "loops.onnx", &loops);
+    let shards = Shards::optimal(2).recut_after(Duration::ZERO);
+    let model = fleet.get_model(ModelSpec::onnx(path).sharded(shards)).await.unwrap();
+    let share_of_slowest = async || {
+        let x = || Tensor::from_values([1], &[-4.0_f32]).unwrap();
+        let mut stage_ms = vec![Vec::new(); 2];
+        for output in fleet.execute_concurrent((0..40).map(|_| (&model, Inputs::from([("y0", x())])))).await {
+            let output = output.unwrap();
+            assert_eq!(output.get("y8").unwrap().to_vec::<f32>().unwrap(), [4.0]);
+            for (all, stage) in stage_ms.iter_mut().zip(&output.stages) {
+                all.push(stage.timings.run_ms);
+            }
+        }
+        let medians: Vec<f64> = stage_ms.iter().filter_map(|all| median(all)).collect();
+        medians.iter().copied().fold(0.0, f64::max) / medians.iter().sum::<f64>()
+    };
+    let first = share_of_slowest().await;
+    assert!(first > 0.9, "the first plan was thought to be even, and the slowest stage does {first} of the work");
+    let evened = async { while share_of_slowest().await > 0.7 {} };
+    processes::within(PATIENCE, "stages that share the work", evened).await;
     fleet.close().await.unwrap();
 }
 

@@ -1,12 +1,15 @@
 //! A plain client that speaks the tab's side of the protocol.
 
 use crate::{
-    harness::{Invitation, Server, ServerConfig, TabLink, TabSignal, TabSignalKind, TensorBatch, frame, frame::Frame},
+    harness::{
+        Invitation, Server, ServerConfig, TabLink, TabSignal, TabSignalKind, TensorBatch, bundle, frame, frame::Frame,
+    },
     types::TabId,
 };
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -37,7 +40,11 @@ pub(super) fn token(invitation: &Invitation) -> String {
 }
 
 /// The tab's end of a socket.
-pub(super) struct Tab(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(super) struct Tab {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames of a message that are not heard yet.
+    heard: VecDeque<Bytes>,
+}
 
 impl Tab {
     pub(super) async fn connect(server: &Server, invitation: &Invitation) -> Self {
@@ -50,7 +57,7 @@ impl Tab {
         request.headers_mut().insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         match tokio_tungstenite::connect_async_with_config(request, Some(config), true).await {
-            Ok((socket, _)) => Ok(Self(socket)),
+            Ok((socket, _)) => Ok(Self { socket, heard: VecDeque::new() }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
@@ -58,7 +65,7 @@ impl Tab {
 
     /// Waits until the socket ends without a word.
     pub(super) async fn cut_off(&mut self) {
-        match self.0.next().await {
+        match self.socket.next().await {
             None | Some(Err(_)) => {}
             Some(Ok(message)) => panic!("{message:?} came over a socket that was cut"),
         }
@@ -83,15 +90,19 @@ impl Tab {
     }
 
     pub(super) async fn send(&mut self, message: Message) {
-        self.0.send(message).await.unwrap();
+        self.socket.send(message).await.unwrap();
     }
 
     /// The next frame, as it came.
     pub(super) async fn hear(&mut self) -> Bytes {
-        match self.0.next().await {
-            Some(Ok(Message::Binary(frame))) => frame,
+        if let Some(frame) = self.heard.pop_front() {
+            return frame;
+        }
+        match self.socket.next().await {
+            Some(Ok(Message::Binary(message))) => self.heard.extend(bundle::split(message).unwrap()),
             other => panic!("{other:?}"),
         }
+        self.heard.pop_front().unwrap()
     }
 
     /// The header of the next frame.
@@ -102,7 +113,7 @@ impl Tab {
     /// Waits until the server closes the socket, and returns its code and reason.
     pub(super) async fn closed(&mut self) -> (u16, String) {
         loop {
-            match self.0.next().await {
+            match self.socket.next().await {
                 Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
                 Some(Ok(Message::Binary(_))) => {}
                 other => panic!("{other:?}"),
@@ -111,7 +122,7 @@ impl Tab {
     }
 
     pub(super) async fn close(mut self) {
-        self.0.close(None).await.unwrap();
+        self.socket.close(None).await.unwrap();
     }
 }
 

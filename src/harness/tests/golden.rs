@@ -3,6 +3,7 @@
 use crate::{
     harness::{
         CpuFallback, ModelFiles, RunRequest, TabLink, TensorBatch,
+        bundle::{self, Bundler},
         frame::{self, Frame, FrameError},
         message,
     },
@@ -73,6 +74,23 @@ fn golden_frames_decode_to_their_header_and_tensors_and_encode_to_the_same_bytes
 }
 
 #[test]
+fn golden_bundles_are_their_frames() {
+    let bundles = manifest("bundles");
+    assert!(bundles.len() >= 2, "the manifest lost bundles");
+    for golden_bundle in bundles {
+        let bytes = golden(golden_bundle["file"].as_str().unwrap());
+        let frames: Vec<Bytes> =
+            golden_bundle["frames"].as_array().unwrap().iter().map(|file| golden(file.as_str().unwrap())).collect();
+        assert_eq!(bundle::split(bytes.clone()).unwrap(), frames);
+        if frames.len() > 1 {
+            let mut bundler = Bundler::default();
+            frames.into_iter().for_each(|frame| bundler.push(frame));
+            assert_eq!(bundler.take(), bytes);
+        }
+    }
+}
+
+#[test]
 fn golden_replies_are_messages() {
     for golden_frame in manifest("frames") {
         if matches!(golden_frame["header"]["type"].as_str(), Some("result" | "failed")) {
@@ -88,8 +106,11 @@ fn broken_golden_frames_are_refused_for_what_is_wrong_with_them() {
     assert!(broken.len() >= 18, "the manifest lost frames");
     for golden_frame in broken {
         let file = golden_frame["file"].as_str().unwrap();
-        let error = decode(golden(file)).expect_err(file);
+        let split = bundle::split(golden(file));
+        let decoded = split.clone().and_then(|frames| frames.into_iter().try_for_each(|frame| decode(frame).map(drop)));
+        let error = decoded.expect_err(file);
         let kind = match &error {
+            FrameError::Bundle { .. } => "bundle",
             FrameError::HeaderCut { .. } => "header-length",
             // What serde finds wrong with a description is told as the header's fault.
             FrameError::Header { .. } if golden_frame["error"] == "tensor" => "tensor",
@@ -101,7 +122,9 @@ fn broken_golden_frames_are_refused_for_what_is_wrong_with_them() {
             other => panic!("{file}: {other}"),
         };
         assert_eq!(kind, golden_frame["error"], "{file}: {error}");
-        assert!(message::decode(golden(file)).is_err(), "{file}");
+        for frame in split.unwrap_or_default() {
+            assert!(message::decode(frame).is_err(), "{file}");
+        }
     }
 }
 
