@@ -10,6 +10,7 @@ mod database;
 mod environment;
 mod error;
 mod export;
+mod health;
 mod import;
 mod metric;
 mod places;
@@ -42,6 +43,8 @@ pub use spool::Merged;
 mod answers_tests;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod health_tests;
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]

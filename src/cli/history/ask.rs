@@ -215,6 +215,14 @@ pub(super) fn recommend(args: &AskArgs, path: &Path, settings: &Settings) -> Res
     tell(&findings, args, settings)
 }
 
+pub(super) fn health(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let history = History::open(path)?;
+    let filter = args.filter.filter(&[Metric::FailureRate]);
+    let mut findings = answer("health", path, &history.series(&filter)?);
+    findings.health = history.target_health(&filter)?;
+    tell(&findings, args, settings)
+}
+
 fn read(args: &AskArgs, question: &str, path: &Path) -> Result<(Vec<Series>, Findings), CliError> {
     let series = History::open(path)?.series(&args.filter.filter(&USUAL))?;
     let findings = answer(question, path, &series);

@@ -21,6 +21,7 @@ pub fn history_table(findings: &Findings, style: TableStyle) -> String {
         "anomalies" => anomalies(findings, style),
         "forecast" => forecasts(findings, style),
         "correlations" => correlations(findings, style),
+        "health" => health(findings, style),
         _ => recommendations(findings, style),
     };
     let nothing = || format!("{}: nothing to tell of.", findings.question);
@@ -380,6 +381,47 @@ fn recommendations(findings: &Findings, style: TableStyle) -> String {
     });
     align_right(&mut table, [1, 3, 4, 5, 6, 7]);
     keep_whole(&mut table, 1..=7);
+    table.trim_fmt() + &more
+}
+
+fn health(findings: &Findings, style: TableStyle) -> String {
+    if findings.health.is_empty() {
+        return String::new();
+    }
+    let mut table = style.table(&[
+        "target",
+        "attempts",
+        "failed",
+        "breakers opened",
+        "recoveries",
+        "helped",
+        "median ms",
+        "health checks",
+        "failed",
+        "last attempt",
+    ]);
+    let more = listed(&findings.health, &mut table, |row| {
+        let share = |failed: u64, of: u64| match of {
+            0 => quantity::NOT_MEASURED.to_owned(),
+            of => format!("{failed} ({:.1} %)", 100.0 * failed as f64 / of as f64),
+        };
+        [
+            row.target.clone(),
+            row.attempts.to_string(),
+            share(row.failures, row.attempts),
+            row.circuit_opened.to_string(),
+            row.recoveries.to_string(),
+            row.helped.to_string(),
+            quantity::number_or_dash(row.recovery_ms),
+            row.health_checks.to_string(),
+            share(row.failed_checks, row.health_checks),
+            quantity::or_dash(row.last_at.map(day)),
+        ]
+        .map(Cell::new)
+        .into()
+    });
+    align_right(&mut table, 1..=8);
+    keep_whole(&mut table, [0, 9]);
     table.trim_fmt() + &more
 }
 

@@ -11,6 +11,7 @@ const numeric = (rows, column) => rows.length && rows[0].children[column] && row
 const list = (heads, rows) => el("div", { class: "scroll", tabindex: "0" },
   el("table", { class: "list" }, el("thead", {}, el("tr", {}, ...heads.map((head, column) => el("th", { class: numeric(rows, column) }, head)))), el("tbody", {}, ...rows)));
 const section = (heading, ...content) => el("section", {}, el("h2", {}, heading), ...content);
+const shareOf = (some, all) => (all ? `${some} (${((100 * some) / all).toFixed(1)} %)` : "–");
 const LEVELS = { critical: "worse", severe: "worse", moderate: "amber-word", minor: "soft", improvement: "better", degrading: "worse", improving: "better", stable: "soft" };
 const who = (row) => [cell(el("span", {}, link(row.model), title(row) ? ` ${title(row)}` : "")), cell(row.target, "nw"), cell(row.metric, "nw")];
 
@@ -32,6 +33,9 @@ const TABLES = [
   }],
   ["correlations", "What moves together", ["model", "target", "what", "rho", "lag in runs", "p adjusted", "runs"], (row) => [
     cell(link(row.a.model)), cell(row.a.target, "nw"), cell(row.says), cell(row.rho.toFixed(2), "n"), cell(row.lag, "n"), cell(row.p_adjusted < 0.001 ? "< 0.001" : row.p_adjusted.toFixed(3), "n"), cell(row.points, "n")]],
+  ["health", "How well targets were", ["target", "attempts", "failed", "breakers opened", "recoveries", "helped", "median recovery", "health checks", "failed checks", "last attempt"], (row) => [
+    cell(row.target, "nw"), cell(row.attempts, "n"), cell(shareOf(row.failures, row.attempts), "n"), cell(row.circuit_opened, "n"), cell(row.recoveries, "n"), cell(row.helped, "n"),
+    cell(ms(row.recovery_ms), "n"), cell(row.health_checks, "n"), cell(shareOf(row.failed_checks, row.health_checks), "n"), cell(row.last_at ? minute(row.last_at) : "–", "nw")]],
 ];
 const RECOMMENDED = ["model", "place", "target", "median", "samples", "failed", "confidence", ""];
 const recommended = (each) => each.targets.map((row, place) => el("tr", {}, cell(place ? "" : link(each.model)), cell(place + 1, "n"),
