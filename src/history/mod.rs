@@ -48,6 +48,8 @@ mod health_tests;
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]
+mod odd_series_tests;
+#[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;

@@ -217,6 +217,18 @@ async fn change_points_of_any_series_are_written_as_they_are_asked_for() {
     assert_eq!(found.code, Some(0), "{found:?}");
     let found = std::fs::read_to_string(folder.join("found.jsonl")).unwrap();
     assert_eq!(found, "{\"id\":\"step\",\"change_points\":[35]}\n{\"id\":\"none\",\"change_points\":[]}\n");
+    // The same as a table, with a cell that was not measured and one that is no number.
+    let cells = step.iter().enumerate().map(|(at, value)| match at {
+        10 => "10,".to_owned(),
+        11 => "11,nan".to_owned(),
+        _ => format!("{at},{value}"),
+    });
+    let table = [vec!["night,value".to_owned()], cells.collect()].concat().join("\n");
+    write(folder.join("series.csv"), table).unwrap();
+    let found = run(folder, &["history", "change-points", "--input", "series.csv", "--output", "found.jsonl"]).await;
+    assert_eq!(found.code, Some(0), "{found:?}");
+    let found = std::fs::read_to_string(folder.join("found.jsonl")).unwrap();
+    assert_eq!(found, "{\"id\":\"series.csv\",\"change_points\":[35]}\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,9 @@ use crate::{
 use comfy_table::{Cell, Color, Table};
 use time::{OffsetDateTime, UtcOffset};
 
+/// The unit of memory.
+const BYTES: &str = "bytes";
+
 /// Most rows of a table in the terminal; JSON and HTML have them all.
 const LISTED: usize = 60;
 
@@ -57,7 +60,16 @@ fn name(series: &SeriesName) -> String {
 }
 
 fn measured(value: f64, series: &SeriesName) -> String {
-    format!("{} {}", quantity::number(value), series.unit)
+    match series.unit.as_str() {
+        BYTES => format!("{} MiB", plain(value, series)),
+        unit => format!("{} {unit}", plain(value, series)).trim_end().to_owned(),
+    }
+}
+
+/// Without its unit; bytes are told in mebibytes.
+fn plain(value: f64, series: &SeriesName) -> String {
+    let scale = if series.unit == BYTES { 1_f64 / f64::from(1 << 20) } else { 1.0 };
+    quantity::number(value * scale)
 }
 
 /// A share as a signed percentage.
@@ -297,7 +309,7 @@ fn forecasts(findings: &Findings, style: TableStyle) -> String {
     let more = listed(&findings.forecasts, &mut table, |row| {
         let shown = |point: Option<&[f64; 3]>| match point {
             Some([value, low, high]) => {
-                [measured(*value, &row.series), format!("{}–{}", quantity::number(*low), quantity::number(*high))]
+                [measured(*value, &row.series), format!("{}–{}", plain(*low, &row.series), plain(*high, &row.series))]
             }
             None => [quantity::NOT_MEASURED, quantity::NOT_MEASURED].map(str::to_owned),
         };

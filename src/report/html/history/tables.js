@@ -29,7 +29,7 @@ const TABLES = [
     cell(minute(row.at), "nw"), ...who(row), cell(withUnit(row.value, row), "n"), cell(withUnit(row.expected, row), "n"), cell(row.deviations.toFixed(1), "n"), cell(row.run_id, "n")]],
   ["forecasts", "Forecasts", ["model", "target", "metric", "last step", "interval", "in", "budget"], (row) => {
     const last = row.points.at(-1) || [];
-    return [...who(row), cell(withUnit(last[0], row), "n"), cell(`${number(last[1])}–${number(last[2])}`, "n"), cell(row.step_days ? `${number(row.points.length * row.step_days)} days` : count(row.points.length, "run"), "n"), cell(row.crossing || "–", "small")];
+    return [...who(row), cell(withUnit(last[0], row), "n"), cell(`${plain(last[1], row)}–${plain(last[2], row)}`, "n"), cell(row.step_days ? `${number(row.points.length * row.step_days)} days` : count(row.points.length, "run"), "n"), cell(row.crossing || "–", "small")];
   }],
   ["correlations", "What moves together", ["model", "target", "what", "rho", "lag in runs", "p adjusted", "runs"], (row) => [
     cell(link(row.a.model)), cell(row.a.target, "nw"), cell(row.says), cell(row.rho.toFixed(2), "n"), cell(row.lag, "n"), cell(row.p_adjusted < 0.001 ? "< 0.001" : row.p_adjusted.toFixed(3), "n"), cell(row.points, "n")]],
