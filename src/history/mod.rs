@@ -5,6 +5,7 @@
 pub mod analysis;
 mod answers;
 mod baselines;
+mod cases;
 mod collect;
 mod database;
 mod environment;
@@ -26,6 +27,7 @@ mod spool;
 mod tables;
 
 pub use baselines::Baseline;
+pub use cases::RecordedCase;
 pub use environment::Environment;
 pub use error::HistoryError;
 pub use export::ExportFormat;
