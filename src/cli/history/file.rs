@@ -1,6 +1,6 @@
 //! What is done with the file as a whole.
 
-use super::filter::{before_now, moment};
+use super::filter::{RunsArgs, before_now, moment};
 use crate::{
     cli::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
     history::{Answer, Baseline, ExportFormat, History, Imported},
@@ -69,6 +69,8 @@ pub(super) struct ExportArgs {
     /// parquet, csv or json
     #[arg(long, default_value = "parquet", value_parser = format)]
     format: ExportFormat,
+    #[command(flatten)]
+    runs: RunsArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -145,7 +147,7 @@ pub(super) fn import(args: &ImportArgs, path: &Path) -> Result<Outcome, CliError
 }
 
 pub(super) fn export(args: &ExportArgs, path: &Path) -> Result<Outcome, CliError> {
-    for file in History::open(path)?.export(&args.folder, args.format)? {
+    for file in History::open(path)?.export(&args.folder, args.format, &args.runs.filter())? {
         println!("{}", file.display());
     }
     Ok(Outcome::Good)
