@@ -66,8 +66,8 @@ pub use fleet::{
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
-    Adapter, Backend, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
-    Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
+    Adapter, Backend, Basis, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family,
+    Identity, Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

@@ -10,12 +10,19 @@ const runtime = join(here, "node_modules/onnxruntime-web/dist");
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 
-/** Listens on a free port of 127.0.0.1. `models` are files by name, served under /models/. */
-export async function serve(models = {}) {
+/** Listens on a free port of 127.0.0.1. `models` are files by name, served under /models/; `suite` is a folder of cases,
+ * served under /suite/. */
+export async function serve(models = {}, suite) {
   const server = createServer((request, response) => {
-    const name = basename(new URL(request.url, "http://localhost").pathname);
-    const folder = request.url.split("/")[1];
-    const file = folder === "ort" ? join(runtime, name) : folder === "models" ? models[name] : join(here, "page", name);
+    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    const name = basename(path);
+    const files = {
+      ort: () => join(runtime, name),
+      models: () => models[name],
+      suite: () => suite && join(suite, ...path.split("/").slice(2).filter((part) => part !== "..")),
+      "tensor-proto.mjs": () => join(here, name),
+    };
+    const file = (files[path.split("/")[1]] ?? (() => join(here, "page", name)))();
     const stream = file === undefined ? null : createReadStream(file);
     const refuse = () => response.writeHead(404).end();
     if (stream === null) return refuse();

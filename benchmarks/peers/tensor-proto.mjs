@@ -1,23 +1,42 @@
-// TensorProto files, as far as ONNX's backend tests have them: raw data of fixed-width elements.
+// TensorProto and ModelProto files, as far as ONNX's backend tests have them: raw data of fixed-width elements, and texts.
+// For Node and for pages.
 
 const DTYPES = {
   1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
-  9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64",
+  8: "string", 9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 21: "uint4", 22: "int4",
 };
+const text = (bytes) => new TextDecoder().decode(bytes);
 
-/** Reads `{ name, dtype, dims, bytes }` from a serialized TensorProto with raw data. */
+/** Reads `{ name, dtype, dims, bytes, strings }` from a serialized TensorProto with raw data or texts. */
 export function readTensor(file) {
-  const tensor = { name: "", dtype: undefined, dims: [], bytes: Buffer.alloc(0) };
+  const tensor = { name: "", dtype: undefined, dims: [], bytes: file.subarray(0, 0), strings: [] };
   for (const { field, value } of fields(file)) {
-    if (field === 1) tensor.dims.push(...(Buffer.isBuffer(value) ? packed(value) : [value]));
+    if (field === 1) tensor.dims.push(...(value instanceof Uint8Array ? packed(value) : [value]));
     else if (field === 2) tensor.dtype = DTYPES[value];
-    else if (field === 8) tensor.name = value.toString();
+    else if (field === 8) tensor.name = text(value);
     else if (field === 9) tensor.bytes = value;
-    else if ([4, 5, 6, 7, 10, 11].includes(field)) throw new Error("a tensor without raw data");
+    else if (field === 6) tensor.strings.push(text(value));
+    else if ([4, 5, 7, 10, 11].includes(field)) throw new Error("a tensor without raw data");
   }
   if (tensor.dtype === undefined) throw new Error("a tensor of an element type that the page does not know");
   return tensor;
 }
+
+/** Reads the inputs (without those that have an initializer) and outputs of a serialized ModelProto: `{ name, dtype }`, whose
+ * dtype is undefined for what is no tensor or of a type that is not known here. */
+export function readModel(file) {
+  const graph = [...fields(file)].find(({ field }) => field === 7).value;
+  const parts = (wanted) => [...fields(graph)].filter(({ field }) => field === wanted).map(({ value }) => value);
+  const initialized = new Set(parts(5).map((tensor) => text(only(tensor, 8) ?? tensor.subarray(0, 0))));
+  const value = (info) => ({ name: text(only(info, 1) ?? info.subarray(0, 0)), dtype: dtypeOf(only(info, 2)) });
+  return { inputs: parts(11).map(value).filter(({ name }) => !initialized.has(name)), outputs: parts(12).map(value) };
+}
+
+const only = (message, wanted) => [...fields(message)].find(({ field }) => field === wanted)?.value;
+const dtypeOf = (type) => {
+  const tensor = type && only(type, 1);
+  return tensor && DTYPES[only(tensor, 1)];
+};
 
 function* fields(buffer) {
   const reader = { buffer, at: 0 };

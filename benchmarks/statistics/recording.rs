@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tabfleet::{
-    Backend, Browser, Event, EventKind, Family, Target, Timings,
+    Backend, Browser, Dtype, Event, EventKind, Family, Target, Timings,
     history::{HistoryError, Recorder, RunInfo},
     types::{JobId, ModelTag, TabId},
 };
@@ -97,7 +97,12 @@ fn wait_until(due: Instant) {
 }
 
 fn model() -> Arc<ModelTag> {
-    Arc::new(ModelTag { name: "resnet50-v1-12".to_owned(), sha256: "ab".repeat(32), family: Family::Vision })
+    Arc::new(ModelTag {
+        name: "resnet50-v1-12".to_owned(),
+        sha256: "ab".repeat(32),
+        family: Family::Vision,
+        precision: Some(Dtype::Float32),
+    })
 }
 
 fn succeeded(job: u64, model: &Arc<ModelTag>) -> Event {
@@ -114,6 +119,8 @@ fn succeeded(job: u64, model: &Arc<ModelTag>) -> Event {
         model: Arc::clone(model),
         timings,
         cpu_fallback: Some(false),
+        batch: Some(1),
+        memory_bytes: Some(96 << 20),
     };
     Event { at: SystemTime::now(), kind }
 }

@@ -28,7 +28,12 @@ fn inject(ledger: &mut Ledger, mode: FailureMode, at: Instant, limit: Option<Dur
 }
 
 fn model() -> Arc<ModelTag> {
-    Arc::new(ModelTag { name: "m".to_owned(), sha256: String::new(), family: crate::types::Family::Other })
+    Arc::new(ModelTag {
+        name: "m".to_owned(),
+        sha256: String::new(),
+        family: crate::types::Family::Other,
+        precision: None,
+    })
 }
 
 fn lost(tab: u64, cause: Cause) -> EventKind {
@@ -45,6 +50,7 @@ fn failed(tab: u64, cause: Cause, elapsed_ms: f64) -> EventKind {
         failure: Failure::new(cause, ""),
         severity: Severity::Major,
         elapsed_ms,
+        batch: None,
     }
 }
 
@@ -57,6 +63,8 @@ fn answered(tab: u64) -> EventKind {
         model: model(),
         timings: Timings::default(),
         cpu_fallback: None,
+        batch: None,
+        memory_bytes: None,
     }
 }
 

@@ -67,6 +67,8 @@ pub(super) enum CliError {
     NotNameAndFile(String),
     #[error("no case is left: the suite has {cases}, and none is selected by --filter and --shard")]
     NothingSelected { cases: usize },
+    #[error("{} cannot be gone on with: {what}. Give the suites and the --filter of that run, or start a new one", file.display())]
+    OtherCases { file: PathBuf, what: String },
     #[error("none of the targets asked for can be used: no browser was found")]
     NoBrowser,
     #[error("--fail-on compares with earlier runs, and no history is recorded: give --history FILE, too")]

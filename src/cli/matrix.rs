@@ -3,6 +3,7 @@
 mod build;
 mod diff;
 mod merge;
+mod resume;
 mod run;
 mod support;
 
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     ci,
     fleet::FleetError,
+    history::History,
     matrix::{
         Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
     },
@@ -46,7 +48,7 @@ pub(super) struct MatrixArgs {
     command: Option<MatrixCommand>,
 
     #[command(flatten)]
-    run: Box<RunArgs>,
+    run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,13 +70,14 @@ struct RunArgs {
     #[arg(long, value_name = "REGEX")]
     filter: Option<Regex>,
 
-    /// Run only the I-th of N equal shares of the cases. They take equally long where --previous tells how long cases took
+    /// Run only the I-th of N equal shares of the cases. They take equally long where --previous tells how long cases took,
+    /// which must then be the same for each share
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
     /// A report (JSON) of an earlier run, or a folder of them, which need not be there yet: for what changed since, for
     /// each verdict's history in the HTML report, for shards that take equally long, and for what ends browsers to come
-    /// last. May be given several times
+    /// last. Or a history (a .duckdb file), for how long cases took and what was flaky. May be given several times
     #[arg(long, value_name = "PATH")]
     previous: Vec<PathBuf>,
 
@@ -82,12 +85,14 @@ struct RunArgs {
     #[arg(long)]
     last_failed: bool,
 
-    /// Go on with a run that was ended or killed: FILE is the JSON that it wrote, and goes on being written
+    /// Go on with a run that was ended or killed, of the same suites: FILE is the JSON that it wrote, and goes on being
+    /// written. Its cases are those that it began with, whatever --shard says
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "last_failed"])]
     resume: Option<PathBuf>,
 
-    /// Begin no further case after this time, and run the most informative ones first: what changed lately, what never ran
-    /// in this version of the browser, what fails, the operators that most cases use
+    /// Begin no further case after this time, and run the most informative ones first: what changed lately or was flaky,
+    /// what never ran in this version of the browser, what fails, the operators that most cases use. By --previous, and
+    /// by --history
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time_budget: Option<Duration>,
 
@@ -156,7 +161,7 @@ pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) 
         Some(MatrixCommand::Merge(args)) => merge::execute(args, settings).await,
         Some(MatrixCommand::Diff(args)) => diff::execute(&args, settings),
         Some(MatrixCommand::Support(args)) => support::execute(&args, settings),
-        None => execute_run(*args.run, settings, quiet).await,
+        None => execute_run(args.run, settings, quiet).await,
     }
 }
 
@@ -167,19 +172,22 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     let begun = Instant::now();
     let expectations = args.known.read()?;
     let resumed = args.resume.as_ref().map(MatrixReport::read).transpose()?.map(without_unavailable);
-    let earlier = EarlierRuns::files(&args.previous)?;
+    let (histories, reports): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.previous.iter().cloned().partition(|path| path.extension().is_some_and(|it| it == "duckdb"));
+    let earlier = EarlierRuns::files(&reports)?;
     let previous = previous(&args, &earlier)?;
     let only = args.last_failed.then(|| failed_last(&previous));
     if only.as_ref().is_some_and(Pairs::is_empty) {
         println!("nothing failed in the last run");
         return Ok(Outcome::Good);
     }
-    let past = Past::of(previous);
+    let past = histories.iter().try_fold(Past::of(previous), |past, path| recorded(past, path))?;
     let suites = open_suites(&args.suites)?;
     let about =
         suites.iter().map(|suite| SuiteRow { name: suite.name.clone(), cases: 0, source: suite.source.clone() });
     let about: Vec<SuiteRow> = about.collect();
-    let cases = select(suites, &args, &past)?;
+    let cases = select(suites, &args, &past, &about, resumed.as_ref())?;
+    let past = informed(past, &args, settings);
 
     let reports = Reports::open(&args.reports, &earlier)?;
     let outputs = reports.outputs();
@@ -272,6 +280,24 @@ fn previous(args: &RunArgs, earlier: &[PathBuf]) -> Result<Vec<MatrixReport>, Cl
     Ok(paths.iter().map(MatrixReport::read).collect::<Result<_, _>>()?)
 }
 
+/// The past with what a history says of it.
+fn recorded(past: Past, history: &Path) -> Result<Past, CliError> {
+    Ok(past.with_recorded(History::open(history)?.matrix_cases(PLANNED_BY)?))
+}
+
+/// The past with what the run's own history says of it, where that decides what comes first. Not what a share is: other
+/// machines have other histories.
+fn informed(past: Past, args: &RunArgs, settings: &Settings) -> Past {
+    let Some(path) = settings.history.value.as_deref().filter(|path| args.time_budget.is_some() && path.exists())
+    else {
+        return past;
+    };
+    recorded(past.clone(), path).unwrap_or_else(|error| {
+        tracing::debug!(%error, "the history could not be asked for what is informative");
+        past
+    })
+}
+
 /// What failed in the last of these runs.
 fn failed_last(previous: &[MatrixReport]) -> Pairs {
     let last = previous.iter().max_by_key(|report| report.started);
@@ -305,17 +331,24 @@ fn without_unavailable(mut report: MatrixReport) -> MatrixReport {
     report
 }
 
-/// The cases that match and belong to the share.
-fn select(suites: Vec<Suite>, args: &RunArgs, past: &Past) -> Result<Vec<Planned>, CliError> {
+/// The cases that match and belong to the share, or to the run that is gone on with.
+fn select(
+    suites: Vec<Suite>,
+    args: &RunArgs,
+    past: &Past,
+    about: &[SuiteRow],
+    resumed: Option<&MatrixReport>,
+) -> Result<Vec<Planned>, CliError> {
     let all = suites.into_iter().flat_map(|suite| suite.cases);
     let mut count = 0;
     let matching = all.inspect(|_| count += 1).filter(|case| {
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&format!("{}/{}", case.suite, case.name)))
     });
     let cases: Vec<Planned> = matching.map(Planned::read).collect();
-    let cases = match args.shard {
-        Some(shard) => shard.of(cases, past),
-        None => cases,
+    let cases = match (resumed, &args.resume, args.shard) {
+        (Some(run), Some(file), _) => resume::cases_of(run, file, about, cases)?,
+        (.., Some(shard)) => shard.of(cases, past),
+        (.., None) => cases,
     };
     if cases.is_empty() { Err(CliError::NothingSelected { cases: count }) } else { Ok(cases) }
 }

@@ -70,18 +70,18 @@ impl ReportArgs {
 /// The options, and the earlier runs.
 pub(super) struct Reports<'a> {
     args: &'a ReportArgs,
-    past: Arc<EarlierRuns>,
+    earlier: Arc<EarlierRuns>,
 }
 
 impl<'a> Reports<'a> {
     /// Reads the earlier runs: what changed is told since the newest, and the HTML report shows each verdict's history.
     /// What cannot be used is so known before anything is run.
-    pub fn open(args: &'a ReportArgs, earlier: &[PathBuf]) -> Result<Self, CliError> {
+    pub fn open(args: &'a ReportArgs, files: &[PathBuf]) -> Result<Self, CliError> {
         if let Some(url) = &args.webhook {
             fleet::check_webhook(url)?;
         }
-        let past = Arc::new(EarlierRuns::read(earlier)?);
-        Ok(Self { args, past })
+        let earlier = Arc::new(EarlierRuns::read(files)?);
+        Ok(Self { args, earlier })
     }
 
     /// The files that are kept current while the run goes on.
@@ -92,7 +92,7 @@ impl<'a> Reports<'a> {
             junit: junit.clone(),
             junit_flaky: *junit_flaky,
             html: html.clone(),
-            past: Arc::clone(&self.past),
+            earlier: Arc::clone(&self.earlier),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Reports<'a> {
     /// What is written when the run is over, and its history: the rest of the files, what GitHub reads, and the webhook.
     /// A file that cannot be written does not keep the others from being written; the first error is returned.
     pub async fn finish(&self, report: &MatrixReport, settings: &Settings) -> Result<(), CliError> {
-        let since = self.past.since(report);
+        let since = self.earlier.since(report);
         let written = [
             self.performance(report, settings),
             self.files(report, since.as_ref()).map_err(CliError::from),
@@ -124,7 +124,7 @@ impl<'a> Reports<'a> {
         if let Some(findings) = history::run_times(settings)? {
             write_performance_html(&findings, folder)?;
             // Once more, now that there is a page that it can lead to.
-            write_html(report, &self.past, folder)?;
+            write_html(report, &self.earlier, folder)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{config::Settings, error::CliError, fleet, interrupt::interrupted, ou
 use crate::{
     fleet::{Fleet, ModelSpec, Output},
     onnx::{ModelFile, read_tensor_file, write_npy},
-    types::{Family, Tensor},
+    types::{Basis, Family, Tensor},
 };
 use clap::Args;
 use std::{
@@ -116,8 +116,12 @@ fn provenance(output: &Output) -> String {
         (Some(download), Some(create)) => format!("load {:.1} ms, ", download + create),
         _ => String::new(),
     };
+    let chosen = match output.provenance.placement.basis {
+        Basis::History => ", where earlier runs were best",
+        _ => "",
+    };
     format!(
-        "ran on {} ({product}{}{fallback}): {load}run {:.2} ms, total {:.1} ms",
+        "ran on {}{chosen} ({product}{}{fallback}): {load}run {:.2} ms, total {:.1} ms",
         output.provenance.target,
         adapter.unwrap_or_default(),
         timings.run_ms + timings.readback_ms.unwrap_or(0.0),

@@ -126,6 +126,13 @@ struct Job {
     span: tracing::Span,
 }
 
+impl Job {
+    /// The rows of its inputs.
+    fn rows(&self) -> Option<u32> {
+        self.submission.run.inputs.rows()
+    }
+}
+
 /// A model that jobs were asked for.
 struct KnownModel {
     tag: Arc<ModelTag>,

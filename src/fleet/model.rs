@@ -139,7 +139,8 @@ impl ModelSpec {
             .unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
         let family = self.family.or_else(|| file.as_ref().and_then(|file| file.family)).unwrap_or(Family::Other);
         let key = key(&files, self.cpu_fallback, &self.session_options);
-        let tag = Arc::new(ModelTag { name: name.clone(), sha256: files[0].sha256.clone(), family });
+        let precision = file.as_ref().and_then(|file| file.precision);
+        let tag = Arc::new(ModelTag { name: name.clone(), sha256: files[0].sha256.clone(), family, precision });
         let served = Arc::new(ModelFiles {
             key: key.clone(),
             name,

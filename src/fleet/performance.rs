@@ -3,68 +3,88 @@
 use super::{Fleet, FleetError, recording::HistoryQuestion};
 use crate::{
     history::{
-        Series, SeriesFilter,
+        HistoryError, Series, SeriesFilter,
         analysis::{self, Windows},
     },
     report::{Findings, RecommendationRow, RegressionRow},
     stats::regression::Severity,
 };
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 use tokio::sync::oneshot;
 
 impl Fleet {
     /// Every series that the history has, with what differs from earlier runs, where levels changed, where series are
-    /// going, which runs stand out, and where models run best.
+    /// going, which runs stand out, and where models run best. What was found is kept in the history, as
+    /// `tabfleet history` keeps it.
     ///
     /// # Errors
     /// [`FleetError::NoHistory`] for a fleet that records none, [`FleetError::Closed`], and what keeps the file from being
     /// read.
     pub async fn performance_report(&self) -> Result<Findings, FleetError> {
-        let series = self.series(SeriesFilter::default()).await?;
-        let mut findings = self.findings("report")?.with_series(analysis::series_rows(&series));
-        tokio::task::spawn_blocking(move || {
-            analysis::regressions(&series, &Windows::default(), &mut findings);
-            analysis::change_points(&series, &mut findings);
-            analysis::trends(&series, &mut findings);
-            analysis::anomalies(&series, &mut findings);
-            analysis::recommendations(&series, SystemTime::now(), &mut findings);
-            findings
+        self.find("report", |series, findings| {
+            analysis::regressions(series, &Windows::default(), findings);
+            analysis::change_points(series, findings);
+            analysis::trends(series, findings);
+            analysis::anomalies(series, findings);
+            analysis::recommendations(series, SystemTime::now(), findings);
         })
         .await
-        .map_err(|_| FleetError::Closed)
     }
 
     /// What is at least so much slower, or otherwise worse, in the newest run than in the ten before it, the worst first.
+    /// What was found is kept in the history.
     ///
     /// # Errors
     /// As [`performance_report`](Self::performance_report).
     pub async fn detect_regressions(&self, at_least: Severity) -> Result<Vec<RegressionRow>, FleetError> {
-        let series = self.series(SeriesFilter::default()).await?;
-        let mut findings = self.findings("regressions")?;
-        analysis::regressions(&series, &Windows { all: true, ..Windows::default() }, &mut findings);
+        let windows = Windows { all: true, ..Windows::default() };
+        let found = self.find("regressions", move |series, findings| {
+            analysis::regressions(series, &windows, findings);
+        });
         let bad_enough = |row: &RegressionRow| row.severity().is_some_and(|severity| severity >= at_least);
-        Ok(findings.regressions.into_iter().filter(bad_enough).collect())
+        Ok(found.await?.regressions.into_iter().filter(bad_enough).collect())
     }
 
-    /// Where each model runs best, on this machine and on others of which the history knows.
+    /// Where each model runs best, on this machine and on others of which the history knows. That is kept in the history.
     ///
     /// # Errors
     /// As [`performance_report`](Self::performance_report).
     pub async fn recommendations(&self) -> Result<Vec<RecommendationRow>, FleetError> {
-        let series = self.series(SeriesFilter::default()).await?;
-        let mut findings = self.findings("recommend")?;
-        analysis::recommendations(&series, SystemTime::now(), &mut findings);
-        Ok(findings.recommendations)
+        let found = self.find("recommend", |series, findings| {
+            analysis::recommendations(series, SystemTime::now(), findings);
+        });
+        Ok(found.await?.recommendations)
     }
 
-    fn findings(&self, question: &str) -> Result<Findings, FleetError> {
-        self.config().history.as_deref().map(|path| Findings::new(question, path)).ok_or(FleetError::NoHistory)
+    /// Reads every series, has them analysed, and what was found kept.
+    async fn find(
+        &self,
+        question: &str,
+        analyse: impl FnOnce(&[Series], &mut Findings) + Send + 'static,
+    ) -> Result<Findings, FleetError> {
+        let path = self.config().history.as_deref().ok_or(FleetError::NoHistory)?;
+        let findings = Findings::new(question, path);
+        let series = self.ask_history(|reply| HistoryQuestion::Series(SeriesFilter::default(), reply)).await?;
+        let analysed = tokio::task::spawn_blocking(move || {
+            let mut findings = findings.with_series(analysis::series_rows(&series));
+            analyse(&series, &mut findings);
+            findings
+        });
+        let findings = Arc::new(analysed.await.map_err(|_| FleetError::Closed)?);
+        // The answer is good without.
+        if let Err(error) = self.ask_history(|reply| HistoryQuestion::Keep(Arc::clone(&findings), reply)).await {
+            tracing::info!(%error, "what was found is not kept in the history");
+        }
+        Ok(Arc::unwrap_or_clone(findings))
     }
 
-    async fn series(&self, filter: SeriesFilter) -> Result<Vec<Series>, FleetError> {
+    async fn ask_history<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<Result<T, HistoryError>>) -> HistoryQuestion,
+    ) -> Result<T, FleetError> {
         let questions = self.0.history.as_ref().ok_or(FleetError::NoHistory)?;
         let (reply, answer) = oneshot::channel();
-        questions.send(HistoryQuestion { filter, reply }).map_err(|_| FleetError::Closed)?;
+        questions.send(question(reply)).map_err(|_| FleetError::Closed)?;
         Ok(answer.await.map_err(|_| FleetError::Closed)??)
     }
 }

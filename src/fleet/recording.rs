@@ -2,6 +2,7 @@
 
 use crate::{
     history::{HistoryError, Recorder, Series, SeriesFilter},
+    report::Findings,
     types::{Event, EventKind},
 };
 use std::sync::Arc;
@@ -16,10 +17,10 @@ use tokio::{
 /// The task that hands events to the recorder.
 pub(super) struct Recording(JoinHandle<Result<(), HistoryError>>);
 
-/// A question about series, and where its answer goes.
-pub(super) struct HistoryQuestion {
-    pub filter: SeriesFilter,
-    pub reply: oneshot::Sender<Result<Vec<Series>, HistoryError>>,
+/// What is wanted of the history, and where the answer goes.
+pub(super) enum HistoryQuestion {
+    Series(SeriesFilter, oneshot::Sender<Result<Vec<Series>, HistoryError>>),
+    Keep(Arc<Findings>, oneshot::Sender<Result<u64, HistoryError>>),
 }
 
 /// Where questions go while the fleet records.
@@ -59,10 +60,11 @@ async fn record(
                 Err(RecvError::Lagged(count)) => missed += count,
                 Err(RecvError::Closed) => break,
             },
-            Some(HistoryQuestion { filter, reply }) = questions.recv() => {
-                // Whoever no longer waits for the answer does not need it.
-                recorder.ask(filter, move |answer| drop(reply.send(answer)));
-            }
+            // Whoever no longer waits for the answer does not need it.
+            Some(question) = questions.recv() => match question {
+                HistoryQuestion::Series(filter, reply) => recorder.ask(filter, move |answer| drop(reply.send(answer))),
+                HistoryQuestion::Keep(findings, reply) => recorder.keep(findings, move |kept| drop(reply.send(kept))),
+            },
         }
     }
     let recorded = tokio::task::spawn_blocking(|| recorder.close()).await;

@@ -30,6 +30,11 @@ pub(super) struct Tab {
     pub info: Option<Arc<TargetInfo>>,
     /// The keys of the models whose sessions it holds, and whether the session needed the CPU.
     pub loaded: HashMap<Arc<str>, Option<bool>>,
+    /// The heap of its worker as it last told it, in bytes.
+    pub heap_bytes: Option<u64>,
+    /// What its worker was at when it was lost, and the rows of that: it may have ended elsewhere before it is known
+    /// what it was lost by.
+    pub lost: Option<(JobId, Option<u32>)>,
     pending: HashMap<u64, Pending>,
     next_request: u64,
 }
@@ -45,6 +50,8 @@ impl Tab {
             ended: 0,
             info: None,
             loaded: HashMap::new(),
+            heap_bytes: None,
+            lost: None,
             pending: HashMap::new(),
             next_request: 1,
         }
@@ -63,6 +70,16 @@ impl Tab {
         self.link = None;
         self.pending.clear();
         self.loaded.clear();
+        self.heap_bytes = None;
+    }
+
+    /// The job that its worker is at: it serves them in the order in which they were asked for.
+    pub fn job_at_work(&self) -> Option<JobId> {
+        let runs = self.pending.iter().filter_map(|(id, pending)| match pending {
+            Pending::Run(job) => Some((*id, *job)),
+            _ => None,
+        });
+        runs.min_by_key(|(id, _)| *id).map(|(_, job)| job)
     }
 
     /// Whether a signal of `connection` is of the worker that counts.

@@ -48,6 +48,13 @@ impl TensorBatch {
         &self.infos
     }
 
+    /// How many rows a model is given with them: the first dimension of each that has one; `None` where they differ.
+    pub fn rows(&self) -> Option<u32> {
+        let mut firsts = self.infos.iter().filter_map(|info| info.shape.first());
+        let rows = firsts.next()?;
+        if firsts.all(|first| first == rows) { u32::try_from(*rows).ok() } else { None }
+    }
+
     /// How many bytes the body takes, the gaps between tensors included.
     pub fn body_len(&self) -> usize {
         self.body.len()
@@ -77,5 +84,25 @@ impl TensorBatch {
                 Ok((info.name.clone(), tensor))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_a_batch_are_the_first_dimension_that_all_agree_on() {
+        let rows = |shapes: &[&[usize]]| {
+            let tensors: Vec<Tensor<'_>> = shapes
+                .iter()
+                .map(|shape| Tensor::from_values(shape.to_vec(), &vec![0_f32; shape.iter().product()]).unwrap())
+                .collect();
+            TensorBatch::encode(tensors.iter().map(|tensor| ("x", tensor))).rows()
+        };
+        assert_eq!(rows(&[&[4, 2], &[4], &[]]), Some(4), "a single number has none");
+        assert_eq!(rows(&[&[4, 2], &[1, 4]]), None);
+        assert_eq!(rows(&[&[]]), None);
+        assert_eq!(rows(&[&[0, 3]]), Some(0));
     }
 }

@@ -33,29 +33,34 @@ impl History {
     pub fn keep(path: &Path, findings: &Findings, baseline: Option<&str>) -> Result<u64, HistoryError> {
         let database = Database::open(path, Access::Write)?;
         schema::migrate(&database)?;
-        let at = Utc::from(SystemTime::from(findings.made));
-        let series: BTreeMap<&SeriesName, &SeriesRow> = findings.series.iter().map(|row| (&row.name, row)).collect();
-        let regressions: Vec<_> = findings.regressions.iter().filter_map(|row| regression(row, at, baseline)).collect();
-        let trends: Vec<_> = findings.trends.iter().filter_map(|row| trend(row, at, &series)).collect();
-        let recommended =
-            findings.recommendations.iter().filter_map(|row| recommendation(row, findings.made.into(), &series));
-        let recommendations: Vec<_> = recommended.collect();
-        let write = || {
-            let transaction = database.connection().unchecked_transaction()?;
-            let of_series = |own: &[&'static str]| [&SERIES[..], own].concat();
-            let added = add(&transaction, "regression_history", &of_series(&["run_id", "baseline"]), &regressions)?
-                + add(&transaction, "trend_analysis", &of_series(&["points", "last_at"]), &trends)?
-                + add(
-                    &transaction,
-                    "browser_recommendations",
-                    &["model", "family", "host", "target", "samples", "attempts", "failures"],
-                    &recommendations,
-                )?;
-            transaction.commit()?;
-            Ok(added)
-        };
-        write().map_err(database.failed("written"))
+        keep(&database, findings, baseline)
     }
+}
+
+/// See [`History::keep`]; of an open file.
+pub(super) fn keep(database: &Database, findings: &Findings, baseline: Option<&str>) -> Result<u64, HistoryError> {
+    let at = Utc::from(SystemTime::from(findings.made));
+    let series: BTreeMap<&SeriesName, &SeriesRow> = findings.series.iter().map(|row| (&row.name, row)).collect();
+    let regressions: Vec<_> = findings.regressions.iter().filter_map(|row| regression(row, at, baseline)).collect();
+    let trends: Vec<_> = findings.trends.iter().filter_map(|row| trend(row, at, &series)).collect();
+    let recommended =
+        findings.recommendations.iter().filter_map(|row| recommendation(row, findings.made.into(), &series));
+    let recommendations: Vec<_> = recommended.collect();
+    let write = || {
+        let transaction = database.connection().unchecked_transaction()?;
+        let of_series = |own: &[&'static str]| [&SERIES[..], own].concat();
+        let added = add(&transaction, "regression_history", &of_series(&["run_id", "baseline"]), &regressions)?
+            + add(&transaction, "trend_analysis", &of_series(&["points", "last_at"]), &trends)?
+            + add(
+                &transaction,
+                "browser_recommendations",
+                &["model", "family", "host", "target", "samples", "attempts", "failures"],
+                &recommendations,
+            )?;
+        transaction.commit()?;
+        Ok(added)
+    };
+    write().map_err(database.failed("written"))
 }
 
 /// Adds the rows whose key the table does not have yet.

@@ -1,13 +1,17 @@
 //! What was found is kept, once.
 
 use super::{
-    History, SeriesFilter,
+    History, Recorder, RunInfo, SeriesFilter,
     analysis::{self, Windows},
     series_tests::{file_with, run},
     tests::query,
 };
 use crate::report::Findings;
-use std::{path::Path, time::SystemTime};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc::channel},
+    time::SystemTime,
+};
 
 /// Twelve runs of one model, five samples each, of which the last two are twice as slow.
 fn slower(path: &Path) {
@@ -63,6 +67,23 @@ fn what_was_found_is_kept_once() {
         ),
         "add,-,chrome/wasm,-,false,50,50,0,the only one,true"
     );
+}
+
+#[test]
+fn a_recorder_keeps_what_is_found_while_it_has_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    slower(&path);
+    let findings = Arc::new(found(&path));
+    let recorder = Recorder::open(&path, RunInfo::detect("library")).unwrap();
+    let keep = || {
+        let (reply, kept) = channel();
+        recorder.keep(Arc::clone(&findings), move |rows| reply.send(rows).unwrap());
+        kept.recv().unwrap().unwrap()
+    };
+    assert_eq!((keep(), keep()), (4, 0));
+    recorder.close().unwrap();
+    assert_eq!(query(&path, "SELECT severity FROM regression_history"), "critical");
 }
 
 #[test]

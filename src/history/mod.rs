@@ -5,11 +5,13 @@
 pub mod analysis;
 mod answers;
 mod baselines;
+mod cases;
 mod collect;
 mod database;
 mod environment;
 mod error;
 mod export;
+mod health;
 mod import;
 mod metric;
 mod places;
@@ -25,6 +27,7 @@ mod spool;
 mod tables;
 
 pub use baselines::Baseline;
+pub use cases::RecordedCase;
 pub use environment::Environment;
 pub use error::HistoryError;
 pub use export::ExportFormat;
@@ -43,7 +46,11 @@ mod answers_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod health_tests;
+#[cfg(test)]
 mod import_tests;
+#[cfg(test)]
+mod odd_series_tests;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Writing the history: events go into a bounded channel, and one thread writes them in batches.
 
 use super::{
-    HistoryError, RunInfo, Series, SeriesFilter,
+    HistoryError, RunInfo, Series, SeriesFilter, answers,
     database::{Access, Database},
     rows::{Rows, is_recorded},
     schema, series, spool,
     tables::Utc,
 };
-use crate::types::{Event, names};
+use crate::{
+    report::Findings,
+    types::{Event, names},
+};
 use duckdb::{Connection, params};
 use std::{
     error::Error,
@@ -48,14 +51,12 @@ pub struct Recorder {
 /// What the writer thread is told.
 enum Work {
     Record(Arc<Event>),
-    Ask(Box<Question>),
+    Use(Use),
 }
 
-/// A question to the file while it is being written, which nobody else can open then.
-struct Question {
-    filter: SeriesFilter,
-    reply: Box<dyn FnOnce(Result<Vec<Series>, HistoryError>) + Send>,
-}
+/// What somebody else wants of the file while it is being written, when only the writer can have it. Gives it back as
+/// long as it is of use: DuckDB refuses everything after a failed write.
+type Use = Box<dyn FnOnce(Result<Database, HistoryError>) -> Option<Database> + Send>;
 
 /// What is done with a run when another process has the file open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,9 +146,30 @@ impl Recorder {
     /// Has `reply` told, on the writer's thread, what the file holds of these series, this run so far included. Never
     /// waits; when the writer is too far behind, `reply` is dropped untold.
     pub fn ask(&self, filter: SeriesFilter, reply: impl FnOnce(Result<Vec<Series>, HistoryError>) + Send + 'static) {
+        self.use_file(move |database| series::read(database, &filter), reply);
+    }
+
+    /// Has what was found kept in the file, as [`History::keep`](super::History::keep) does, and `reply` told how many
+    /// rows that added. Never waits; when the writer is too far behind, `reply` is dropped untold.
+    pub fn keep(&self, findings: Arc<Findings>, reply: impl FnOnce(Result<u64, HistoryError>) + Send + 'static) {
+        self.use_file(move |database| answers::keep(database, &findings, None), reply);
+    }
+
+    fn use_file<T>(
+        &self,
+        wanted: impl FnOnce(&Database) -> Result<T, HistoryError> + Send + 'static,
+        reply: impl FnOnce(Result<T, HistoryError>) + Send + 'static,
+    ) {
+        let wanted = move |file: Result<Database, HistoryError>| {
+            let (answer, file) = file
+                .and_then(|file| Ok((wanted(&file)?, file)))
+                .map_or_else(|error| (Err(error), None), |(answer, file)| (Ok(answer), Some(file)));
+            reply(answer);
+            file
+        };
         if let Some(work) = &self.work {
-            // Dropping the question is what tells that there was no room for it.
-            let _ = work.try_send(Work::Ask(Box::new(Question { filter, reply: Box::new(reply) })));
+            // Dropping the reply is what tells that there was no room for it.
+            let _ = work.try_send(Work::Use(Box::new(wanted)));
         }
     }
 
@@ -215,7 +237,7 @@ struct Writer {
 impl Writer {
     fn run(mut self, work: &Receiver<Work>) -> Result<Recorded, HistoryError> {
         while let Ok(first) = work.recv() {
-            let question = self.gather(first, work);
+            let wanted = self.gather(first, work);
             // A failed batch is told of once; the next one tries again, since a full disk may be emptied.
             let healthy = self.database.is_some();
             match self.flush() {
@@ -226,22 +248,22 @@ impl Writer {
                 }
                 _ => {}
             }
-            if let Some(Question { filter, reply }) = question {
-                reply(self.answer(&filter));
+            if let Some(wanted) = wanted {
+                self.database = wanted(self.file());
             }
         }
         self.end()
     }
 
-    /// Takes events until the batch is full, its time is up, no more will come, or a question is asked: it is answered
-    /// when what came before it is written.
-    fn gather(&mut self, first: Work, work: &Receiver<Work>) -> Option<Question> {
+    /// Takes events until the batch is full, its time is up, no more will come, or the file is wanted: it is given when
+    /// what came before is written.
+    fn gather(&mut self, first: Work, work: &Receiver<Work>) -> Option<Use> {
         let due = Instant::now() + FLUSH_INTERVAL;
         let mut next = first;
         loop {
             match next {
                 Work::Record(event) => self.rows.add(Arc::unwrap_or_clone(event)),
-                Work::Ask(question) => return Some(*question),
+                Work::Use(wanted) => return Some(wanted),
             }
             if self.rows.len() >= BATCH_ROWS {
                 return None;
@@ -261,12 +283,9 @@ impl Writer {
         }
     }
 
-    fn answer(&mut self, filter: &SeriesFilter) -> Result<Vec<Series>, HistoryError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => Database::open(&self.path, Access::Write)?,
-        };
-        series::read(self.database.insert(database), filter)
+    /// The file, opened again where a failed write had closed it.
+    fn file(&mut self) -> Result<Database, HistoryError> {
+        self.database.take().map_or_else(|| Database::open(&self.path, Access::Write), Ok)
     }
 
     /// Writes the rows, all or none.
@@ -290,10 +309,7 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&Rows, &Connection) -> duckdb::Result<()>,
     ) -> Result<(), HistoryError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => Database::open(&self.path, Access::Write)?,
-        };
+        let database = self.file()?;
         work(&self.rows, database.connection()).map_err(database.failed("written"))?;
         self.database = Some(database);
         Ok(())

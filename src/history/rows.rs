@@ -1,7 +1,7 @@
 //! Events as rows, and the rows that wait to be written.
 
 use super::tables::{BreakerEventRow, BrowserEventRow, HealthCheckRow, RecoveryRow, ResultRow, TargetRow, Utc, append};
-use crate::types::{Browser, BrowserId, Event, EventKind, Failure, TabId, TargetInfo};
+use crate::types::{Browser, BrowserId, Dtype, Event, EventKind, Failure, TabId, TargetInfo};
 use duckdb::Connection;
 use std::{collections::HashMap, sync::Arc};
 
@@ -79,7 +79,17 @@ impl Rows {
         let (run_id, happened_at) = (self.run_id, at.into());
         let of_browser = |event| BrowserEventRow { run_id, happened_at, event, ..Default::default() };
         let row = match kind {
-            EventKind::AttemptSucceeded { job, attempt, tab, target, model, timings, cpu_fallback } => {
+            EventKind::AttemptSucceeded {
+                job,
+                attempt,
+                tab,
+                target,
+                model,
+                timings,
+                cpu_fallback,
+                batch,
+                memory_bytes,
+            } => {
                 self.results.push(ResultRow {
                     run_id,
                     happened_at,
@@ -100,11 +110,14 @@ impl Rows {
                     wire_ms: Some(timings.wire_ms),
                     total_ms: Some(timings.total_ms),
                     cpu_fallback,
+                    batch,
+                    precision: model.precision.map(Dtype::name),
+                    memory_bytes,
                     ..Default::default()
                 });
                 return;
             }
-            EventKind::AttemptFailed { job, attempt, tab, target, model, failure, severity, elapsed_ms } => {
+            EventKind::AttemptFailed { job, attempt, tab, target, model, failure, severity, elapsed_ms, batch } => {
                 self.results.push(ResultRow {
                     run_id,
                     happened_at,
@@ -123,6 +136,9 @@ impl Rows {
                     // As the event says it: what the fleet knows of the attempts may raise it above the cause's own.
                     severity: Some(severity.name()),
                     message: Some(failure.message),
+                    // As of those that succeed, so that they count in the same series.
+                    batch,
+                    precision: model.precision.map(Dtype::name),
                     ..Default::default()
                 });
                 return;

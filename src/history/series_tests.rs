@@ -83,12 +83,14 @@ fn a_recorded_run_is_a_point_of_each_metric() {
             ("readback_ms", vec![0.5; 3]),
             ("create_ms", vec![80.0]),
             ("download_ms", vec![20.0]),
+            ("memory_bytes", vec![1_048_576.0; 4]),
             ("failure_rate", vec![0.2]),
         ]
     );
     let (key, point) = (&series[0].key, &series[0].points[0]);
     assert_eq!((&*key.model, &*key.operation, &*key.target), ("add", "infer", "chrome/webgpu"));
     assert_eq!(key.adapter.as_deref(), Some("google swiftshader"));
+    assert_eq!((key.batch, key.precision.as_deref()), (Some(4), Some("float32")));
     assert_eq!((point.run_id, point.median, point.measured, point.attempts, point.failures), (1, 2.5, 3, 5, 1));
     assert_eq!(point.environment.version.as_deref(), Some("156.0.1"));
     assert_eq!(point.environment.runtime_version.as_deref(), Some("1.30.0"));

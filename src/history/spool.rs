@@ -4,7 +4,7 @@
 //! history, and then `RUN-….parquet`, a folder with a Parquet file of each table, which comes there whole by a rename.
 
 use super::{
-    History, HistoryError,
+    History, HistoryError, SeriesFilter,
     database::{Access, Database},
     export::{ExportFormat, export, quoted},
     schema,
@@ -63,7 +63,7 @@ pub(super) fn seal(recorded: &Path) -> Result<(), HistoryError> {
     if !sealed.exists() {
         schema::migrate(&database)?;
         remove(&unfinished).map_err(file(&unfinished))?;
-        export(&database, &unfinished, ExportFormat::Parquet)?;
+        export(&database, &unfinished, ExportFormat::Parquet, &SeriesFilter::default())?;
         fs::rename(&unfinished, &sealed).map_err(file(&sealed))?;
     }
     drop(database);

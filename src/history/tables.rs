@@ -83,6 +83,9 @@ table!(
         cause: Option<&'static str>,
         severity: Option<&'static str>,
         message: Option<String>,
+        batch: Option<u32>,
+        precision: Option<&'static str>,
+        memory_bytes: Option<u64>,
     }
 );
 

@@ -2,8 +2,8 @@
 
 use super::{History, HistoryError, Recorder, RunInfo, SeriesFilter, database, schema};
 use crate::types::{
-    Adapter, Backend, BreakerState, Browser, BrowserId, Cause, Event, EventKind, Failure, Family, Identity, JobId,
-    ModelTag, RuntimeInfo, Severity, Strategy, TabId, Target, TargetInfo, Timings,
+    Adapter, Backend, BreakerState, Browser, BrowserId, Cause, Dtype, Event, EventKind, Failure, Family, Identity,
+    JobId, ModelTag, RuntimeInfo, Severity, Strategy, TabId, Target, TargetInfo, Timings,
 };
 use duckdb::{Connection, types::Value};
 use std::{fs, path::Path, sync::Arc, time::SystemTime};
@@ -11,7 +11,12 @@ use std::{fs, path::Path, sync::Arc, time::SystemTime};
 pub(super) const TARGET: Target = Target::new(Browser::Chrome, Backend::Webgpu);
 
 pub(super) fn model() -> Arc<ModelTag> {
-    Arc::new(ModelTag { name: "add".to_owned(), sha256: "ab".repeat(32), family: Family::Vision })
+    Arc::new(ModelTag {
+        name: "add".to_owned(),
+        sha256: "ab".repeat(32),
+        family: Family::Vision,
+        precision: Some(Dtype::Float32),
+    })
 }
 
 pub(super) fn event(kind: EventKind) -> Event {
@@ -28,6 +33,8 @@ pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
         model: Arc::clone(model),
         timings,
         cpu_fallback: Some(false),
+        batch: Some(4),
+        memory_bytes: Some(1 << 20),
     })
 }
 
@@ -41,6 +48,7 @@ pub(super) fn failed(job: u64) -> Event {
         failure: Failure::new(Cause::DeviceLost, "the device's \"gone\"; \u{1F4A5}"),
         severity: Severity::Critical,
         elapsed_ms: 12.5,
+        batch: Some(4),
     })
 }
 
@@ -160,8 +168,8 @@ fn what_is_recorded_is_read_back() {
     insta::assert_snapshot!(
         query(&path, "SELECT * EXCLUDE (run_id, happened_at) FROM performance_results ORDER BY job"),
         @r#"
-        1,1,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,true,0.25,-,-,1.5,-,0.5,2.25,-,false,-,-,-,-,infer,-,-,-,-
-        2,2,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,false,-,-,-,-,-,-,-,12.5,-,session,device-lost,critical,the device's "gone"; 💥,infer,-,-,-,-
+        1,1,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,true,0.25,-,-,1.5,-,0.5,2.25,-,false,-,-,-,-,infer,4,float32,1048576,-
+        2,2,1,0,chrome/webgpu,add,abababababababababababababababababababababababababababababababab,vision,false,-,-,-,-,-,-,-,12.5,-,session,device-lost,critical,the device's "gone"; 💥,infer,4,float32,-,-
     "#
     );
     insta::assert_snapshot!(query(&path, "SELECT * FROM targets"), @"1,0,chrome/webgpu,chrome,webgpu,true,-,Chrome,156.0.1,true,cdp 1.3,false,google,swiftshader,-,-,false,-,onnxruntime-web,1.30.0,1");

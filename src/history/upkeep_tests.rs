@@ -86,8 +86,9 @@ fn every_table_is_exported_and_read_back_by_others() {
     for format in [ExportFormat::Parquet, ExportFormat::Csv, ExportFormat::Json] {
         assert_eq!(ExportFormat::from_name(format.name()), Some(format));
         let to = folder.path().join("it's exported").join(format.name());
-        history.export(&to, format).unwrap();
-        let files = history.export(&to, format).unwrap();
+        let all = SeriesFilter::default();
+        history.export(&to, format, &all).unwrap();
+        let files = history.export(&to, format, &all).unwrap();
         let tables = history.query("SELECT count(*) FROM duckdb_tables()").unwrap().rows;
         assert_eq!((json!(files.len()), fs::read_dir(&to).unwrap().count()), (tables[0][0].clone(), files.len()));
         let read = to.join(format!("performance_results.{}", format.name())).display().to_string().replace('\'', "''");
@@ -97,7 +98,14 @@ fn every_table_is_exported_and_read_back_by_others() {
             [[json!(2), json!(1), json!("the device's \"gone\"; \u{1F4A5}")]]
         );
     }
-    let refused = history.export(&path, ExportFormat::Csv).unwrap_err();
+    let (none, to) = (SeriesFilter { until: Some(UNIX_EPOCH), ..SeriesFilter::default() }, folder.path().join("none"));
+    history.export(&to, ExportFormat::Parquet, &none).unwrap();
+    let counts = ["runs", "performance_results", "schema_version"].map(|table| {
+        let count = format!("SELECT count(*) FROM '{}'", to.join(format!("{table}.parquet")).display());
+        history.query(&count).unwrap().rows[0][0].clone()
+    });
+    assert_eq!(counts, [json!(0), json!(0), json!(schema::VERSION)], "of no run, and what is of none");
+    let refused = history.export(&path, ExportFormat::Csv, &none).unwrap_err();
     assert!(matches!(refused, HistoryError::File { .. }), "a file is no folder: {refused:?}");
 }
 

@@ -1,6 +1,7 @@
 //! What earlier runs found: how long cases took, which changed lately, which end what runs them.
 
 use crate::{
+    history::RecordedCase,
     report::{CaseRow, MatrixReport, TargetBuild},
     types::{Target, Verdict},
 };
@@ -11,6 +12,8 @@ use std::collections::HashMap;
 pub struct Past {
     /// By suite and case.
     seen: HashMap<(String, String), Places>,
+    /// What the history recorded, by the model's name: of cases that no report tells of, and what was flaky over nights.
+    recorded: HashMap<String, HashMap<Target, RecordedCase>>,
 }
 
 /// What is known of a case, by target and build.
@@ -56,15 +59,32 @@ impl Past {
         past
     }
 
-    /// Whether nothing is known.
+    /// The same with what a history recorded. Reports know more of a case, and come first.
+    #[must_use]
+    pub fn with_recorded(mut self, cases: impl IntoIterator<Item = RecordedCase>) -> Self {
+        for case in cases {
+            // Of an imported report it may be none of this tabfleet's.
+            if let Ok(target) = case.target.parse() {
+                self.recorded.entry(case.model.clone()).or_default().insert(target, case);
+            }
+        }
+        self
+    }
+
+    /// Whether no verdict is known.
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
     /// The time that tabs spent on the case, on all targets together, in milliseconds.
     pub fn spent_ms(&self, case: &CaseRow) -> Option<f64> {
-        let columns = self.seen.get(&key(case))?;
-        columns.values().filter_map(|seen| seen.spent_ms).reduce(|a, b| a + b)
+        let reported = || self.seen.get(&key(case))?.values().filter_map(|seen| seen.spent_ms).reduce(|a, b| a + b);
+        let recorded = || self.recorded(case)?.values().filter_map(|seen| seen.spent_ms).reduce(|a, b| a + b);
+        reported().or_else(recorded)
+    }
+
+    fn recorded(&self, case: &CaseRow) -> Option<&HashMap<Target, RecordedCase>> {
+        self.recorded.get(&format!("{}/{}", case.suite, case.case)).or_else(|| self.recorded.get(&case.case))
     }
 
     /// The case's verdict there.
@@ -77,14 +97,19 @@ impl Past {
         self.seen(case, column).is_some_and(|seen| seen.ended_it)
     }
 
-    /// How much there is to learn from running the case there: the less, the higher. First what changed lately or was
-    /// not as expected, then what was never run in this version of the browser, then what fails, then the rest.
+    /// How much there is to learn from running the case there: the less, the higher. First what changed lately, was not as
+    /// expected or flaky, then what was never run in this version of the browser, then what fails, then the rest.
     pub(super) fn rank(&self, case: &CaseRow, column: TargetBuild<'_>, version: Option<&str>) -> u8 {
-        match self.seen(case, column) {
-            Some(seen) if seen.restless => 0,
+        // Builds of a browser are not told apart there.
+        let recorded = self.recorded(case).and_then(|targets| targets.get(&column.target));
+        let recorded = recorded.filter(|_| column.build.is_none());
+        let flaky = recorded.is_some_and(|recorded| recorded.flaky_runs > 0);
+        let reported = self.seen(case, column).map(|seen| (seen.restless, &seen.version, seen.verdict.is_failure()));
+        match reported.or_else(|| recorded.map(|recorded| (false, &recorded.version, recorded.failed))) {
+            Some((restless, ..)) if restless || flaky => 0,
             None => 1,
-            Some(seen) if seen.version.as_deref() != version => 1,
-            Some(seen) if seen.verdict.is_failure() => 2,
+            Some((_, before, _)) if before.as_deref() != version => 1,
+            Some((.., true)) => 2,
             Some(_) => 3,
         }
     }

@@ -119,3 +119,28 @@ fn the_most_informative_cases_come_first_when_time_is_short() {
     assert_eq!(names(&plan, &plan.first[0])[0], "changed");
     assert_eq!(names(&plan, &plan.first[0])[1], "steady", "then by how much an operator is used, then as they come");
 }
+
+#[test]
+fn what_no_report_tells_is_told_by_the_history() {
+    let recorded = |model: &str, spent_ms, failed, flaky_runs| crate::history::RecordedCase {
+        model: model.to_owned(),
+        target: "chrome/wasm".to_owned(),
+        spent_ms: Some(spent_ms),
+        failed,
+        flaky_runs,
+        version: Some("156.0".to_owned()),
+    };
+    let cases = ["steady", "reported", "never-run", "fails", "flaky"].map(|name| planned(name, &[])).to_vec();
+    let reported = CaseResult { spent_ms: Some(3.0), ..result("reported", "chrome/wasm", Verdict::Pass) };
+    let past = Past::of(vec![report(vec![reported])]).with_recorded([
+        recorded("steady", 1.0, false, 0),
+        recorded("reported", 1000.0, false, 0),
+        recorded("s/fails", 2.0, true, 0),
+        recorded("flaky", 2.0, false, 3),
+    ]);
+    let spent: Vec<Option<f64>> = cases.iter().map(|planned| past.spent_ms(&planned.row)).collect();
+    assert_eq!(spent, [Some(1.0), Some(3.0), None, Some(2.0), Some(2.0)], "a report knows better");
+    let options = PlanOptions { informative_first: true, ..PlanOptions::default() };
+    let plan = Plan::new(cases, &[target("chrome/wasm", "156.0")], past, None, &options);
+    assert_eq!(names(&plan, &plan.first[0]), ["flaky", "never-run", "fails", "steady", "reported"]);
+}

@@ -103,7 +103,8 @@ fn normal(path: &str) -> Option<PathBuf> {
     (normal != Path::new("")).then_some(normal)
 }
 
-fn each_tensor(model: &Model, visit: &mut impl FnMut(&Tensor)) {
+/// Every tensor that the model brings: initializers and attributes, those of functions and subgraphs too.
+pub(super) fn each_tensor(model: &Model, visit: &mut impl FnMut(&Tensor)) {
     each_graph(model, &mut |graph| {
         graph.initializer.iter().for_each(&mut *visit);
         graph.sparse_initializer.iter().for_each(|sparse| each_part(sparse, visit));

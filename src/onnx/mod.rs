@@ -9,6 +9,7 @@ mod external;
 mod inputs;
 mod model;
 mod npy;
+mod precision;
 mod proto;
 mod random;
 mod shards;

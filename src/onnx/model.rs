@@ -1,9 +1,10 @@
 //! Reading a model file: what goes in, what comes out, and what it needs.
 
 use super::external::{ExternalFile, each_node, external_files};
+use super::precision;
 use super::proto;
 use super::value::ValueInfo;
-use crate::types::Family;
+use crate::types::{Dtype, Family};
 use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -43,6 +44,9 @@ pub struct ModelFile {
     /// The operators in use, in subgraphs and functions too: `Conv`, and with the domain where it is not ONNX's own:
     /// `com.microsoft.Gelu`. Functions that the model defines itself are told by what they consist of.
     pub operators: BTreeSet<String>,
+    /// The element type of its weights, or, where it has none, of its inputs; `None` where that tells no precision, or
+    /// one that the runtime does not have.
+    pub precision: Option<Dtype>,
     /// The kind of work, where the model's metadata say so under `tabfleet.family`.
     pub family: Option<Family>,
     /// The version of ONNX's intermediate representation.
@@ -176,6 +180,7 @@ impl ModelFile {
         let model = decode(path, file)?;
         let external = external_files(path, &model)?;
         let operators = operators(&model);
+        let weights = precision::of_weights(&model);
         let family = model.metadata_props.iter().find(|entry| entry.key == "tabfleet.family");
         let family = family.and_then(|entry| entry.value.parse().ok());
         let opsets = model.opset_import.into_iter().map(|set| (full_domain(set.domain), set.version)).collect();
@@ -190,6 +195,7 @@ impl ModelFile {
         Ok(Self {
             path: path.to_owned(),
             name: name_of(path),
+            precision: weights.unwrap_or_else(|| precision::of_inputs(&inputs)),
             bytes: file.len() as u64,
             external,
             inputs,

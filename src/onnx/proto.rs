@@ -71,6 +71,10 @@ pub(super) struct Attribute {
 /// `TensorProto` without its data.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Tensor {
+    #[prost(int64, repeated, tag = "1")]
+    pub dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    pub data_type: i32,
     #[prost(string, tag = "8")]
     pub name: String,
     #[prost(message, repeated, tag = "13")]

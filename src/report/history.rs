@@ -44,6 +44,9 @@ pub struct Findings {
     /// Where models run best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recommendations: Vec<RecommendationRow>,
+    /// How well targets were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<HealthRow>,
     /// Series that could not be judged, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_judged: Vec<NotJudged>,
@@ -66,6 +69,7 @@ impl Findings {
             forecasts: Vec::new(),
             correlations: Vec::new(),
             recommendations: Vec::new(),
+            health: Vec::new(),
             not_judged: Vec::new(),
         }
     }
@@ -369,6 +373,32 @@ pub struct RankedRow {
     /// Why it is not recommended, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+/// How well a target was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthRow {
+    /// Which.
+    pub target: String,
+    /// Attempts, the failed ones included.
+    pub attempts: u64,
+    /// Failed ones.
+    pub failures: u64,
+    /// How often one of its circuit breakers opened.
+    pub circuit_opened: u64,
+    /// What was done about failures, counted.
+    pub recoveries: u64,
+    /// How much of that helped.
+    pub helped: u64,
+    /// The median time from a failure until what was done had helped, in milliseconds.
+    pub recovery_ms: Option<f64>,
+    /// How often it was asked something whose answer is known.
+    pub health_checks: u64,
+    /// How often it did not answer that rightly and in time.
+    pub failed_checks: u64,
+    /// When its last attempt ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_at: Option<OffsetDateTime>,
 }
 
 /// A series that could not be judged.

@@ -40,7 +40,7 @@ pub use earlier::EarlierRuns;
 pub use error::ReportError;
 pub use health::{FleetRow, HealthReport};
 pub use history::{
-    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, LookedAt, NotJudged, PointRow, RankedRow,
+    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, HealthRow, LookedAt, NotJudged, PointRow, RankedRow,
     RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
 };
 pub use html::{write_history_html, write_html, write_performance_html, write_shard_html};

@@ -31,7 +31,7 @@ pub struct Outputs {
     /// The folder for the HTML report.
     pub html: Option<PathBuf>,
     /// Earlier runs, for the HTML report.
-    pub past: Arc<EarlierRuns>,
+    pub earlier: Arc<EarlierRuns>,
 }
 
 /// Writes all the files of one matrix run, and keeps them current while its results come in: each is replaced as a
@@ -63,7 +63,7 @@ impl ReportWriter {
         let files = [
             outputs.json.clone().map(|path| OutputFile::new(path, Format::Json)),
             outputs.junit.map(|path| OutputFile::new(path, Format::Junit(outputs.junit_flaky))),
-            outputs.html.map(|path| OutputFile::new(path, Format::Html(outputs.past))),
+            outputs.html.map(|path| OutputFile::new(path, Format::Html(outputs.earlier))),
         ];
         let mut writer =
             Self { report, json: outputs.json, journal: None, files: files.into_iter().flatten().collect() };
@@ -186,7 +186,7 @@ impl Format {
         match self {
             Self::Json => write_matrix_json(report, path),
             Self::Junit(flaky) => write_junit(report, *flaky, path),
-            Self::Html(past) => write_html(report, past, path),
+            Self::Html(earlier) => write_html(report, earlier, path),
         }
     }
 }

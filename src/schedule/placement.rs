@@ -20,7 +20,7 @@ use super::{
     tabs::{Tab, Tabs},
     vitals::Vitals,
 };
-use crate::types::{Backend, Browser, Family, Placement, Priority, TabId, Target};
+use crate::types::{Backend, Basis, Browser, Family, Placement, Priority, TabId, Target};
 use std::{collections::BTreeMap, time::Instant};
 
 /// The prior of what is not preferred.
@@ -140,6 +140,12 @@ impl Placing<'_> {
         let (known_ms, run) = (self.speeds.known_ms(model, target), self.speeds.expected(model, target));
         let is_preferred = prospects.recommended.contains(target) || prospects.preferred == Some(target.browser);
         let explored = prospects.explore.contains(target);
+        let basis = match known_ms {
+            Some(_) => Basis::Measured,
+            None if !prospects.recommended.is_empty() => Basis::History,
+            None if prospects.preferred.is_some() => Basis::Family,
+            None => Basis::Nothing,
+        };
         let of_its_kind = if self.software.contains(target) { SOFTWARE } else { 1.0 } * backend_prior(target.backend);
         let target_health = self.vitals.get(&target).map_or(1.0, |vitals| vitals.share(now));
         let speed = match (prospects.fastest_ms, known_ms) {
@@ -159,6 +165,7 @@ impl Placing<'_> {
             };
             Placement {
                 prior,
+                basis,
                 speed,
                 health: target_health.min(tab.vitals.share(now)).max(LEAST_HEALTH),
                 load: 1.0 / (1.0 + ahead),

@@ -1,8 +1,8 @@
 //! What the fleet says about itself while it works: one typed stream, consumed by whoever subscribes.
 
 use super::{
-    BreakerState, Browser, BrowserId, Failure, Family, Identity, JobId, Severity, Strategy, TabId, Target, TargetInfo,
-    Timings,
+    BreakerState, Browser, BrowserId, Dtype, Failure, Family, Identity, JobId, Severity, Strategy, TabId, Target,
+    TargetInfo, Timings,
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::SystemTime};
@@ -25,6 +25,8 @@ pub struct ModelTag {
     pub sha256: String,
     /// Its kind of work.
     pub family: Family,
+    /// The element type of its weights; `None` where that is not known.
+    pub precision: Option<Dtype>,
 }
 
 /// What happened.
@@ -62,6 +64,10 @@ pub enum EventKind {
         model: Arc<ModelTag>,
         timings: Timings,
         cpu_fallback: Option<bool>,
+        /// The rows of the run: the first dimension of its inputs, where they agree on one.
+        batch: Option<u32>,
+        /// The heap of the tab's worker as it was last measured, in bytes.
+        memory_bytes: Option<u64>,
     },
     /// The attempt failed.
     AttemptFailed {
@@ -73,6 +79,8 @@ pub enum EventKind {
         failure: Failure,
         severity: Severity,
         elapsed_ms: f64,
+        /// As of an attempt that succeeded.
+        batch: Option<u32>,
     },
     /// A target's breaker, or with `model` that of the model on the target, changed its state.
     BreakerChanged {

@@ -25,7 +25,7 @@ pub use health::{
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
 pub use id::{BrowserId, JobId, ModelId, PipelineId, TabId};
-pub use placement::Placement;
+pub use placement::{Basis, Placement};
 pub use priority::Priority;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;

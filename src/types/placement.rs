@@ -1,6 +1,6 @@
 //! Why a job went where it went.
 
-use super::Target;
+use super::{Target, names};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,6 +10,8 @@ pub struct Placement {
     /// What is expected of the target before the model was measured there: that it is of the family's preferred browser
     /// or was best in earlier runs, and that hardware is faster than software; 1 once it is measured.
     pub prior: f64,
+    /// What the prior rests on.
+    pub basis: Basis,
     /// How fast the model runs there, over the target where it runs fastest.
     pub speed: f64,
     /// How well the tab and its target are.
@@ -28,11 +30,26 @@ pub struct Placement {
     pub next_best: Option<(Target, f64)>,
 }
 
+/// What was known of a target when a job was placed there or elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// This fleet has measured the model there.
+    Measured,
+    /// Earlier runs, which the history remembers, measured where the model runs best.
+    History,
+    /// The model's family has a preferred browser.
+    Family,
+    /// Nothing but what the target computes on.
+    Nothing,
+}
+names!(Basis { Measured = "measured", History = "history", Family = "family", Nothing = "nothing" });
+
 impl Placement {
     /// A stage of a pipeline goes to its home, which already holds so many jobs, and has no choice.
     pub(crate) fn at_home(jobs: usize) -> Self {
         Self {
             prior: 1.0,
+            basis: Basis::Nothing,
             speed: 1.0,
             health: 1.0,
             load: 1.0 / (1.0 + jobs as f64),
@@ -52,8 +69,8 @@ impl Placement {
 
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prior, speed, health, load, loaded, candidates, .. } = self;
-        write!(f, "{:.3} = prior {prior:.2} × speed {speed:.2} × health {health:.2} ", self.score())?;
+        let Self { prior, basis, speed, health, load, loaded, candidates, .. } = self;
+        write!(f, "{:.3} = prior {prior:.2} ({basis}) × speed {speed:.2} × health {health:.2} ", self.score())?;
         write!(f, "× load {load:.2} × loaded {loaded:.2}; best of {candidates} tabs")?;
         if self.explored {
             f.write_str(", to learn how fast it is")?;

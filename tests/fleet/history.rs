@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tabfleet::{
-    Family, FleetError, ModelSpec,
+    Basis, Family, FleetError, ModelSpec,
     history::{Recorder, RunInfo},
     stats::regression::Severity,
 };
@@ -78,6 +78,13 @@ async fn ask(folder: &Path, args: &[&str]) -> (Ended, Value) {
     (ended, json)
 }
 
+fn query(path: &Path, sql: &str) -> String {
+    Connection::open(path)
+        .unwrap()
+        .query_row(&format!("SELECT CAST(({sql}) AS VARCHAR)"), [], |row| row.get(0))
+        .unwrap()
+}
+
 fn models_of(answer: &Value, list: &str) -> Vec<String> {
     let rows = answer[list].as_array().cloned().unwrap_or_default();
     rows.iter().map(|row| row["model"].as_str().unwrap().to_owned()).collect()
@@ -126,6 +133,10 @@ async fn a_known_past_is_told_as_it_was() {
         let (ended, _) = ask(folder, &[question]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
+    let (ended, answer) = ask(folder, &["health", "--last", "3", "--html", "health"]).await;
+    assert!(ended.code == Some(0) && ended.out.contains("breakers opened"), "{ended:?}");
+    assert_eq!((&answer["health"][0]["target"], &answer["health"][0]["attempts"]), (&"native".into(), &108.into()));
+    assert!(std::fs::read_to_string(folder.join("health/index.html")).unwrap().contains("failed_checks"));
     // What was found is kept, whatever the number of times it was asked for.
     for _ in 0..2 {
         let kept = "SELECT model, direction, severity FROM regression_history ORDER BY ALL";
@@ -206,6 +217,18 @@ async fn change_points_of_any_series_are_written_as_they_are_asked_for() {
     assert_eq!(found.code, Some(0), "{found:?}");
     let found = std::fs::read_to_string(folder.join("found.jsonl")).unwrap();
     assert_eq!(found, "{\"id\":\"step\",\"change_points\":[35]}\n{\"id\":\"none\",\"change_points\":[]}\n");
+    // The same as a table, with a cell that was not measured and one that is no number.
+    let cells = step.iter().enumerate().map(|(at, value)| match at {
+        10 => "10,".to_owned(),
+        11 => "11,nan".to_owned(),
+        _ => format!("{at},{value}"),
+    });
+    let table = [vec!["night,value".to_owned()], cells.collect()].concat().join("\n");
+    write(folder.join("series.csv"), table).unwrap();
+    let found = run(folder, &["history", "change-points", "--input", "series.csv", "--output", "found.jsonl"]).await;
+    assert_eq!(found.code, Some(0), "{found:?}");
+    let found = std::fs::read_to_string(folder.join("found.jsonl")).unwrap();
+    assert_eq!(found, "{\"id\":\"series.csv\",\"change_points\":[35]}\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,6 +279,12 @@ async fn a_fleet_tells_of_its_own_run_and_of_those_before() {
         assert!(critical.iter().all(|row| row.severity() == Some(Severity::Critical)), "{critical:?}");
         fleet.close().await.unwrap();
     }
+    // What was found is kept, and each attempt has what is known of it: of an input [n] its rows, of a model without
+    // weights its inputs' type.
+    let kept = "SELECT count(*) > 0 FROM browser_recommendations WHERE model = 'counting' AND target = 'chrome/wasm'";
+    assert_eq!(query(&path, kept), "true");
+    let known = "SELECT DISTINCT batch || ' ' || precision FROM performance_results WHERE model = 'counting'";
+    assert_eq!(query(&path, known), "1 float32");
     let fleet = builder().launch().await.unwrap();
     assert!(matches!(fleet.performance_report().await, Err(FleetError::NoHistory)));
     fleet.close().await.unwrap();
@@ -290,6 +319,7 @@ async fn jobs_go_where_their_model_was_measured_to_run_best() {
     for _ in 0..4 {
         let ran = model.run(count(1000, 0.5)).await.unwrap();
         assert_eq!(ran.provenance.target, target("firefox/wasm"));
+        assert_eq!(ran.provenance.placement.basis, Basis::History, "until it is measured well enough");
     }
     fleet.close().await.unwrap();
 
@@ -297,7 +327,8 @@ async fn jobs_go_where_their_model_was_measured_to_run_best() {
     let fleet = builder().launch().await.unwrap();
     let model = fleet.get_model(spec()).await.unwrap();
     assert_eq!(model.measured_best(), []);
-    assert_eq!(model.run(count(1000, 0.5)).await.unwrap().provenance.target, target("chrome/wasm"));
+    let ran = model.run(count(1000, 0.5)).await.unwrap();
+    assert_eq!((ran.provenance.target, ran.provenance.placement.basis), (target("chrome/wasm"), Basis::Family));
     fleet.close().await.unwrap();
 }
 

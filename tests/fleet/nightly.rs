@@ -108,6 +108,12 @@ async fn a_killed_run_that_is_resumed_ends_as_one_that_was_not_killed() {
     let killed = report(folder.path(), "killed.json");
     assert!(killed.results.len() < 62 && killed.finished.is_none(), "{} results", killed.results.len());
 
+    // Not with other cases: what was found of them would be taken for the run's.
+    models::save_case(&folder.path().join("other/suite"), "wrong", &counting(), &count(4, 1.0), &y(4.0));
+    let other = matrix(folder.path(), &["other/suite", "--no-fail", "--resume", "killed.json"]).await;
+    assert!(other.code == Some(2) && other.err.contains("is not among those selected now"), "{other:?}");
+    assert_eq!(report(folder.path(), "killed.json"), killed, "and left as it was");
+
     let resumed = matrix(folder.path(), &["suite", "--no-fail", "--resume", "killed.json"]).await;
     assert_eq!(resumed.code, Some(0), "{resumed:?}");
     let report = report(folder.path(), "killed.json");

@@ -79,7 +79,7 @@ pub(super) struct ForecastArgs {
     /// The share of future points that are to lie within the intervals, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 95.0, value_parser = percent)]
     level: f64,
-    /// What the series are to stay within, in their unit: tells when they will cross it
+    /// What the series are to stay within, in their unit: tells when they will cross it. Without --metric, of run_ms
     #[arg(long, value_name = "VALUE")]
     budget: Option<f64>,
 }
@@ -98,7 +98,7 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn show(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (_, findings) = read(args, "show", path)?;
+    let (_, findings) = read(args, "show", path, &USUAL)?;
     tell(&findings, args, settings)
 }
 
@@ -168,26 +168,28 @@ pub(super) fn change_points(args: &ChangePointArgs, path: &Path, settings: &Sett
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
         return series_file::change_points(input, output);
     }
-    let (series, mut findings) = read(&args.ask, "change-points", path)?;
+    let (series, mut findings) = read(&args.ask, "change-points", path, &USUAL)?;
     analysis::change_points(&series, &mut findings);
     tell(&findings, &args.ask, settings)
 }
 
 pub(super) fn trends(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (series, mut findings) = read(args, "trends", path)?;
+    let (series, mut findings) = read(args, "trends", path, &USUAL)?;
     analysis::trends(&series, &mut findings);
     keep(&findings, None, path);
     tell(&findings, args, settings)
 }
 
 pub(super) fn anomalies(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (series, mut findings) = read(args, "anomalies", path)?;
+    let (series, mut findings) = read(args, "anomalies", path, &USUAL)?;
     analysis::anomalies(&series, &mut findings);
     tell(&findings, args, settings)
 }
 
 pub(super) fn forecast(args: &ForecastArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (series, mut findings) = read(&args.ask, "forecast", path)?;
+    // Of another metric it would be another number.
+    let usual = if args.budget.is_some() { &[Metric::RunMs][..] } else { &USUAL };
+    let (series, mut findings) = read(&args.ask, "forecast", path, usual)?;
     let options =
         ForecastOptions { horizon: usize::from(args.horizon), level: args.level / 100.0, budget: args.budget };
     analysis::change_points(&series, &mut findings);
@@ -196,9 +198,7 @@ pub(super) fn forecast(args: &ForecastArgs, path: &Path, settings: &Settings) ->
 }
 
 pub(super) fn correlations(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let history = History::open(path)?;
-    let series = history.series(&args.filter.filter(&[]))?;
-    let mut findings = answer("correlations", path, &series);
+    let (series, mut findings) = read(args, "correlations", path, &[])?;
     analysis::correlations(&series, &mut findings);
     tell(&findings, args, settings)
 }
@@ -215,8 +215,16 @@ pub(super) fn recommend(args: &AskArgs, path: &Path, settings: &Settings) -> Res
     tell(&findings, args, settings)
 }
 
-fn read(args: &AskArgs, question: &str, path: &Path) -> Result<(Vec<Series>, Findings), CliError> {
-    let series = History::open(path)?.series(&args.filter.filter(&USUAL))?;
+pub(super) fn health(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
+    let history = History::open(path)?;
+    let filter = args.filter.filter(&[Metric::FailureRate]);
+    let mut findings = answer("health", path, &history.series(&filter)?);
+    findings.health = history.target_health(&filter)?;
+    tell(&findings, args, settings)
+}
+
+fn read(args: &AskArgs, question: &str, path: &Path, usual: &[Metric]) -> Result<(Vec<Series>, Findings), CliError> {
+    let series = History::open(path)?.series(&args.filter.filter(usual))?;
     let findings = answer(question, path, &series);
     Ok((series, findings))
 }

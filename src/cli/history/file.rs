@@ -1,6 +1,6 @@
 //! What is done with the file as a whole.
 
-use super::filter::{before_now, moment};
+use super::filter::{RunsArgs, before_now, moment};
 use crate::{
     cli::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
     history::{Answer, Baseline, ExportFormat, History, Imported},
@@ -69,6 +69,8 @@ pub(super) struct ExportArgs {
     /// parquet, csv or json
     #[arg(long, default_value = "parquet", value_parser = format)]
     format: ExportFormat,
+    #[command(flatten)]
+    runs: RunsArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -83,31 +85,6 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 fn format(text: &str) -> Result<ExportFormat, String> {
     ExportFormat::from_name(text).ok_or_else(|| "one of parquet csv json".to_owned())
-}
-
-/// Each target's attempts, its failures, how often its breaker opened, what was done about failures and how much of that
-/// helped, and how its health checks went.
-const HEALTH: &str = "
-WITH attempts AS (
-    SELECT target, count(*) AS attempts, count(*) FILTER (NOT success) AS failed, max(happened_at) AS latest
-    FROM performance_results GROUP BY target
-), circuits AS (
-    SELECT target, count(*) FILTER (to_state = 'open') AS opened FROM breaker_events GROUP BY target
-), mended AS (
-    SELECT target, count(*) AS recoveries, count(*) FILTER (succeeded) AS helped,
-        median(elapsed_ms) FILTER (succeeded) AS took_ms
-    FROM recoveries WHERE target IS NOT NULL GROUP BY target
-), checks AS (
-    SELECT target, count(*) AS checks, count(*) FILTER (NOT success) AS failed_checks FROM health_checks GROUP BY target
-)
-SELECT target, attempts, failed, round(100 * failed / attempts, 2) AS failed_percent, coalesce(opened, 0) AS circuit_opened,
-    coalesce(recoveries, 0) AS recoveries, coalesce(helped, 0) AS helped, round(took_ms, 1) AS took_ms,
-    coalesce(checks, 0) AS health_checks, coalesce(failed_checks, 0) AS failed_checks, latest
-FROM attempts LEFT JOIN circuits USING (target) LEFT JOIN mended USING (target) LEFT JOIN checks USING (target)
-ORDER BY target";
-
-pub(super) fn health(args: &PrintArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    print(&History::open(path)?.query(HEALTH)?, args, settings)
 }
 
 pub(super) fn query(args: &QueryArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
@@ -170,7 +147,7 @@ pub(super) fn import(args: &ImportArgs, path: &Path) -> Result<Outcome, CliError
 }
 
 pub(super) fn export(args: &ExportArgs, path: &Path) -> Result<Outcome, CliError> {
-    for file in History::open(path)?.export(&args.folder, args.format)? {
+    for file in History::open(path)?.export(&args.folder, args.format, &args.runs.filter())? {
         println!("{}", file.display());
     }
     Ok(Outcome::Good)

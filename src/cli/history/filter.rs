@@ -5,9 +5,10 @@ use clap::Args;
 use std::time::{Duration, SystemTime};
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
+/// Which runs.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Which series and runs")]
-pub(super) struct FilterArgs {
+pub(super) struct RunsArgs {
     /// Runs from then on: a date (2026-11-20), a time (2026-11-20T06:00:00Z), or how long ago (7d)
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<SystemTime>,
@@ -17,6 +18,16 @@ pub(super) struct FilterArgs {
     /// Only the last so many runs
     #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
     last: Option<u32>,
+    /// Only runs of this git branch
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Which series and runs")]
+pub(super) struct FilterArgs {
+    #[command(flatten)]
+    runs: RunsArgs,
     /// Only this model
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -26,26 +37,33 @@ pub(super) struct FilterArgs {
     /// Only this operation
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// Only runs of this git branch
-    #[arg(long, value_name = "NAME")]
-    branch: Option<String>,
     /// Only these metrics, separated by commas
     #[arg(long, value_name = "METRICS", value_delimiter = ',', value_parser = metric)]
     metric: Vec<Metric>,
+}
+
+impl RunsArgs {
+    /// The filter that lets these runs through.
+    pub fn filter(&self) -> SeriesFilter {
+        SeriesFilter {
+            since: self.since,
+            until: self.until,
+            last: self.last.map(|last| last as usize),
+            branch: self.branch.clone(),
+            ..SeriesFilter::default()
+        }
+    }
 }
 
 impl FilterArgs {
     /// The filter; where no metric is named, these.
     pub fn filter(&self, usual: &[Metric]) -> SeriesFilter {
         SeriesFilter {
-            since: self.since,
-            until: self.until,
-            last: self.last.map(|last| last as usize),
-            branch: self.branch.clone(),
             model: self.model.clone(),
             target: self.target.clone(),
             operation: self.operation.clone(),
             metrics: if self.metric.is_empty() { usual.to_vec() } else { self.metric.clone() },
+            ..self.runs.filter()
         }
     }
 }

@@ -41,7 +41,7 @@ enum Question {
     /// Tell where each model and each family runs best
     Recommend(ask::AskArgs),
     /// Tell how well targets were: failures, circuit breakers, recoveries
-    Health(file::PrintArgs),
+    Health(ask::AskArgs),
     /// Run a query; the tables are described in docs/HISTORY.md
     Query(file::QueryArgs),
     /// Name runs that later ones are compared with
@@ -67,7 +67,7 @@ pub(super) fn execute(args: HistoryArgs, settings: &Settings) -> Result<Outcome,
         Question::Forecast(args) => ask::forecast(&args, &path, settings),
         Question::Correlations(args) => ask::correlations(&args, &path, settings),
         Question::Recommend(args) => ask::recommend(&args, &path, settings),
-        Question::Health(args) => file::health(&args, &path, settings),
+        Question::Health(args) => ask::health(&args, &path, settings),
         Question::Query(args) => file::query(&args, &path, settings),
         Question::Baseline(args) => file::baseline(&args, &path),
         Question::Import(args) => file::import(&args, &path),

@@ -22,7 +22,7 @@ fn target(name: &str) -> Target {
 }
 
 fn tag() -> Arc<ModelTag> {
-    Arc::new(ModelTag { name: "a model".into(), sha256: "00".into(), family: Family::Other })
+    Arc::new(ModelTag { name: "a model".into(), sha256: "00".into(), family: Family::Other, precision: None })
 }
 
 fn failed() -> EventKind {
@@ -39,6 +39,7 @@ fn failed_by(cause: Cause) -> EventKind {
         failure: Failure::new(cause, "no kernel"),
         severity: Severity::Minor,
         elapsed_ms: 1.0,
+        batch: None,
     }
 }
 
@@ -60,6 +61,8 @@ fn succeeded() -> EventKind {
         model: tag(),
         timings,
         cpu_fallback: None,
+        batch: None,
+        memory_bytes: None,
     }
 }
 

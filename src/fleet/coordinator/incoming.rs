@@ -214,6 +214,7 @@ impl Coordinator {
             TabSignalKind::Message(message) => self.tab_message(id, message),
             TabSignalKind::Disconnected(failure) => {
                 tracing::debug!(tab = %id, %failure, "socket closed");
+                tab.lost = tab.job_at_work().and_then(|job| Some((job, self.jobs.get(&job)?.rows())));
                 tab.forget_worker();
                 self.warm_ups.lost(id);
                 self.answer_warm_ups();
@@ -269,6 +270,7 @@ impl Coordinator {
                 self.tell(Input::WorkerLost { tab: id, failure: Failure::new(cause, message) });
             }
             TabMessage::Pong { id: request, heap_bytes } if tab.answered(request) == Some(Pending::Ping) => {
+                tab.heap_bytes = heap_bytes;
                 self.tell(Input::TabAlive { tab: id, heap_bytes });
             }
             TabMessage::Loaded { id: request, load } => {

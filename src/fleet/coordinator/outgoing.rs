@@ -271,6 +271,8 @@ impl Coordinator {
     fn attempt_failed(&mut self, id: JobId, model: ModelId, number: u32, severity: Severity, attempt: Attempt) {
         let Some(model) = self.models.get(&model).map(|known| known.tag.clone()) else { return };
         let Attempt { target, tab, failure, elapsed_ms } = attempt;
+        let lost = || self.tabs.get(&tab)?.lost.filter(|(lost, _)| *lost == id)?.1;
+        let batch = self.jobs.get(&id).map_or_else(lost, Job::rows);
         tracing::debug!(job = %id, %target, %failure, "attempt failed");
         self.events.emit(|| EventKind::AttemptFailed {
             job: id,
@@ -281,6 +283,7 @@ impl Coordinator {
             severity,
             failure,
             elapsed_ms,
+            batch,
         });
     }
 
@@ -301,6 +304,7 @@ impl Coordinator {
             (None, remembered) => remembered.copied().flatten(),
         };
         let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
+        let (batch, memory_bytes) = (job.rows(), tab.heap_bytes);
         job.span.in_scope(|| tracing::debug!(run_ms = timings.run_ms, total_ms = timings.total_ms, "answered"));
         let provenance = Provenance {
             target,
@@ -319,6 +323,8 @@ impl Coordinator {
             model,
             timings,
             cpu_fallback,
+            batch,
+            memory_bytes,
         });
         let result = match report.outputs.tensors() {
             Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts, stages: Vec::new() }),

@@ -66,14 +66,26 @@ pub fn family_recommendations(
     }
 }
 
+/// A model's batch size and precision.
+type Variant<'a> = (Option<u32>, Option<&'a str>);
+
+/// Each model on each class of machine; of one that ran with several batch sizes or precisions, which say nothing of each
+/// other, the one that most targets ran, and of those the one of which most is known.
 fn by_model(series: &[Series]) -> BTreeMap<(&str, &str), OfTarget<'_>> {
-    let mut models: BTreeMap<(&str, &str), OfTarget<'_>> = BTreeMap::new();
+    let mut models: BTreeMap<(&str, &str), BTreeMap<Variant<'_>, OfTarget<'_>>> = BTreeMap::new();
     for series in series.iter().filter(|series| series.key.metric == Metric::RunMs && series.key.operation == "infer") {
+        let key = &series.key;
         let points = &series.points[series.points.len().saturating_sub(RUNS)..];
-        let of_model = models.entry((&series.key.model, &series.key.host)).or_default();
-        of_model.entry(&series.key.target).or_default().extend(points);
+        let of_model = models.entry((&key.model, &key.host)).or_default();
+        let variant = of_model.entry((key.batch, key.precision.as_deref())).or_default();
+        variant.entry(&key.target).or_default().extend(points);
     }
-    models
+    let samples = |targets: &OfTarget<'_>| targets.values().flatten().map(|point| point.samples.len()).sum::<usize>();
+    let widest = models.into_iter().filter_map(|(model, variants)| {
+        let targets = variants.into_values().max_by_key(|targets| (targets.len(), samples(targets)))?;
+        Some((model, targets))
+    });
+    widest.collect()
 }
 
 fn measured<'a>(target: &'a str, points: &[&RunPoint], now: SystemTime) -> Measured<&'a str> {

@@ -1,5 +1,5 @@
 use super::build::*;
-use crate::onnx::{Dim, ModelError, ModelFile, ValueKind};
+use crate::onnx::{Dim, ModelError, ModelFile, ValueKind, value::number_of};
 use crate::types::{Dtype, Family};
 use prost::Message;
 use std::{fs, path::Path};
@@ -28,6 +28,26 @@ fn inputs_outputs_opsets_and_family_are_read() {
     assert_eq!((model.family, model.ir_version, model.name.as_str()), (Some(Family::Vision), 8, "m"));
     assert_eq!(model.producer, "tabfleet's tests");
     assert!(model.operators.contains("Identity"));
+}
+
+#[test]
+fn a_models_precision_is_that_of_most_of_its_weights_or_else_of_its_inputs() {
+    let weights = |tensors: &[(i32, i64)]| {
+        let mut proto = identity(FLOAT, "1");
+        let initializer = |(data_type, count): &(i32, i64)| TensorProto {
+            dims: vec![*count],
+            data_type: *data_type,
+            ..TensorProto::default()
+        };
+        proto.graph.as_mut().unwrap().initializer = tensors.iter().map(initializer).collect();
+        read_model(&proto).unwrap().precision
+    };
+    let (float16, int8) = (number_of(Dtype::Float16), number_of(Dtype::Int8));
+    assert_eq!(weights(&[(float16, 1000), (FLOAT, 10), (INT64, 100_000)]), Some(Dtype::Float16));
+    assert_eq!(weights(&[(int8, 1000), (FLOAT, 10)]), Some(Dtype::Int8), "quantized, with scales that are floats");
+    assert_eq!(weights(&[(float16, 1)]), Some(Dtype::Float32), "one number is no weight: its input's");
+    assert_eq!(weights(&[(BFLOAT16, 1000)]), None, "which the runtime does not have");
+    assert_eq!(read_model(&identity(INT64, "1")).unwrap().precision, None);
 }
 
 #[test]

@@ -31,9 +31,10 @@ const pairsOf = () => {
 const usual = () => {
   const names = SIDES[compared.mode].map(([value]) => value);
   if (compared.mode === "runs") return [names.at(-2) ?? names[0], names.at(-1)];
-  // The same browser twice, where there is one: an older and a newer version, or two builds.
-  const [first] = BROWSERS.flatMap((each, index) => BROWSERS.slice(index + 1).filter((other) => other.browser.split("@")[0] === each.browser.split("@")[0]).map((other) => [each.key, other.key]));
-  return first ?? [names[0], names[1] ?? names[0]];
+  // The same browser twice, where there is one: an older and a newer version, or two builds. Else two that can be compared.
+  const first = (fits) => BROWSERS.flatMap((each, index) => BROWSERS.slice(index + 1).filter((other) => fits(each, other)).map((other) => [each.key, other.key]))[0];
+  const backends = ({ columns }) => columns.map((column) => TARGETS[column].backend);
+  return first((one, other) => other.browser.split("@")[0] === one.browser.split("@")[0]) ?? first((one, other) => backends(one).some((backend) => backends(other).includes(backend))) ?? [names[0], names[1] ?? names[0]];
 };
 
 const changeRow = ({ kind, each, from, to, before, after }) => {

@@ -78,7 +78,7 @@ struct Case<'a>(
 struct Packed(Vec<Value>);
 
 impl<'a> PageData<'a> {
-    pub(super) fn of(report: &'a MatrixReport, past: &'a EarlierRuns, performance: Option<&'static str>) -> Self {
+    pub(super) fn of(report: &'a MatrixReport, earlier: &'a EarlierRuns, performance: Option<&'static str>) -> Self {
         let described = report.columns();
         let columns: Vec<TargetBuild<'_>> = described.keys().copied().collect();
         let about: BTreeMap<_, &CaseRow> = report.cases.iter().map(|row| ((&*row.suite, &*row.case), row)).collect();
@@ -99,7 +99,7 @@ impl<'a> PageData<'a> {
                 let works = described.get(&column).copied().flatten().is_none_or(|row| row.available);
                 earlier::code(results.get(&column).copied(), works)
             };
-            let found = past.of_case((suite, name), &columns, now);
+            let found = earlier.of_case((suite, name), &columns, now);
             let found = found.iter().any(Option::is_some).then_some(found);
             let packed = columns.iter().map(|column| results.get(column).map(|result| pack(result, &mut texts)));
             let opset = row.and_then(|row| row.opset);
@@ -116,7 +116,7 @@ impl<'a> PageData<'a> {
             performance,
             verdicts: Verdict::ALL,
             categories: Category::ALL,
-            runs: past.runs().iter().map(|run| run_row(run, &columns)).collect(),
+            runs: earlier.runs().iter().map(|run| run_row(run, &columns)).collect(),
             targets: described.into_iter().map(column).collect(),
             suites,
             operators: operators.texts,

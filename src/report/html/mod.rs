@@ -43,19 +43,19 @@ const SCRIPTS: [&str; 11] = [
 ///
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old page is then left as it was.
-pub fn write_html(report: &MatrixReport, past: &EarlierRuns, folder: &Path) -> Result<(), ReportError> {
+pub fn write_html(report: &MatrixReport, earlier: &EarlierRuns, folder: &Path) -> Result<(), ReportError> {
     let performance = folder.join(history::PERFORMANCE).is_file().then_some(history::PERFORMANCE);
-    file::replace(&folder.join("index.html"), |out| page(report, past, performance, out))
+    file::replace(&folder.join("index.html"), |out| page(report, earlier, performance, out))
 }
 
 fn page(
     report: &MatrixReport,
-    past: &EarlierRuns,
+    earlier: &EarlierRuns,
     performance: Option<&'static str>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let style = [STYLE, SITE_STYLE].concat();
-    fill(PAGE, &style, &data::PageData::of(report, past, performance), &SCRIPTS.concat(), out)
+    fill(PAGE, &style, &data::PageData::of(report, earlier, performance), &SCRIPTS.concat(), out)
 }
 
 /// A page with its style, its data and its script.
@@ -78,9 +78,9 @@ mod tests {
     use crate::report::{ErrorRow, sample};
     use crate::types::Category;
 
-    fn text(report: &MatrixReport, past: &EarlierRuns) -> String {
+    fn text(report: &MatrixReport, earlier: &EarlierRuns) -> String {
         let mut page = Vec::new();
-        super::page(report, past, None, &mut page).unwrap();
+        super::page(report, earlier, None, &mut page).unwrap();
         String::from_utf8(page).unwrap()
     }
 
@@ -125,16 +125,16 @@ mod tests {
         let mut before = EarlierRuns::default();
         before.add("before.json".to_owned(), sample::matrix());
         let nights = sample::nights(&large, 30);
-        for (name, report, past) in
+        for (name, report, earlier) in
             [("few", first, EarlierRuns::default()), ("next", next, before), ("many", large, nights)]
         {
             let folder = folder.join(name);
-            write_html(&report, &past, &folder).unwrap();
-            write_html(&report, &past, &folder).unwrap();
+            write_html(&report, &earlier, &folder).unwrap();
+            write_html(&report, &earlier, &folder).unwrap();
             let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(files, ["index.html"], "nothing is left beside the page");
             let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
-            assert!(page == text(&report, &past) && page.contains("default-src 'none'"));
+            assert!(page == text(&report, &earlier) && page.contains("default-src 'none'"));
         }
     }
 }

@@ -29,6 +29,16 @@ pub struct CaseRow {
     pub types: Vec<String>,
 }
 
+impl CaseRow {
+    /// Its operator, where its model has only one: such a case tells of that operator alone.
+    pub(super) fn only_operator(&self) -> Option<&str> {
+        match &self.operators[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+}
+
 /// What the environment says of where a run comes from: the commit, and the job of a continuous integration. `tabfleet ci
 /// detect` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

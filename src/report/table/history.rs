@@ -8,6 +8,9 @@ use crate::{
 use comfy_table::{Cell, Color, Table};
 use time::{OffsetDateTime, UtcOffset};
 
+/// The unit of memory.
+const BYTES: &str = "bytes";
+
 /// Most rows of a table in the terminal; JSON and HTML have them all.
 const LISTED: usize = 60;
 
@@ -21,6 +24,7 @@ pub fn history_table(findings: &Findings, style: TableStyle) -> String {
         "anomalies" => anomalies(findings, style),
         "forecast" => forecasts(findings, style),
         "correlations" => correlations(findings, style),
+        "health" => health(findings, style),
         _ => recommendations(findings, style),
     };
     let nothing = || format!("{}: nothing to tell of.", findings.question);
@@ -56,7 +60,16 @@ fn name(series: &SeriesName) -> String {
 }
 
 fn measured(value: f64, series: &SeriesName) -> String {
-    format!("{} {}", quantity::number(value), series.unit)
+    match series.unit.as_str() {
+        BYTES => format!("{} MiB", plain(value, series)),
+        unit => format!("{} {unit}", plain(value, series)).trim_end().to_owned(),
+    }
+}
+
+/// Without its unit; bytes are told in mebibytes.
+fn plain(value: f64, series: &SeriesName) -> String {
+    let scale = if series.unit == BYTES { 1_f64 / f64::from(1 << 20) } else { 1.0 };
+    quantity::number(value * scale)
 }
 
 /// A share as a signed percentage.
@@ -296,7 +309,7 @@ fn forecasts(findings: &Findings, style: TableStyle) -> String {
     let more = listed(&findings.forecasts, &mut table, |row| {
         let shown = |point: Option<&[f64; 3]>| match point {
             Some([value, low, high]) => {
-                [measured(*value, &row.series), format!("{}–{}", quantity::number(*low), quantity::number(*high))]
+                [measured(*value, &row.series), format!("{}–{}", plain(*low, &row.series), plain(*high, &row.series))]
             }
             None => [quantity::NOT_MEASURED, quantity::NOT_MEASURED].map(str::to_owned),
         };
@@ -380,6 +393,47 @@ fn recommendations(findings: &Findings, style: TableStyle) -> String {
     });
     align_right(&mut table, [1, 3, 4, 5, 6, 7]);
     keep_whole(&mut table, 1..=7);
+    table.trim_fmt() + &more
+}
+
+fn health(findings: &Findings, style: TableStyle) -> String {
+    if findings.health.is_empty() {
+        return String::new();
+    }
+    let mut table = style.table(&[
+        "target",
+        "attempts",
+        "failed",
+        "breakers opened",
+        "recoveries",
+        "helped",
+        "median ms",
+        "health checks",
+        "failed",
+        "last attempt",
+    ]);
+    let more = listed(&findings.health, &mut table, |row| {
+        let share = |failed: u64, of: u64| match of {
+            0 => quantity::NOT_MEASURED.to_owned(),
+            of => format!("{failed} ({:.1} %)", 100.0 * failed as f64 / of as f64),
+        };
+        [
+            row.target.clone(),
+            row.attempts.to_string(),
+            share(row.failures, row.attempts),
+            row.circuit_opened.to_string(),
+            row.recoveries.to_string(),
+            row.helped.to_string(),
+            quantity::number_or_dash(row.recovery_ms),
+            row.health_checks.to_string(),
+            share(row.failed_checks, row.health_checks),
+            quantity::or_dash(row.last_at.map(day)),
+        ]
+        .map(Cell::new)
+        .into()
+    });
+    align_right(&mut table, 1..=8);
+    keep_whole(&mut table, [0, 9]);
     table.trim_fmt() + &more
 }
 

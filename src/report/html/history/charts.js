@@ -3,7 +3,10 @@
 const same = (a, b) => ["model", "operation", "batch", "precision", "target", "adapter", "host", "metric"].every((key) => (a[key] ?? null) === (b[key] ?? null));
 const of = (rows, series) => (rows || []).filter((row) => same(row, series));
 const title = (series) => [series.operation === "infer" ? null : series.operation, series.batch == null ? null : `batch ${series.batch}`, series.precision].filter(Boolean).join(", ");
-const withUnit = (value, series) => (value == null ? "–" : `${number(value)} ${series.unit}`);
+// Bytes are told, and stand on axes, in mebibytes; everything else as it is.
+const scale = (series) => (series.unit === "bytes" ? 2 ** 20 : 1);
+const plain = (value, series) => number(value == null ? null : value / scale(series));
+const withUnit = (value, series) => (value == null ? "–" : `${plain(value, series)} ${series.unit === "bytes" ? "MiB" : series.unit}`);
 const percent = (share) => share == null ? "–" : `${share >= 0 ? "+" : "−"}${Math.abs(share * 100).toFixed(1)} %`;
 const day = (at) => at.slice(0, 10);
 const minute = (at) => `${at.slice(0, 10)} ${at.slice(11, 16)}`;
@@ -32,8 +35,8 @@ const seriesChart = (series, width) => {
   const path = (pairs) => pairs.map(([a, b], index) => `${index ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`).join("");
   const area = (rows, from) => rows.length < 2 ? "" : `${path(rows.map(([, hi], index) => [x(from + index), y(hi)]))}L${path(rows.map(([lo], index) => [x(from + index), y(lo)]).reverse()).slice(1)}Z`;
   const marks = [];
-  for (const value of ticks(low, high, 5)) {
-    marks.push(svg("line", { class: "rule", x1: left, x2: right, y1: y(value), y2: y(value) }), svg("text", { class: "axis", x: left - 8, y: y(value) + 4, "text-anchor": "end" }, number(value)));
+  for (const value of ticks(low / scale(series), high / scale(series), 5).map((each) => each * scale(series))) {
+    marks.push(svg("line", { class: "rule", x1: left, x2: right, y1: y(value), y2: y(value) }), svg("text", { class: "axis", x: left - 8, y: y(value) + 4, "text-anchor": "end" }, plain(value, series)));
   }
   const every = Math.ceil(points.length / Math.max(1, Math.floor((right - left) / 110)));
   points.forEach((point, index) => index % every || marks.push(svg("text", { class: "axis", x: x(index), y: bottom + 18, "text-anchor": "middle" }, day(point.at))));

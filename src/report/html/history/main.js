@@ -44,7 +44,9 @@ const overview = () => {
   ];
 };
 
+const changedAt = (point, series) => of(DATA.change_points, series).some((row) => row.run_id === point.run_id);
 const notesOf = (series) => [
+  ...series.points.filter((point) => (point.environment_changes || []).length && !changedAt(point, series)).map((point) => `${minute(point.at)}: ${point.environment_changes.join("; ")}`),
   ...of(DATA.change_points, series).map((row) => `${minute(row.at)}: ${withUnit(row.before, series)} to ${withUnit(row.after, series)} (${percent(row.relative)})${also(row) ? `; ${also(row)}` : ""}`),
   ...of(DATA.forecasts, series).filter(({ crossing }) => crossing).map(({ crossing }) => crossing),
 ];

@@ -11,6 +11,7 @@ const numeric = (rows, column) => rows.length && rows[0].children[column] && row
 const list = (heads, rows) => el("div", { class: "scroll", tabindex: "0" },
   el("table", { class: "list" }, el("thead", {}, el("tr", {}, ...heads.map((head, column) => el("th", { class: numeric(rows, column) }, head)))), el("tbody", {}, ...rows)));
 const section = (heading, ...content) => el("section", {}, el("h2", {}, heading), ...content);
+const shareOf = (some, all) => (all ? `${some} (${((100 * some) / all).toFixed(1)} %)` : "–");
 const LEVELS = { critical: "worse", severe: "worse", moderate: "amber-word", minor: "soft", improvement: "better", degrading: "worse", improving: "better", stable: "soft" };
 const who = (row) => [cell(el("span", {}, link(row.model), title(row) ? ` ${title(row)}` : "")), cell(row.target, "nw"), cell(row.metric, "nw")];
 
@@ -28,10 +29,13 @@ const TABLES = [
     cell(minute(row.at), "nw"), ...who(row), cell(withUnit(row.value, row), "n"), cell(withUnit(row.expected, row), "n"), cell(row.deviations.toFixed(1), "n"), cell(row.run_id, "n")]],
   ["forecasts", "Forecasts", ["model", "target", "metric", "last step", "interval", "in", "budget"], (row) => {
     const last = row.points.at(-1) || [];
-    return [...who(row), cell(withUnit(last[0], row), "n"), cell(`${number(last[1])}–${number(last[2])}`, "n"), cell(row.step_days ? `${number(row.points.length * row.step_days)} days` : count(row.points.length, "run"), "n"), cell(row.crossing || "–", "small")];
+    return [...who(row), cell(withUnit(last[0], row), "n"), cell(`${plain(last[1], row)}–${plain(last[2], row)}`, "n"), cell(row.step_days ? `${number(row.points.length * row.step_days)} days` : count(row.points.length, "run"), "n"), cell(row.crossing || "–", "small")];
   }],
   ["correlations", "What moves together", ["model", "target", "what", "rho", "lag in runs", "p adjusted", "runs"], (row) => [
     cell(link(row.a.model)), cell(row.a.target, "nw"), cell(row.says), cell(row.rho.toFixed(2), "n"), cell(row.lag, "n"), cell(row.p_adjusted < 0.001 ? "< 0.001" : row.p_adjusted.toFixed(3), "n"), cell(row.points, "n")]],
+  ["health", "How well targets were", ["target", "attempts", "failed", "breakers opened", "recoveries", "helped", "median recovery", "health checks", "failed checks", "last attempt"], (row) => [
+    cell(row.target, "nw"), cell(row.attempts, "n"), cell(shareOf(row.failures, row.attempts), "n"), cell(row.circuit_opened, "n"), cell(row.recoveries, "n"), cell(row.helped, "n"),
+    cell(ms(row.recovery_ms), "n"), cell(row.health_checks, "n"), cell(shareOf(row.failed_checks, row.health_checks), "n"), cell(row.last_at ? minute(row.last_at) : "–", "nw")]],
 ];
 const RECOMMENDED = ["model", "place", "target", "median", "samples", "failed", "confidence", ""];
 const recommended = (each) => each.targets.map((row, place) => el("tr", {}, cell(place ? "" : link(each.model)), cell(place + 1, "n"),
