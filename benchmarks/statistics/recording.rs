@@ -114,6 +114,7 @@ fn succeeded(job: u64, model: &Arc<ModelTag>) -> Event {
         model: Arc::clone(model),
         timings,
         cpu_fallback: Some(false),
+        batch: None,
     };
     Event { at: SystemTime::now(), kind }
 }

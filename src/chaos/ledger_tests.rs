@@ -57,6 +57,7 @@ fn answered(tab: u64) -> EventKind {
         model: model(),
         timings: Timings::default(),
         cpu_fallback: None,
+        batch: None,
     }
 }
 

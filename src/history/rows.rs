@@ -23,8 +23,9 @@ pub(super) struct Rows {
 
 /// Whether the event becomes a row. What does not is never sent to the writer.
 pub(super) fn is_recorded(kind: &EventKind) -> bool {
-    use EventKind::{AttemptStarted, FleetClosed, JobEnded, JobQueued, TabDisconnected};
-    !matches!(kind, JobQueued { .. } | AttemptStarted { .. } | TabDisconnected { .. } | JobEnded { .. } | FleetClosed)
+    use EventKind::{AttemptStarted, BatchSplit, FleetClosed, JobEnded, JobQueued, TabDisconnected};
+    let of_jobs = matches!(kind, JobQueued { .. } | AttemptStarted { .. } | BatchSplit { .. } | JobEnded { .. });
+    !of_jobs && !matches!(kind, TabDisconnected { .. } | FleetClosed)
 }
 
 impl Rows {
@@ -79,7 +80,11 @@ impl Rows {
         let (run_id, happened_at) = (self.run_id, at.into());
         let of_browser = |event| BrowserEventRow { run_id, happened_at, event, ..Default::default() };
         let row = match kind {
-            EventKind::AttemptSucceeded { job, attempt, tab, target, model, timings, cpu_fallback } => {
+            EventKind::AttemptSucceeded { job, attempt, tab, target, model, timings, cpu_fallback, batch } => {
+                // The times of a run of several jobs are no job's own: they would be taken for those of one. What it took
+                // to load the model is told once.
+                let alone = batch.is_none_or(|share| share.jobs == 1);
+                let loads = batch.is_none_or(|share| share.number == 0);
                 self.results.push(ResultRow {
                     run_id,
                     happened_at,
@@ -93,12 +98,12 @@ impl Rows {
                     family: model.family.name(),
                     success: true,
                     queue_ms: Some(timings.queue_ms),
-                    download_ms: timings.download_ms,
-                    create_ms: timings.create_ms,
-                    run_ms: Some(timings.run_ms),
-                    readback_ms: timings.readback_ms,
-                    wire_ms: Some(timings.wire_ms),
-                    total_ms: Some(timings.total_ms),
+                    download_ms: timings.download_ms.filter(|_| loads),
+                    create_ms: timings.create_ms.filter(|_| loads),
+                    run_ms: alone.then_some(timings.run_ms),
+                    readback_ms: timings.readback_ms.filter(|_| alone),
+                    wire_ms: alone.then_some(timings.wire_ms),
+                    total_ms: alone.then_some(timings.total_ms),
                     cpu_fallback,
                     ..Default::default()
                 });
@@ -188,6 +193,7 @@ impl Rows {
             EventKind::JobQueued { .. }
             | EventKind::TabDisconnected { .. }
             | EventKind::AttemptStarted { .. }
+            | EventKind::BatchSplit { .. }
             | EventKind::JobEnded { .. }
             | EventKind::FleetClosed => return,
         };

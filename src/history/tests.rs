@@ -28,6 +28,7 @@ pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
         model: Arc::clone(model),
         timings,
         cpu_fallback: Some(false),
+        batch: None,
     })
 }
 

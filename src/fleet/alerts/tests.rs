@@ -60,6 +60,7 @@ fn succeeded() -> EventKind {
         model: tag(),
         timings,
         cpu_fallback: None,
+        batch: None,
     }
 }
 
