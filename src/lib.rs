@@ -24,6 +24,7 @@
 //! |---|---|
 //! | launch a fleet, and decide what it is made of | [`Fleet::builder`], [`FleetBuilder`], [`FleetConfig`] |
 //! | run jobs | [`Model::run`], [`Model::run_with`] and [`JobOptions`], [`Fleet::execute_concurrent`] |
+//! | run several jobs of a small model at once | [`ModelSpec::batched`] and [`Batching`] |
 //! | run a model in several tabs | [`ModelSpec::sharded`] and [`Shards`], [`ModelSpec::pipeline`] |
 //! | make and read tensors | [`Tensor`]; from and to ndarray, `.npy` and TensorProto in [`onnx`] |
 //! | know what a target is on this machine | [`Fleet::targets`], [`TargetInfo`] |
@@ -65,6 +66,7 @@ pub use fleet::{
     ModelSpecError, Output, Shards, StageRun,
 };
 pub use harness::{CpuFallback, WebnnDevice};
+pub use schedule::Batching;
 pub use types::{
     Adapter, Backend, Basis, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family,
     Identity, Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,

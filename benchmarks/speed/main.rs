@@ -1,6 +1,7 @@
 //! The speed benchmarks: a Markdown table of ratios, each with its bar. `benchmarks/speed/run.sh` sets up what they need
 //! and runs them.
 
+mod batching;
 #[allow(dead_code)] // As the tests' models.
 #[path = "../../src/onnx/tests/build.rs"]
 mod build;
@@ -34,7 +35,7 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 11] = [
+const GROUPS: [&str; 12] = [
     "scheduler",
     "round-trips",
     "in-flight",
@@ -45,6 +46,7 @@ const GROUPS: [&str; 11] = [
     "memory",
     "failover",
     "priority",
+    "batching",
     "matrix",
 ];
 
@@ -113,6 +115,9 @@ async fn run() -> Result<(), Failed> {
     }
     if wanted("priority") {
         print([priority::measure().await?]);
+    }
+    if wanted("batching") {
+        print(batching::measure().await?);
     }
     if wanted("matrix") {
         let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);

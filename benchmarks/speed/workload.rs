@@ -28,7 +28,7 @@ pub fn folder(name: &str) -> PathBuf {
 /// A model with its inputs.
 pub struct Workload {
     pub model: Model,
-    inputs: Vec<NamedTensor>,
+    pub inputs: Vec<NamedTensor>,
 }
 
 impl Workload {

@@ -121,6 +121,7 @@ fn succeeded(job: u64, model: &Arc<ModelTag>) -> Event {
         cpu_fallback: Some(false),
         batch: Some(1),
         memory_bytes: Some(96 << 20),
+        share: None,
     };
     Event { at: SystemTime::now(), kind }
 }

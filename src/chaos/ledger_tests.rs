@@ -65,6 +65,7 @@ fn answered(tab: u64) -> EventKind {
         cpu_fallback: None,
         batch: None,
         memory_bytes: None,
+        share: None,
     }
 }
 

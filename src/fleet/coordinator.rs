@@ -7,6 +7,7 @@ use super::{
     Fleet, FleetConfig, FleetError,
     alerts::Watch,
     announcement::{self, Announcement},
+    batch::Part,
     canary::{self, Canary},
     events::Events,
     gate::Gate,
@@ -21,10 +22,10 @@ use super::{
 };
 use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
-    harness::{HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
+    harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
     schedule::{Input, Policy, QueueLimits, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Tensor},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -122,6 +123,8 @@ struct Job {
     attempt: u32,
     /// Why it went where it is; `None` until it is handed out.
     placement: Option<Placement>,
+    /// Its rows in the present attempt, when that is a run of several jobs.
+    part: Option<Part>,
     /// The present attempt, within the job's own span.
     span: tracing::Span,
 }
@@ -131,6 +134,15 @@ impl Job {
     fn rows(&self) -> Option<u32> {
         self.submission.run.inputs.rows()
     }
+}
+
+/// A tab's result.
+struct Answer {
+    tab: TabId,
+    report: RunReport,
+    outputs: Result<Vec<(String, Tensor<'static>)>, FrameError>,
+    /// How many jobs were told of it.
+    told: u32,
 }
 
 /// A model that jobs were asked for.
@@ -158,7 +170,7 @@ struct Coordinator {
     warm_ups: WarmUps,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
-    result: Option<(TabId, RunReport)>,
+    result: Option<Answer>,
     /// Browsers whose WebGPU had no hardware adapter: they are launched for a software one.
     without_gpu: HashSet<Browser>,
     awaiting_settled: Vec<oneshot::Sender<()>>,

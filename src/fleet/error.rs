@@ -5,7 +5,7 @@ use crate::{
     browser::BrowserError,
     harness::HarnessError,
     history::HistoryError,
-    onnx::{ModelError, ShardError},
+    onnx::{BatchAxisError, ModelError, ShardError},
     schedule::{Attempt, Overload, PolicyError},
     types::{Failure, TargetInfo},
 };
@@ -75,6 +75,22 @@ pub enum ModelSpecError {
     Opaque {
         /// The model.
         model: String,
+    },
+    /// Its jobs cannot run together.
+    #[error("jobs of {model} cannot run together")]
+    Batching {
+        /// The model.
+        model: String,
+        /// Why not.
+        source: BatchAxisError,
+    },
+    /// Nobody knows whether its jobs can run together.
+    #[error("jobs of {model} cannot run together: {what}")]
+    NotBatched {
+        /// The model.
+        model: String,
+        /// Why not.
+        what: &'static str,
     },
     /// There is no folder for the files of its stages.
     #[error("no folder can be made for the files of a model's stages")]

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod announcement;
+mod batch;
 mod builder;
 mod canary;
 mod coordinator;

@@ -2,6 +2,7 @@
 
 use super::{
     Fleet, Inputs, JobError, JobHandle, JobOptions, ModelSpecError, Output,
+    batch::BatchedModel,
     message::Request,
     pipeline::{Origin, Pipeline, Whole},
     shards::Shards,
@@ -9,6 +10,7 @@ use super::{
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::{self, ModelFile, ModelGraph},
+    schedule::Batching,
     types::{Family, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
@@ -31,6 +33,7 @@ pub struct ModelSpec {
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
     pub(super) shards: Option<Shards>,
+    batching: Option<Batching>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +74,7 @@ impl ModelSpec {
             cpu_fallback: CpuFallback::Record,
             session_options: Map::new(),
             shards: None,
+            batching: None,
         }
     }
 
@@ -105,6 +109,19 @@ impl ModelSpec {
         self
     }
 
+    /// Lets jobs that wait at the same time run together, their inputs one after the other along the first dimension. Each
+    /// still has its own result, deadline and end. That is for small models and many callers: what a run costs by itself
+    /// is paid once for all of them.
+    ///
+    /// The model has to compute every row by itself. Its file cannot say so: only that all inputs and outputs have the
+    /// same first dimension, of any size, is seen (and refused where it is not so). Of a model that normalizes or sums
+    /// over that dimension, jobs that run together would get **answers that depend on each other**, so it is off unless
+    /// asked for.
+    pub fn batched(mut self, batching: Batching) -> Self {
+        self.batching = Some(batching);
+        self
+    }
+
     /// The file that says which models run one after the other, if this is one.
     pub(super) fn pipeline_file(&self) -> Option<PathBuf> {
         match &self.source {
@@ -129,6 +146,7 @@ impl ModelSpec {
             Source::Read(file) => (file.path.clone(), Some(*file)),
             Source::Opaque(path) | Source::Pipeline(path) => (path, None),
         };
+        let batched = batched(self.batching, file.as_ref(), &path, self.shards.is_some()).await?;
         let mut files = vec![serve(store, file_name(&path), &path).await?];
         for external in file.iter().flat_map(|file| &file.external) {
             files.push(serve(store, external.path.clone(), &external.file).await?);
@@ -149,8 +167,29 @@ impl ModelSpec {
             session_options: self.session_options,
         });
         let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
-        Ok(ModelRecord { id, key: key.into(), tag, file, served, pipeline: None, store: store.clone(), requests })
+        let (key, store) = (key.into(), store.clone());
+        Ok(ModelRecord { id, key, tag, file, served, pipeline: None, batched, store, requests })
     }
+}
+
+/// Sees whether jobs can run together as asked.
+async fn batched(
+    batching: Option<Batching>,
+    file: Option<&ModelFile>,
+    path: &Path,
+    in_stages: bool,
+) -> Result<Option<BatchedModel>, ModelSpecError> {
+    let Some(batching) = batching else { return Ok(None) };
+    let refused = |what| ModelSpecError::NotBatched { model: file_name(path), what };
+    let file = match (file, in_stages) {
+        (_, true) => return Err(refused("it runs in stages, each of which takes one job at a time")),
+        (None, false) => return Err(refused("only of ONNX models it is known what goes in and comes out")),
+        (Some(file), false) => file.clone(),
+    };
+    let read = tokio::task::spawn_blocking(move || BatchedModel::of(file, batching)).await;
+    let batched = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    tracing::debug!(model = %path.display(), certainty = ?batched.certainty(), "its jobs may run together");
+    Ok(Some(batched))
 }
 
 async fn serve(store: &ModelStore, path: String, file: &Path) -> Result<ServedFile, ModelSpecError> {
@@ -182,6 +221,8 @@ pub(super) struct ModelRecord {
     pub served: Arc<ModelFiles>,
     /// Its stages, when it was cut.
     pub pipeline: Option<Pipeline>,
+    /// How its jobs run together, when they may.
+    pub batched: Option<BatchedModel>,
     store: ModelStore,
     requests: mpsc::UnboundedSender<Request>,
 }

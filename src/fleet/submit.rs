@@ -176,13 +176,16 @@ impl Fleet {
         let batch = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
         let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
+        let attempt_timeout = options.attempt_timeout.unwrap_or(options.deadline);
+        let together = model.batched.as_ref().zip(model.file.as_ref());
         let spec = JobSpec {
+            batch: together.and_then(|(batched, file)| batched.spec(file, &batch, &options, attempt_timeout)),
             model: model.id,
             family: model.tag.family,
             allowed: options.allowed.unwrap_or_else(|| self.all_targets()),
             recommended: self.0.measured.get(&model.tag.name).copied().unwrap_or(TargetSet::EMPTY),
             bytes: batch.body_len(),
-            attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
+            attempt_timeout,
             expires: submitted + options.deadline,
             attempts: options.attempts,
             priority: options.priority,

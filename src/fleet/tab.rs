@@ -11,6 +11,8 @@ use std::{collections::HashMap, sync::Arc};
 pub(super) enum Pending {
     Start,
     Run(JobId),
+    /// A run of several jobs, the first of which is this one, of so many rows.
+    RunTogether(JobId, usize),
     Canary,
     Load(ModelId),
     Ping,

@@ -1,6 +1,6 @@
 //! Tensors as a frame carries them: descriptions, and one body they all lie in.
 
-use super::frame::{FrameError, align};
+use super::frame::{ALIGNMENT, FrameError, align};
 use crate::types::{Dtype, Tensor, TensorInfo};
 use bytes::Bytes;
 
@@ -30,6 +30,38 @@ impl TensorBatch {
             });
         }
         Self { infos, body: body.into() }
+    }
+
+    /// What tensors become that lie one after the other along their first dimension. All batches have the same tensors in
+    /// the same order.
+    pub(super) fn stacked_infos(batches: &[&Self]) -> Vec<TensorInfo> {
+        let Some(first) = batches.first() else { return Vec::new() };
+        let stacked = first.infos.iter().enumerate().map(|(index, info)| {
+            let all = || batches.iter().filter_map(|batch| batch.infos.get(index));
+            let mut stacked = TensorInfo { bytes: all().map(|info| info.bytes).sum(), ..info.clone() };
+            if let Some(rows) = stacked.shape.first_mut() {
+                *rows = all().filter_map(|info| info.shape.first()).sum();
+            }
+            stacked
+        });
+        stacked.collect()
+    }
+
+    /// Copies the tensors of all batches, stacked as [`stacked_infos`](Self::stacked_infos) tells, to the end of what
+    /// ends at a multiple of the alignment.
+    pub(super) fn stack(batches: &[&Self], to: &mut Vec<u8>) {
+        let tensors = batches.first().map_or(0, |first| first.infos.len());
+        to.reserve(batches.iter().map(|batch| batch.body.len() + tensors * ALIGNMENT).sum());
+        let mut starts = vec![0; batches.len()];
+        for index in 0..tensors {
+            to.resize(align(to.len()), 0);
+            for (batch, start) in batches.iter().zip(&mut starts) {
+                let Some(info) = batch.infos.get(index) else { continue };
+                *start = align(*start);
+                to.extend_from_slice(&batch.body[*start..*start + info.bytes]);
+                *start += info.bytes;
+            }
+        }
     }
 
     /// Descriptions and the body they have been found to describe.

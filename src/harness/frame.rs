@@ -175,6 +175,11 @@ impl Frame {
 
 /// One message of header and body. The body is copied once.
 pub(super) fn join(header: &impl Serialize, body: &[u8]) -> Bytes {
+    join_with(header, |frame| frame.extend_from_slice(body))
+}
+
+/// As [`join`], of a body that `write` adds to a frame that ends at a multiple of the alignment.
+pub(super) fn join_with(header: &impl Serialize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     #[derive(Serialize)]
     struct Versioned<'a, T> {
         v: u64,
@@ -185,12 +190,12 @@ pub(super) fn join(header: &impl Serialize, body: &[u8]) -> Bytes {
     // exists in a header.
     let json = serde_json::to_vec(&Versioned { v: VERSION, header }).unwrap_or_default();
     let padded = align(4 + json.len());
-    let mut frame = Vec::with_capacity(padded + body.len());
+    let mut frame = Vec::with_capacity(padded);
     // A header of more than 4 GiB cannot be: the receiver refuses what would come of it.
     frame.extend_from_slice(&u32::try_from(json.len()).unwrap_or(u32::MAX).to_le_bytes());
     frame.extend_from_slice(&json);
     frame.resize(padded, 0);
-    frame.extend_from_slice(body);
+    write(&mut frame);
     frame.into()
 }
 

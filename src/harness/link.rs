@@ -164,10 +164,28 @@ impl TabLink {
             outputs: outputs.as_deref(),
             release: *release,
         };
-        let frame = frame::join(&header, inputs.body());
+        self.run_frame(frame::join(&header, inputs.body()), model, *release)
+    }
+
+    /// Runs a model once for several requests that differ in nothing but their rows: their inputs go one after the other,
+    /// along the first dimension. As many inputs as all have are sent, in the order of the first request's.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn run_together(&self, id: u64, model: &Arc<ModelFiles>, runs: &[&RunRequest]) -> Result<(), LinkClosed> {
+        let Some(first) = runs.first() else { return Ok(()) };
+        let (outputs, release) = (first.outputs.as_deref(), first.release);
+        let batches: Vec<&TensorBatch> = runs.iter().map(|run| &run.inputs).collect();
+        let infos = TensorBatch::stacked_infos(&batches);
+        let header = Request::Run { id, model: &model.key, inputs: &infos, outputs, release };
+        let frame = frame::join_with(&header, |body| TensorBatch::stack(&batches, body));
+        self.run_frame(frame, model, release)
+    }
+
+    fn run_frame(&self, frame: Bytes, model: &ModelFiles, release: bool) -> Result<(), LinkClosed> {
         let mut declared = self.declared();
         self.declare(&mut declared, model)?;
-        if *release {
+        if release {
             declared.remove(&model.key);
         }
         self.0.queue.send(frame).map_err(|_| LinkClosed)

@@ -23,8 +23,9 @@ pub(super) struct Rows {
 
 /// Whether the event becomes a row. What does not is never sent to the writer.
 pub(super) fn is_recorded(kind: &EventKind) -> bool {
-    use EventKind::{AttemptStarted, FleetClosed, JobEnded, JobQueued, TabDisconnected};
-    !matches!(kind, JobQueued { .. } | AttemptStarted { .. } | TabDisconnected { .. } | JobEnded { .. } | FleetClosed)
+    use EventKind::{AttemptStarted, BatchSplit, FleetClosed, JobEnded, JobQueued, TabDisconnected};
+    let of_jobs = matches!(kind, JobQueued { .. } | AttemptStarted { .. } | BatchSplit { .. } | JobEnded { .. });
+    !of_jobs && !matches!(kind, TabDisconnected { .. } | FleetClosed)
 }
 
 impl Rows {
@@ -89,7 +90,12 @@ impl Rows {
                 cpu_fallback,
                 batch,
                 memory_bytes,
+                share,
             } => {
+                // The times of a run of several jobs are no job's own: they would be taken for those of one. What it took
+                // to load the model is told once.
+                let alone = share.is_none_or(|share| share.jobs == 1);
+                let loads = share.is_none_or(|share| share.number == 0);
                 self.results.push(ResultRow {
                     run_id,
                     happened_at,
@@ -103,12 +109,12 @@ impl Rows {
                     family: model.family.name(),
                     success: true,
                     queue_ms: Some(timings.queue_ms),
-                    download_ms: timings.download_ms,
-                    create_ms: timings.create_ms,
-                    run_ms: Some(timings.run_ms),
-                    readback_ms: timings.readback_ms,
-                    wire_ms: Some(timings.wire_ms),
-                    total_ms: Some(timings.total_ms),
+                    download_ms: timings.download_ms.filter(|_| loads),
+                    create_ms: timings.create_ms.filter(|_| loads),
+                    run_ms: alone.then_some(timings.run_ms),
+                    readback_ms: timings.readback_ms.filter(|_| alone),
+                    wire_ms: alone.then_some(timings.wire_ms),
+                    total_ms: alone.then_some(timings.total_ms),
                     cpu_fallback,
                     batch,
                     precision: model.precision.map(Dtype::name),
@@ -204,6 +210,7 @@ impl Rows {
             EventKind::JobQueued { .. }
             | EventKind::TabDisconnected { .. }
             | EventKind::AttemptStarted { .. }
+            | EventKind::BatchSplit { .. }
             | EventKind::JobEnded { .. }
             | EventKind::FleetClosed => return,
         };

@@ -35,6 +35,7 @@ pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
         cpu_fallback: Some(false),
         batch: Some(4),
         memory_bytes: Some(1 << 20),
+        share: None,
     })
 }
 

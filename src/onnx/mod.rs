@@ -28,8 +28,8 @@ pub use model::{ModelError, ModelFile};
 pub use npy::{from_npy, npy_bytes, write_npy};
 pub use random::{ShapeFlagError, parse_shape_flag, random_inputs};
 pub use shards::{
-    Component, Mapping, ModelGraph, NodeProfile, Pipeline, ShardError, ShardOptions, ShardPlan, ShardStrategy,
-    StagePlan, StageTensor,
+    BatchAxis, BatchAxisError, BatchCertainty, Component, Mapping, ModelGraph, NodeProfile, Pipeline, ShardError,
+    ShardOptions, ShardPlan, ShardStrategy, StagePlan, StageTensor,
 };
 pub use suite::{Suite, SuiteError};
 pub use tensor_file::{TensorFileError, read_tensor_file};

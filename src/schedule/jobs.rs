@@ -1,6 +1,6 @@
 //! Jobs: what is asked for, and what was tried.
 
-use super::{TargetSet, policy::Pauses, queue::Ticket};
+use super::{BatchSpec, TargetSet, batching::Bond, policy::Pauses, queue::Ticket};
 use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct JobSpec {
     pub caller: Caller,
     /// Whether the tab is to forget the model after it.
     pub release: bool,
+    /// What it may run together with; `None` when it runs alone.
+    pub batch: Option<BatchSpec>,
 }
 
 /// One try of a job on one tab that failed.
@@ -78,6 +80,8 @@ pub(super) struct Job {
     pub recovery: Option<JobRecovery>,
     /// Its pauses so far; `None` before the first.
     pub pauses: Option<Pauses>,
+    /// What is left of a run of several that failed.
+    pub bond: Option<Bond>,
 }
 
 /// What a job that failed keeps away from.
@@ -121,6 +125,7 @@ impl Job {
             kills: 0,
             recovery: None,
             pauses: None,
+            bond: None,
         }
     }
 

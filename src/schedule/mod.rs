@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod backoff;
+mod batching;
 mod breaker;
 mod breakers;
 mod browsers;
@@ -27,6 +28,7 @@ mod tests;
 
 pub(crate) use admission::Admission;
 pub use admission::{Overload, QueueLimits};
+pub use batching::{BatchSpec, Batching};
 pub use jobs::{Attempt, JobSpec};
 pub use placement::preferred_browser;
 pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, RetryBackoff, SlidingWindowType};

@@ -36,6 +36,10 @@ const LEAST_HEALTH: f64 = 0.05;
 /// Tabs of one target that are looked at, the least loaded first: all of a usual fleet's, and a bound for a large one's.
 const LOOKED_AT: usize = 4;
 
+/// How much a tab may hold when it takes a job that may run together with others: the run it is at, and one so that it is
+/// never idle. What waits meanwhile goes together, which it could not once it stood in the line.
+const LINE_OF_RUNS: usize = 2;
+
 /// The browser a family of models is sent to until measurements say otherwise.
 pub const fn preferred_browser(family: Family) -> Option<Browser> {
     match family {
@@ -125,9 +129,11 @@ impl Placing<'_> {
         let away = matches!(job.avoid, Avoid::Target(avoided) if avoided == target);
         let (avoid, bytes, is_critical) = (job.avoid, job.spec.bytes, job.spec.priority == Priority::Critical);
         let most = self.policy.in_flight_bytes_per_tab;
+        let longest = if job.spec.batch.is_some() { LINE_OF_RUNS } else { usize::MAX };
         let placement = self.placement(job, target, prospects);
         let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
-        let fit = with_room.filter(move |(load, _, tab)| *load == 0 || tab.bytes + bytes <= most);
+        let has_room = move |load, held| load == 0 || (load < longest && held + bytes <= most);
+        let fit = with_room.filter(move |(load, _, tab)| has_room(*load, tab.bytes));
         fit.take(LOOKED_AT).map(move |(load, id, tab)| {
             let welcome = (!away && avoid != Avoid::Tab(id), !(is_critical && tab.is_degraded()));
             Candidate { tab: id, target, welcome, placement: placement(load, tab) }

@@ -1,5 +1,6 @@
 //! The state machine: inputs and the time in, actions out.
 
+mod batch_rules;
 mod breaker_rules;
 mod browser_rules;
 mod check_rules;
@@ -15,6 +16,7 @@ mod warm_rules;
 
 use super::{
     Policy, TargetSet,
+    batching::Batches,
     breakers::Breakers,
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
@@ -81,6 +83,8 @@ pub enum Input {
     DeclareStage { model: ModelId, spec: StageSpec },
     /// A model is to be loaded in so many tabs, those included that have it.
     WarmUp { model: ModelId, tabs: usize },
+    /// A model's outputs are not of as many rows as its inputs: its jobs run alone from now on.
+    CannotBatch { model: ModelId },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -107,8 +111,11 @@ pub enum Action {
     Disconnected { tab: TabId, target: Target, failure: Failure },
     /// Close the tab and forget it.
     CloseTab { tab: TabId, failure: Failure },
-    /// Hand the job to the tab.
-    StartAttempt { tab: TabId, job: JobId, attempt: u32, placement: Placement },
+    /// Hand the job to the tab, and with it in one run these, each with the number of its attempt. The run is answered by
+    /// the first job's name.
+    StartAttempt { tab: TabId, job: JobId, attempt: u32, placement: Placement, with: Vec<(JobId, u32)> },
+    /// A run of so many jobs failed, which go on in halves; for those who watch.
+    BatchSplit { tab: TabId, target: Target, model: ModelId, jobs: u32, failure: Failure },
     /// Have the tab drop a model's session.
     DropModel { tab: TabId, model: ModelId },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
@@ -185,6 +192,7 @@ pub struct Scheduler {
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     stages: Stages,
+    batches: Batches,
     expiries: BTreeSet<(Instant, JobId)>,
     timers: BTreeSet<(Instant, Timer)>,
     breakers: Breakers,
@@ -221,6 +229,7 @@ impl Scheduler {
             slots: BTreeMap::new(),
             jobs: HashMap::new(),
             stages: Stages::default(),
+            batches: Batches::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
             next_browser: 1,
@@ -300,6 +309,7 @@ impl Scheduler {
             Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
             Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
+            Input::CannotBatch { model } => self.cannot_batch(model),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),

@@ -1,6 +1,6 @@
 //! Tabs: their life, and what each has been handed.
 
-use super::{breakers::Permits, vitals::Vitals};
+use super::{batching::budget::Budget, breakers::Permits, vitals::Vitals};
 use crate::types::{BrowserId, JobId, ModelId, TabId, TabStage, Target};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -60,6 +60,8 @@ impl From<Stage> for TabStage {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub job: JobId,
+    /// Who runs together with it.
+    pub with: Companions,
     pub bytes: usize,
     /// How long the worker may be at it.
     pub timeout: Duration,
@@ -71,6 +73,21 @@ pub(super) struct InFlight {
     pub permits: Option<Permits>,
 }
 
+/// Those who run together with a job.
+#[derive(Debug, Default)]
+pub(super) struct Companions {
+    pub jobs: Vec<JobId>,
+    /// Of how many rows the run is, the job's own included; 0 for a job that may only run alone.
+    pub rows: usize,
+}
+
+impl InFlight {
+    /// All whose run it is.
+    pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        std::iter::once(self.job).chain(self.with.jobs.iter().copied())
+    }
+}
+
 /// The job that a tab worked on when its socket closed. It has moved on; what it is to be blamed for is not yet known.
 #[derive(Debug)]
 pub(super) struct Suspect {
@@ -80,6 +97,8 @@ pub(super) struct Suspect {
     pub number: Option<u32>,
     pub elapsed_ms: f64,
     pub permits: Option<Permits>,
+    /// How many ran together. Several have moved on with no attempt spent.
+    pub jobs: usize,
 }
 
 #[derive(Debug)]
@@ -92,6 +111,8 @@ pub(super) struct Tab {
     pub bytes: usize,
     /// How long all of `in_flight` will take, as far as that is known.
     pub work: Duration,
+    /// How much a run of several jobs may take.
+    pub budget: Budget,
     /// The models whose sessions it holds.
     pub loaded: BTreeSet<ModelId>,
     /// When the worker turned to the first of `in_flight`.
@@ -123,6 +144,7 @@ impl Tab {
             in_flight: VecDeque::new(),
             bytes: 0,
             work: Duration::ZERO,
+            budget: Budget::new(now),
             loaded: BTreeSet::new(),
             head_since: now,
             suspect: None,
@@ -152,6 +174,7 @@ impl Tab {
         if self.in_flight.is_empty() {
             self.head_since = now;
         }
+        self.budget.busy(now);
         self.bytes += in_flight.bytes;
         self.work += in_flight.work;
         self.in_flight.push_back(in_flight);
@@ -162,15 +185,27 @@ impl Tab {
         let in_flight = self.in_flight.remove(position)?;
         self.bytes -= in_flight.bytes;
         self.work -= in_flight.work;
-        self.jobs += u32::from(in_flight.job != CANARY && in_flight.job != WARM_UP);
+        if in_flight.job != CANARY && in_flight.job != WARM_UP {
+            self.jobs += in_flight.jobs().count() as u32;
+        }
         self.head_since = now;
+        if self.in_flight.is_empty() {
+            self.budget.idle(now);
+        }
+        self.budget.adapt(now);
         Some(in_flight)
     }
 
     /// Takes everything out of its line.
-    pub fn clear(&mut self) -> VecDeque<InFlight> {
+    pub fn clear(&mut self, now: Instant) -> VecDeque<InFlight> {
+        self.budget.idle(now);
         (self.bytes, self.work) = (0, Duration::ZERO);
         std::mem::take(&mut self.in_flight)
+    }
+
+    /// How many jobs it holds, those that run together all counted.
+    pub fn jobs_in_flight(&self) -> usize {
+        self.in_flight.iter().map(|in_flight| in_flight.jobs().count()).sum()
     }
 
     /// Whether another job may be handed to it.

@@ -29,6 +29,15 @@ pub struct ModelTag {
     pub precision: Option<Dtype>,
 }
 
+/// A result's share in a run of a model whose jobs may run together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchShare {
+    /// How many jobs ran together; 1 is alone.
+    pub jobs: u32,
+    /// Which of the run's results it is, counted from 0 as they are told. The times of the run are told with each.
+    pub number: u32,
+}
+
 /// What happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -68,6 +77,8 @@ pub enum EventKind {
         batch: Option<u32>,
         /// The heap of the tab's worker as it was last measured, in bytes.
         memory_bytes: Option<u64>,
+        /// Its share in the run, of a model whose jobs may run together.
+        share: Option<BatchShare>,
     },
     /// The attempt failed.
     AttemptFailed {
@@ -82,6 +93,8 @@ pub enum EventKind {
         /// As of an attempt that succeeded.
         batch: Option<u32>,
     },
+    /// A run of several jobs failed for what may be one job's doing. They go on in halves and have spent no attempt.
+    BatchSplit { tab: TabId, target: Target, model: Arc<ModelTag>, jobs: u32, failure: Failure },
     /// A target's breaker, or with `model` that of the model on the target, changed its state.
     BreakerChanged {
         target: Target,

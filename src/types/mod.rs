@@ -17,7 +17,7 @@ mod verdict;
 
 pub use byte_size::ByteSize;
 pub use caller::Caller;
-pub use event::{Event, EventKind, ModelTag};
+pub use event::{BatchShare, Event, EventKind, ModelTag};
 pub use failure::{Category, Cause, Failure, Severity};
 pub use failure_mode::FailureMode;
 pub use health::{

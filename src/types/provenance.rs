@@ -82,4 +82,6 @@ pub struct Provenance {
     pub info: std::sync::Arc<TargetInfo>,
     /// Why it ran there and not elsewhere.
     pub placement: Placement,
+    /// How many jobs ran together, this one included: the times of the run are then those of all of them.
+    pub batch: u32,
 }

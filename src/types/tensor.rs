@@ -8,7 +8,7 @@ pub use element::Element;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, ops::Range};
 
 /// A tensor's name, type and shape: its description without its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,6 +198,26 @@ impl<'a> Tensor<'a> {
     /// The same tensor, borrowed: it costs the shape, not the data.
     pub fn view(&self) -> Tensor<'_> {
         Tensor { dtype: self.dtype, shape: self.shape.clone(), data: TensorData::Borrowed(self.bytes()) }
+    }
+
+    /// These rows of it, along the first dimension, as another view of the same bytes. `None` where there are no such rows,
+    /// and of texts and of elements that share bytes.
+    pub fn rows(&self, rows: Range<usize>) -> Option<Tensor<'a>> {
+        let (count, rest) = self.shape.split_first()?;
+        let row = match self.dtype {
+            Dtype::Int4 | Dtype::Uint4 => return None,
+            dtype => dtype.byte_len(rest.iter().product())?,
+        };
+        if rows.start > rows.end || rows.end > *count {
+            return None;
+        }
+        let bytes = rows.start * row..rows.end * row;
+        let data = match &self.data {
+            TensorData::Borrowed(slice) => TensorData::Borrowed(&slice[bytes]),
+            TensorData::Shared(shared) => TensorData::Shared(shared.slice(bytes)),
+        };
+        let shape = std::iter::once(rows.len()).chain(rest.iter().copied()).collect();
+        Some(Tensor { dtype: self.dtype, shape, data })
     }
 
     /// The raw little-endian bytes with their ownership: a copy only where they were borrowed.

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod alerts;
+mod batching;
 #[path = "../../src/onnx/tests/build.rs"]
 #[allow(dead_code)]
 mod build;

@@ -113,6 +113,83 @@ pub fn counting() -> ModelProto {
     })
 }
 
+/// `y` is what of ten numbers, each ten times its place, stands at the place `i`, for as many places as one likes; a place
+/// that is none is an error of the run.
+pub fn lookup() -> ModelProto {
+    let table = TensorProto {
+        name: "table".to_owned(),
+        dims: vec![10],
+        data_type: number_of(Dtype::Float32),
+        float_data: (0..10_u8).map(|place| 10.0 * f32::from(place)).collect(),
+        ..TensorProto::default()
+    };
+    model(GraphProto {
+        node: vec![node("Gather", &["table", "i"], &["y"])],
+        initializer: vec![table],
+        input: vec![value("i", Dtype::Int64, &["batch"])],
+        output: vec![value("y", Dtype::Float32, &["batch"])],
+        ..GraphProto::default()
+    })
+}
+
+/// `y = -x` for as many rows of two as one likes, after so many additions: takes as long for many rows as for one.
+pub fn slow_rows(trips: i64) -> ModelProto {
+    let step = GraphProto {
+        name: "step".to_owned(),
+        node: vec![node("Identity", &["go"], &["still_go"]), node("Add", &["sum", "one"], &["next_sum"])],
+        input: vec![
+            value("trip", Dtype::Int64, &[]),
+            value("go", Dtype::Bool, &[]),
+            value("sum", Dtype::Float32, &["1"]),
+        ],
+        output: vec![value("still_go", Dtype::Bool, &[]), value("next_sum", Dtype::Float32, &["1"])],
+        ..GraphProto::default()
+    };
+    let mut repeat = node("Loop", &["trips", "", "zero"], &["sums"]);
+    repeat.attribute.push(AttributeProto {
+        name: "body".to_owned(),
+        r#type: attribute_proto::AttributeType::Graph as i32,
+        g: Some(step),
+        ..AttributeProto::default()
+    });
+    let number = |name: &str, number: f32| TensorProto {
+        name: name.to_owned(),
+        dims: vec![1],
+        data_type: number_of(Dtype::Float32),
+        float_data: vec![number],
+        ..TensorProto::default()
+    };
+    let trips = TensorProto {
+        name: "trips".to_owned(),
+        data_type: number_of(Dtype::Int64),
+        int64_data: vec![trips],
+        ..TensorProto::default()
+    };
+    let nodes = vec![
+        repeat,
+        node("Mul", &["sums", "zero"], &["nothing"]),
+        node("Neg", &["x"], &["negative"]),
+        node("Add", &["negative", "nothing"], &["y"]),
+    ];
+    model(GraphProto {
+        node: nodes,
+        initializer: vec![number("zero", 0.0), number("one", 1.0), trips],
+        input: vec![value("x", Dtype::Float32, &["batch", "2"])],
+        output: vec![value("y", Dtype::Float32, &["batch", "2"])],
+        ..GraphProto::default()
+    })
+}
+
+/// `y` is every number of `x` once: says of its outputs that they are rows, and they are not.
+pub fn unique() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("Unique", &["x"], &["y"])],
+        input: vec![value("x", Dtype::Float32, &["batch"])],
+        output: vec![value("y", Dtype::Float32, &["batch"])],
+        ..GraphProto::default()
+    })
+}
+
 /// `y` is `x` as often as `shape` says: makes a tensor of any size from inputs of a few bytes, and
 /// returns its largest element.
 pub fn expanding() -> ModelProto {

@@ -275,6 +275,7 @@ impl World {
             attempts: 3,
             caller: Caller::default(),
             release: false,
+            batch: None,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
@@ -437,7 +438,8 @@ impl World {
                 Action::BreakerChanged { .. } => self.counts.breaker_changes += 1,
                 Action::Recovered(_) => self.counts.recoveries += 1,
                 Action::GiveUpTarget { .. } => self.counts.targets_given_up += 1,
-                Action::HealthChecked { .. } | Action::Disconnected { .. } => {}
+                // No jobs run together here.
+                Action::HealthChecked { .. } | Action::Disconnected { .. } | Action::BatchSplit { .. } => {}
             }
         }
     }

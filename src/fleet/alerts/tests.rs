@@ -63,6 +63,7 @@ fn succeeded() -> EventKind {
         cpu_fallback: None,
         batch: None,
         memory_bytes: None,
+        share: None,
     }
 }
 

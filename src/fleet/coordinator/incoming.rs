@@ -1,18 +1,19 @@
 //! What comes in, told to the scheduler.
 
-use super::{Coordinator, Job, KnownModel};
+use super::{Answer, Coordinator, Job, KnownModel};
 use crate::{
     browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser},
     fleet::{
+        batch::indivisible,
         message::{Report, Request},
         model::ModelRecord,
         tab::{Pending, Tab},
         targets::computes_in_software,
         warm::WarmUp,
     },
-    harness::{LostWhat, TabMessage, TabSignal, TabSignalKind},
+    harness::{LostWhat, RunReport, TabMessage, TabSignal, TabSignalKind},
     schedule::Input,
-    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, ModelId, TabId},
+    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId},
 };
 use std::{
     sync::Arc,
@@ -28,7 +29,9 @@ impl Coordinator {
                 let started = submission.submitted;
                 self.know(&submission.model);
                 let span = tracing::Span::none();
-                self.jobs.insert(job, Job { submission: *submission, started, attempt: 0, placement: None, span });
+                let submission = *submission;
+                let waits = Job { submission, started, attempt: 0, placement: None, part: None, span };
+                self.jobs.insert(job, waits);
                 self.tell(Input::Submit { job, spec });
             }
             Request::WarmUp(warm_up) => self.warm_up(warm_up),
@@ -237,12 +240,11 @@ impl Coordinator {
                 self.tell(Input::TabReady { tab: id });
             }
             TabMessage::Result { id: request, result } => match tab.answered(request) {
-                Some(Pending::Run(job)) => {
-                    let run = Duration::try_from_secs_f64(result.run_ms / 1e3).unwrap_or_default();
-                    self.result = Some((id, result));
-                    self.tell(Input::AttemptSucceeded { tab: id, job, run });
-                    self.result = None;
-                }
+                Some(Pending::Run(job)) => self.ran(id, job, result),
+                Some(Pending::RunTogether(job, rows)) => match indivisible(&result.outputs, rows) {
+                    None => self.ran(id, job, result),
+                    Some(what) => self.ran_in_vain(id, job, what),
+                },
                 Some(Pending::Canary) => {
                     let failure = self.canary.as_ref().and_then(|canary| canary.check(&result));
                     self.tell(Input::CanaryAnswered { tab: id, failure });
@@ -250,7 +252,7 @@ impl Coordinator {
                 _ => {}
             },
             TabMessage::Failed { id: request, failed } => match tab.answered(request) {
-                Some(Pending::Run(job)) => {
+                Some(Pending::Run(job) | Pending::RunTogether(job, _)) => {
                     self.tell(Input::AttemptFailed { tab: id, job, failure: failed.failure() });
                 }
                 Some(Pending::Start) => self.start_failed(id, failed.failure()),
@@ -286,6 +288,25 @@ impl Coordinator {
             | TabMessage::Released { .. }
             | TabMessage::Pong { .. } => {}
         }
+    }
+
+    fn ran(&mut self, tab: TabId, job: JobId, report: RunReport) {
+        let run = Duration::try_from_secs_f64(report.run_ms / 1e3).unwrap_or_default();
+        let outputs = report.outputs.tensors();
+        self.result = Some(Answer { tab, report, outputs, told: 0 });
+        self.tell(Input::AttemptSucceeded { tab, job, run });
+        self.result = None;
+    }
+
+    /// Several jobs ran together, and nobody can say whose outputs are whose: they run alone, as all later ones.
+    fn ran_in_vain(&mut self, tab: TabId, job: JobId, what: String) {
+        if let Some(job) = self.jobs.get(&job) {
+            let model = job.submission.model.clone();
+            tracing::warn!(model = model.tag.name, what, "its outputs are not rows: its jobs run alone from now on");
+            self.scheduler.handle(Input::CannotBatch { model: model.id }, Instant::now());
+        }
+        let failure = Failure::new(Cause::BadInput, format!("the model's outputs are not rows of a batch: {what}"));
+        self.tell(Input::AttemptFailed { tab, job, failure });
     }
 
     /// A backend did not start. WebGPU without an adapter may still work on a software one: its browser is then

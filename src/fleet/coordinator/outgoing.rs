@@ -5,14 +5,15 @@ use crate::{
     browser::{self, BrowserError, GpuMode, LaunchOptions},
     fleet::{
         JobError, Output,
+        batch::{Part, parts, rows_of},
         message::{Report, Submission},
         tab::{Pending, Tab},
     },
-    harness::{RunReport, StartOptions},
+    harness::{RunReport, RunRequest, StartOptions},
     schedule::{Action, Attempt, Input, Recovery},
     types::{
-        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity, TabId, Target,
-        Timings,
+        BatchShare, Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity,
+        TabId, Target, Timings,
     },
 };
 use std::time::{Duration, Instant};
@@ -35,8 +36,17 @@ impl Coordinator {
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.scheduler.next_action() {
             match action {
-                Action::StartAttempt { tab, job, attempt, placement } => {
+                Action::StartAttempt { tab, job, attempt, placement, with } if with.is_empty() => {
                     self.start_attempt(tab, job, attempt, placement);
+                }
+                Action::StartAttempt { tab, job, attempt, placement, with } => {
+                    let jobs: Vec<(JobId, u32)> = std::iter::once((job, attempt)).chain(with).collect();
+                    self.start_together(tab, &jobs, placement);
+                }
+                Action::BatchSplit { tab, target, model, jobs, failure } => {
+                    let Some(model) = self.models.get(&model).map(|known| known.tag.clone()) else { continue };
+                    tracing::debug!(%tab, %target, jobs, %failure, "a run of several jobs failed: they go on in halves");
+                    self.events.emit(|| EventKind::BatchSplit { tab, target, model, jobs, failure });
                 }
                 Action::EndWithResult { job, attempts } => self.end_with_result(job, attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end_with_failure(job, failure, attempts),
@@ -178,22 +188,50 @@ impl Coordinator {
     }
 
     pub(super) fn start_attempt(&mut self, tab_id: TabId, id: JobId, attempt: u32, placement: Placement) {
-        let (Some(tab), Some(job)) = (self.tabs.get_mut(&tab_id), self.jobs.get_mut(&id)) else { return };
-        job.started = Instant::now();
-        job.attempt = attempt;
-        job.placement = Some(placement);
-        let (browser, target) = (tab.browser, tab.target);
-        let Submission { model, run, span, .. } = &job.submission;
-        job.span = tracing::debug_span!(parent: span, "attempt", attempt, tab = %tab_id, %browser, %target);
-        let name = &model.tag.name;
-        tracing::debug!(target: "tabfleet::placement", job = %id, model = name, %target, tab = %tab_id, "{placement}");
+        if !self.begins(tab_id, id, attempt, placement, None) {
+            return;
+        }
+        let (Some(tab), Some(job)) = (self.tabs.get_mut(&tab_id), self.jobs.get(&id)) else { return };
+        let Submission { model, run, .. } = &job.submission;
         if !run.release {
             tab.loaded.entry(model.key.clone()).or_default();
         }
         let request = tab.expect(Pending::Run(id));
         // A closed socket is told by its own signal, and the job is then placed again.
         let _ = tab.link.as_ref().map(|link| link.run(request, &model.served, run));
+    }
+
+    /// As [`start_attempt`](Self::start_attempt), of several jobs in one run.
+    fn start_together(&mut self, tab_id: TabId, jobs: &[(JobId, u32)], placement: Placement) {
+        let rows = |id: &JobId| self.jobs.get(id)?.submission.run.inputs.infos().first()?.shape.first().copied();
+        let rows: Vec<usize> = jobs.iter().map(|(id, _)| rows(id).unwrap_or_default()).collect();
+        let all_rows = rows.iter().sum();
+        for ((id, attempt), part) in jobs.iter().zip(parts(rows.into_iter())) {
+            self.begins(tab_id, *id, *attempt, placement, Some(part));
+        }
+        let runs: Vec<&Submission> =
+            jobs.iter().filter_map(|(id, _)| self.jobs.get(id)).map(|job| &job.submission).collect();
+        let (Some(tab), Some(first)) = (self.tabs.get_mut(&tab_id), runs.first()) else { return };
+        let model = &first.model;
+        tab.loaded.entry(model.key.clone()).or_default();
+        let request = tab.expect(Pending::RunTogether(first.job, all_rows));
+        let runs: Vec<&RunRequest> = runs.iter().map(|submission| &submission.run).collect();
+        // A closed socket is told by its own signal, and the jobs are then placed again.
+        let _ = tab.link.as_ref().map(|link| link.run_together(request, &model.served, &runs));
+    }
+
+    /// A job's attempt begins. Tells whether both the tab and the job are there.
+    fn begins(&mut self, tab_id: TabId, id: JobId, attempt: u32, placement: Placement, part: Option<Part>) -> bool {
+        let (Some(tab), Some(job)) = (self.tabs.get(&tab_id), self.jobs.get_mut(&id)) else { return false };
+        job.started = Instant::now();
+        (job.attempt, job.placement, job.part) = (attempt, Some(placement), part);
+        let (browser, target) = (tab.browser, tab.target);
+        let Submission { model, span, .. } = &job.submission;
+        job.span = tracing::debug_span!(parent: span, "attempt", attempt, tab = %tab_id, %browser, %target);
+        let name = &model.tag.name;
+        tracing::debug!(target: "tabfleet::placement", job = %id, model = name, %target, tab = %tab_id, "{placement}");
         self.events.emit(|| EventKind::AttemptStarted { job: id, attempt, tab: tab_id, target });
+        true
     }
 
     fn drop_model(&mut self, id: TabId, model: ModelId) {
@@ -288,11 +326,12 @@ impl Coordinator {
     }
 
     pub(super) fn end_with_result(&mut self, id: JobId, failed_attempts: Vec<Attempt>) {
-        let (Some(job), Some((tab_id, report))) = (self.jobs.remove(&id), self.result.take()) else { return };
+        let (Some(job), Some(answer)) = (self.jobs.remove(&id), self.result.as_mut()) else { return };
+        let (tab_id, report) = (answer.tab, &answer.report);
         let Some(placement) = job.placement else { return };
         let Some(tab) = self.tabs.get_mut(&tab_id) else { return };
         let Some(info) = tab.info.clone() else { return };
-        let timings = timings(&job, &report);
+        let timings = timings(&job, report);
         // Told once, when the session is created, and true of every run of that session.
         let remembered = tab.loaded.get_mut(&job.submission.model.key);
         let cpu_fallback = match (&report.load, remembered) {
@@ -314,7 +353,11 @@ impl Coordinator {
             tab: tab_id,
             info,
             placement,
+            batch: job.part.as_ref().map_or(1, |part| part.jobs),
         };
+        let share = BatchShare { jobs: provenance.batch, number: answer.told };
+        let share = job.submission.spec.batch.is_some().then_some(share);
+        answer.told += 1;
         self.events.emit(|| EventKind::AttemptSucceeded {
             job: id,
             attempt,
@@ -325,8 +368,14 @@ impl Coordinator {
             cpu_fallback,
             batch,
             memory_bytes,
+            share,
         });
-        let result = match report.outputs.tensors() {
+        let tensors = match (&mut answer.outputs, &job.part) {
+            (Ok(tensors), None) => Ok(std::mem::take(tensors)),
+            (Ok(tensors), Some(part)) => rows_of(tensors, part).ok_or_else(|| "it has no such rows".to_owned()),
+            (Err(error), _) => Err(error.to_string()),
+        };
+        let result = match tensors {
             Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts, stages: Vec::new() }),
             Err(error) => Err(JobError {
                 model: job.submission.model.tag.name.clone(),

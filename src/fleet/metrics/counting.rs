@@ -35,6 +35,8 @@ enum End {
 pub(in crate::fleet) struct Counting {
     metrics: Metrics,
     throughput: BTreeMap<Target, Rate>,
+    /// How long a job takes alone, by its model and where, of those that may run together.
+    alone_ms: BTreeMap<(String, Target), f64>,
 }
 
 /// Events a second, where each counts less the longer it is past.
@@ -117,13 +119,25 @@ impl Counting {
             EventKind::JobEnded { failure: Some(failure), .. } => count(Name::JobsEnded, &[&failure.category()]),
             EventKind::AttemptStarted { target, .. } => count(Name::AttemptsStarted, &[target]),
             EventKind::AttemptFailed { target, failure, .. } => count(Name::AttemptsFailed, &[target, &failure.cause]),
-            EventKind::AttemptSucceeded { target, timings, cpu_fallback, .. } => {
+            EventKind::BatchSplit { target, failure, .. } => count(Name::BatchSplits, &[target, &failure.cause]),
+            EventKind::AttemptSucceeded { target, model, timings, cpu_fallback, share, .. } => {
                 count(Name::AttemptsSucceeded, &[target]);
                 if *cpu_fallback == Some(true) {
                     count(Name::CpuFallbacks, &[target]);
                 }
                 self.throughput.entry(*target).or_insert(Rate { events: 0.0, since: *at }).count(*at);
-                self.take_in_timings(*target, timings);
+                self.take_in_waits(timings);
+                // The run and what came with it are told with every result of those that ran together.
+                if share.is_none_or(|share| share.number == 0) {
+                    self.take_in_run(*target, timings);
+                }
+                if let Some(share) = share.filter(|share| share.number == 0) {
+                    self.metrics.observe(Name::BatchJobs, &[target], f64::from(share.jobs));
+                    // The first run of a session compiles.
+                    if timings.create_ms.is_none() {
+                        self.take_in_batch(&model.sha256, *target, share.jobs, timings.run_ms);
+                    }
+                }
             }
             EventKind::BrowserStarted { identity, .. } => count(Name::BrowsersStarted, &[&identity.browser]),
             EventKind::BrowserFailed { browser, .. } => count(Name::BrowsersFailed, &[browser]),
@@ -148,23 +162,24 @@ impl Counting {
         }
     }
 
-    fn take_in_timings(&mut self, target: Target, timings: &Timings) {
+    fn take_in_waits(&mut self, timings: &Timings) {
+        use MetricName as Name;
+        self.metrics.observe(Name::QueueWait, &[], timings.queue_ms / 1e3);
+        self.metrics.observe(Name::JobTime, &[], timings.total_ms / 1e3);
+        self.smooth(Name::QueueWaitAverage, &[], timings.queue_ms / 1e3);
+    }
+
+    fn take_in_run(&mut self, target: Target, timings: &Timings) {
         use MetricName as Name;
         let metrics = &mut self.metrics;
         let times = [
-            (Name::QueueWait, None, Some(timings.queue_ms)),
-            (Name::JobTime, None, Some(timings.total_ms)),
-            (Name::Run, Some(target), Some(timings.run_ms)),
-            (Name::Wire, Some(target), Some(timings.wire_ms)),
-            (Name::Download, Some(target), timings.download_ms),
-            (Name::Create, Some(target), timings.create_ms),
+            (Name::Run, Some(timings.run_ms)),
+            (Name::Wire, Some(timings.wire_ms)),
+            (Name::Download, timings.download_ms),
+            (Name::Create, timings.create_ms),
         ];
-        for (name, target, ms) in times {
-            let Some(ms) = ms else { continue };
-            match target {
-                Some(target) => metrics.observe(name, &[&target], ms / 1e3),
-                None => metrics.observe(name, &[], ms / 1e3),
-            }
+        for (name, ms) in times {
+            ms.into_iter().for_each(|ms| metrics.observe(name, &[&target], ms / 1e3));
         }
         if timings.create_ms.is_some() {
             metrics.add(Name::ModelsLoaded, &[&target], 1.0);
@@ -172,13 +187,23 @@ impl Counting {
         let busy_ms = [timings.download_ms, timings.create_ms, Some(timings.run_ms), timings.readback_ms];
         metrics.add(Name::Busy, &[&target], busy_ms.iter().flatten().sum::<f64>() / 1e3);
         self.smooth(Name::RunAverage, &[&target], timings.run_ms / 1e3);
-        self.smooth(Name::QueueWaitAverage, &[], timings.queue_ms / 1e3);
     }
 
-    fn smooth(&mut self, name: MetricName, labels: &[&dyn ToString], seconds: f64) {
+    /// How much was gained by running jobs together, by what one alone takes there.
+    fn take_in_batch(&mut self, sha256: &str, target: Target, jobs: u32, run_ms: f64) {
+        if jobs == 1 {
+            let alone = self.alone_ms.entry((sha256.to_owned(), target)).or_insert(run_ms);
+            *alone += SMOOTHING * (run_ms - *alone);
+        } else if let Some(alone) = self.alone_ms.get(&(sha256.to_owned(), target)).filter(|_| run_ms > 0.0) {
+            let gain = alone * f64::from(jobs) / run_ms;
+            self.smooth(MetricName::BatchEfficiency, &[&target], gain);
+        }
+    }
+
+    fn smooth(&mut self, name: MetricName, labels: &[&dyn ToString], measured: f64) {
         let is_first = !self.metrics.0.contains_key(&(name, super::texts(labels)));
         let average = self.metrics.number(name, labels);
-        *average += if is_first { seconds } else { SMOOTHING * (seconds - *average) };
+        *average += if is_first { measured } else { SMOOTHING * (measured - *average) };
     }
 }
 

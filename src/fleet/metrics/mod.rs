@@ -20,6 +20,19 @@ use std::{collections::BTreeMap, fmt};
 /// Bounds of histograms, in seconds: from the way to a tab and back to a model that takes a minute.
 const BOUNDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0];
 
+/// Bounds of histograms of how many jobs ran together.
+const SIZES: [f64; BOUNDS.len()] = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0, 256.0];
+
+impl MetricName {
+    /// The bounds of its histogram.
+    const fn bounds(self) -> &'static [f64; BOUNDS.len()] {
+        match self {
+            Self::BatchJobs => &SIZES,
+            _ => &BOUNDS,
+        }
+    }
+}
+
 /// The values of a fleet's metrics at one time. Shown, it is in Prometheus' text format.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics(BTreeMap<(MetricName, Vec<String>), Value>);
@@ -62,13 +75,13 @@ impl Metrics {
         *self.number(name, labels) = to;
     }
 
-    fn observe(&mut self, name: MetricName, labels: &[&dyn ToString], seconds: f64) {
+    fn observe(&mut self, name: MetricName, labels: &[&dyn ToString], measured: f64) {
         let nothing = Value::Times { within: [0; BOUNDS.len()], count: 0, sum: 0.0 };
         let value = self.0.entry((name, texts(labels))).or_insert(nothing);
         if let Value::Times { within, count, sum } = value {
             *count += 1;
-            *sum += seconds;
-            if let Some(bound) = BOUNDS.iter().position(|bound| seconds <= *bound) {
+            *sum += measured;
+            if let Some(bound) = name.bounds().iter().position(|bound| measured <= *bound) {
                 within[bound] += 1;
             }
         }
@@ -114,7 +127,7 @@ impl fmt::Display for Metrics {
                 Value::Number(number) => writeln!(f, "{name}{} {number}", Labels(labels, values, None))?,
                 Value::Times { within, count, sum } => {
                     let mut up_to = 0;
-                    for (bound, within) in BOUNDS.iter().zip(within) {
+                    for (bound, within) in metric.bounds().iter().zip(within) {
                         up_to += within;
                         let labels = Labels(labels, values, Some(("le", bound.to_string())));
                         writeln!(f, "{name}_bucket{labels} {up_to}")?;

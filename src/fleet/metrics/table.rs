@@ -111,6 +111,12 @@ metrics! {
     Create: Histogram "tabfleet_model_create_seconds" ["target"];
     /// From a failure until what was done about it had helped
     RecoveryTime: Histogram "tabfleet_recovery_seconds" ["strategy"];
+    /// How many jobs ran together, of models whose jobs may
+    BatchJobs: Histogram "tabfleet_batch_jobs" ["target"];
+    /// Runs of several jobs that failed for what may be one job's doing, and were halved
+    BatchSplits: Counter "tabfleet_batch_splits_total" ["target", "cause"];
+    /// How many times as long jobs that ran together would have taken one by one, as a moving average over some fifty runs; absent until their model was run alone there
+    BatchEfficiency: Gauge "tabfleet_batch_efficiency_ratio" ["target"];
     /// The run, as a moving average over some fifty results
     RunAverage: Gauge "tabfleet_run_average_seconds" ["target"];
     /// The wait in the queue, as a moving average over some fifty results

@@ -48,7 +48,46 @@ fn header() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Requests that differ in nothing but their rows.
+fn rows() -> impl Strategy<Value = Vec<TensorBatch>> {
+    let kinds = vec((0..Dtype::ALL.len(), vec(1_usize..4, 0..2)), 1..4);
+    let of = |(kinds, counts): (Vec<(usize, Vec<usize>)>, Vec<usize>)| {
+        let batch = |(request, rows): (usize, &usize)| {
+            let tensors: Vec<(String, Tensor<'static>)> = kinds
+                .iter()
+                .filter_map(|(at, rest)| {
+                    let (dtype, shape) = (Dtype::ALL[*at], [&[*rows][..], rest].concat());
+                    let odd = matches!(dtype, Dtype::Int4 | Dtype::Uint4);
+                    let bytes = dtype.byte_len(shape.iter().product()).filter(|_| !odd)?;
+                    let data: Vec<u8> = (0..bytes).map(|byte| (31 * request + byte) as u8).collect();
+                    Some((format!("t{at}"), Tensor::new(dtype, shape, data).ok()?))
+                })
+                .collect();
+            TensorBatch::encode(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))
+        };
+        counts.iter().enumerate().map(batch).collect::<Vec<_>>()
+    };
+    (kinds, vec(0_usize..5, 1..6)).prop_map(of)
+}
+
 proptest! {
+    /// What was stacked comes apart again, each piece where it was.
+    #[test]
+    fn stacked_tensors_are_the_rows_of_all(batches in rows()) {
+        let all: Vec<&TensorBatch> = batches.iter().collect();
+        let infos = TensorBatch::stacked_infos(&all);
+        let message = frame::join_with(&json!({"type": "run"}), |body| TensorBatch::stack(&all, body));
+        let stacked = Frame::split(message).unwrap().tensors(infos).unwrap().tensors().unwrap();
+        let mut start = 0;
+        for batch in &batches {
+            let rows = batch.infos().first().map_or(0, |info| info.shape[0]);
+            for ((_, whole), (_, piece)) in stacked.iter().zip(batch.tensors().unwrap()) {
+                prop_assert_eq!(whole.rows(start..start + rows).unwrap(), piece);
+            }
+            start += rows;
+        }
+    }
+
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
         let _ = message::decode(bytes.into());

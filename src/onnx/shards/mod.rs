@@ -1,5 +1,6 @@
 //! Cutting a model into stages that can run in different tabs. Start at [`ModelGraph`].
 
+mod batch_axis;
 mod component;
 mod cost;
 mod error;
@@ -19,6 +20,7 @@ mod weights;
 mod wire;
 mod write;
 
+pub use batch_axis::{BatchAxis, BatchAxisError, BatchCertainty};
 pub use component::{Component, Mapping};
 pub use error::ShardError;
 pub use graph::ModelGraph;

@@ -7,7 +7,7 @@ use crate::{
         breaker::{Call, Change},
         breakers::{Changed, Owner, Permits},
         jobs::{Job, Place},
-        tabs::{CANARY, InFlight},
+        tabs::{CANARY, Companions, InFlight},
     },
     types::{BreakerState, Category, Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
 };
@@ -55,6 +55,7 @@ impl Scheduler {
             job.route = route;
             self.queue.insert(route, &job.ticket);
         }
+        self.offer(id);
     }
 
     pub(super) fn take_permits(&mut self, target: Target, model: ModelId, now: Instant) -> Option<Permits> {
@@ -134,6 +135,7 @@ impl Scheduler {
         let permits = self.breakers.take_canary(target);
         let in_flight = InFlight {
             job: CANARY,
+            with: Companions::default(),
             bytes: 0,
             timeout: self.policy.canary_timeout,
             expires: None,
@@ -150,6 +152,7 @@ impl Scheduler {
             self.end(job, Failure::new(Cause::Cancelled, "its model was forgotten"));
         }
         self.speeds.forget(model);
+        self.batches.forget(model);
         self.tabs.forget_model(model);
     }
 }

@@ -78,7 +78,7 @@ impl Scheduler {
         let guilt = if tabs.iter().filter(at_work).count() > 1 { Guilt::Shared } else { Guilt::Own };
         for tab in tabs {
             self.blame_first_as(tab, failure, guilt, now);
-            self.displace(tab);
+            self.displace(tab, now);
             self.remove_tab(tab, failure, now);
         }
     }
@@ -86,7 +86,7 @@ impl Scheduler {
     /// A browser is ended for what its jobs had no part in: they move, and spend nothing.
     fn clear_tabs(&mut self, id: BrowserId, failure: &Failure, now: Instant) {
         for tab in self.tabs_of(id) {
-            self.displace(tab);
+            self.displace(tab, now);
             self.remove_tab(tab, failure, now);
         }
     }

@@ -88,7 +88,7 @@ impl Scheduler {
             let message = format!("its WASM memory is {bytes} bytes, and the {kind} limit is {limit}");
             let failure = Failure::new(Cause::MemoryLimit, message);
             let target = tab.target;
-            self.displace(id);
+            self.displace(id, now);
             self.repair_tab(id, target, &failure, Strategy::RestartWorker, now);
             self.restart_worker(id, failure, now);
         }
@@ -109,11 +109,11 @@ impl Scheduler {
         let Some(failure) = failure else { return };
         if failure.cause == Cause::WrongOutput {
             // Whatever else it has been handed would be answered as wrongly.
-            self.displace(id);
+            self.displace(id, now);
             self.repair_tab(id, answered.target, &failure, Strategy::ReplaceTab, now);
             self.remove_tab(id, &failure, now);
         } else if crate::schedule::jobs::spends_worker(failure.cause) {
-            self.displace(id);
+            self.displace(id, now);
             self.repair_worker(id, failure, now);
         }
     }

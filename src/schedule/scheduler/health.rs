@@ -8,7 +8,7 @@ impl Scheduler {
     /// The health of all at `now`, which the wall clock calls `at`; `name` tells a model's. The processes of browsers are
     /// the caller's to fill in.
     pub fn health(&self, now: Instant, at: SystemTime, name: impl Fn(ModelId) -> String) -> FleetHealth {
-        let in_flight: usize = self.tabs.iter().map(|(_, tab)| tab.in_flight.len()).sum();
+        let in_flight: usize = self.tabs.iter().map(|(_, tab)| tab.jobs_in_flight()).sum();
         FleetHealth {
             at,
             waiting: self.queue.len() as u64,
@@ -59,7 +59,7 @@ impl Scheduler {
             browser: tab.browser,
             target: tab.target,
             stage: tab.stage.into(),
-            in_flight: tab.in_flight.len() as u32,
+            in_flight: tab.jobs_in_flight() as u32,
             health: tab.vitals.score(self.breaker_state(tab.target), now),
             heap_bytes: tab.vitals.memory(),
             heartbeat_ms: tab.vitals.heartbeat().map(|took| took.as_secs_f64() * 1e3),

@@ -8,6 +8,7 @@ use crate::{
         jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         policy::Pauses,
         recovery::JobFailure,
+        tabs::Companions,
     },
     types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
@@ -19,6 +20,21 @@ pub(super) struct Answered {
     pub elapsed_ms: f64,
     pub permits: Option<Permits>,
     pub guilt: Guilt,
+    pub job: JobId,
+    /// Who ran together with the job.
+    pub with: Companions,
+}
+
+impl Answered {
+    /// A job alone, of which nothing else is known.
+    pub fn of(job: JobId, target: Target) -> Self {
+        Self { target, elapsed_ms: 0.0, permits: None, guilt: Guilt::Own, job, with: Companions::default() }
+    }
+
+    /// All whose run it was.
+    pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        std::iter::once(self.job).chain(self.with.jobs.iter().copied())
+    }
 }
 
 impl Scheduler {
@@ -32,7 +48,7 @@ impl Scheduler {
         }
         self.expiries.insert((spec.expires, id));
         self.jobs.insert(id, Job::new(id, spec, order, now));
-        self.wait(id);
+        self.gather_or_wait(id, now);
     }
 
     /// Takes what was answered off its tab.
@@ -41,41 +57,43 @@ impl Scheduler {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let in_flight = tab.take(position, now)?;
-            Some(Answered { target: tab.target, elapsed_ms, permits: in_flight.permits, guilt: Guilt::Own })
+            let (permits, with) = (in_flight.permits, in_flight.with);
+            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with })
         })?
     }
 
     /// Whether the job still waits for what this tab says of it.
-    fn waits_for(&self, id: JobId, tab: TabId) -> bool {
+    pub(super) fn waits_for(&self, id: JobId, tab: TabId) -> bool {
         self.jobs.get(&id).is_some_and(|job| job.place == Place::InFlight(tab))
     }
 
     pub(super) fn succeeded(&mut self, tab: TabId, id: JobId, run: Duration, now: Instant) {
         let Some(answered) = self.take_answered(tab, id, now) else { return };
-        if !self.waits_for(id, tab) {
-            return;
+        let jobs: Vec<JobId> = answered.jobs().filter(|id| self.waits_for(*id, tab)).collect();
+        let jobs: Vec<(JobId, Job)> = jobs.into_iter().filter_map(|id| Some((id, self.forget(id)?))).collect();
+        let Some((_, first)) = jobs.first() else { return };
+        self.learn_from(first, &answered, run);
+        self.note_success(tab, answered, first, run, now);
+        for (id, job) in jobs {
+            if let Some(recovery) = job.recovery {
+                self.conclude_job(id, recovery, true, now);
+            }
+            self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
         }
-        let Some(job) = self.forget(id) else { return };
-        self.note_success(tab, answered, &job, run, now);
-        if let Some(recovery) = job.recovery {
-            self.conclude_job(id, recovery, true, now);
-        }
-        self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
         self.retire_if_worn(tab, now);
     }
 
     /// Breakers, health and baselines take in a success.
     fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
-        let Answered { target, permits, .. } = answered;
-        let model = job.spec.model;
-        let slowdown = self.speeds.take_in(model, target, run);
+        let (target, model) = (answered.target, job.spec.model);
+        let slowdown = self.alone(job, &answered, run).and_then(|run| self.speeds.take_in(model, target, run));
         let limit = self.policy.breaker(target.browser).slow_call_duration_threshold;
         let is_slow = run > limit && slowdown.is_some_and(|times| times >= self.policy.slow_call_factor);
         let slow = is_slow.then(|| {
             let times = slowdown.unwrap_or_default();
             format!("a run took {run:?}, {times:.1} times what the model takes there")
         });
-        if let Some(permits) = permits {
+        if let Some(permits) = answered.permits {
             let changes = self.breakers.succeeded(permits, target, model, slow.as_deref(), now);
             self.breakers_changed(changes);
         }
@@ -110,11 +128,11 @@ impl Scheduler {
     pub(super) fn failed(&mut self, tab: TabId, id: JobId, failure: Failure, now: Instant) {
         let spent = spends_worker(failure.cause);
         let answered = self.take_answered(tab, id, now);
-        if let Some(answered) = answered.filter(|_| self.waits_for(id, tab)) {
-            self.attempt_failed(id, tab, failure.clone(), answered, now);
+        if let Some(answered) = answered {
+            self.run_failed(tab, &failure, answered, now);
         }
         if spent {
-            self.displace(tab);
+            self.displace(tab, now);
             self.repair_worker(tab, failure, now);
         }
         self.retire_if_worn(tab, now);
@@ -122,7 +140,7 @@ impl Scheduler {
 
     /// Books a failed attempt: the job waits again, or ends.
     pub(super) fn attempt_failed(&mut self, id: JobId, tab: TabId, failure: Failure, answered: Answered, now: Instant) {
-        let Answered { target, elapsed_ms, permits, guilt } = answered;
+        let Answered { target, elapsed_ms, permits, guilt, .. } = answered;
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let number = job.attempts.len() as u32 + 1;
         let (model, severity) = (job.spec.model, failure.severity_in(number));
@@ -225,6 +243,9 @@ impl Scheduler {
     }
 
     pub(super) fn retry_due(&mut self, id: JobId) {
+        if self.gathered(id) {
+            return;
+        }
         if matches!(self.jobs.get(&id).map(|job| job.place), Some(Place::Paused(_))) {
             self.wait(id);
         }
@@ -245,7 +266,7 @@ impl Scheduler {
         if let Some(job) = self.jobs.get_mut(&id)
             && let Place::InFlight(tab_id) = job.place
             && let Some(tab) = self.tabs.get(tab_id)
-            && tab.in_flight.front().is_some_and(|head| head.job == id)
+            && tab.in_flight.front().is_some_and(|head| head.jobs().any(|job| job == id))
         {
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let attempt = Attempt { target: tab.target, tab: tab_id, failure: failure.clone(), elapsed_ms };
@@ -259,11 +280,13 @@ impl Scheduler {
 
     /// The job is no longer wanted. A tab that works on it may be done soon; if not, its worker is ended.
     pub(super) fn cancel(&mut self, id: JobId, now: Instant) {
-        if let Some(Place::InFlight(tab)) = self.jobs.get(&id).map(|job| job.place) {
+        if let Some(Place::InFlight(tab)) = self.jobs.get(&id).map(|job| job.place)
+            && !self.is_waited_for_by_others(tab, id)
+        {
             let grace = self.policy.cancel_grace;
             self.tabs.update(tab, |tab| {
                 let at_it = now.saturating_duration_since(tab.head_since);
-                if let Some(place) = tab.in_flight.iter().position(|in_flight| in_flight.job == id) {
+                if let Some(place) = tab.in_flight.iter().position(|in_flight| in_flight.jobs().any(|job| job == id)) {
                     let limit = if place == 0 { at_it + grace } else { grace };
                     tab.in_flight[place].timeout = limit.min(tab.in_flight[place].timeout);
                 }
@@ -281,6 +304,7 @@ impl Scheduler {
     /// Takes a job out of every order it stands in. What a tab still works on stays booked there until it is answered.
     pub(super) fn forget(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
+        self.withdraw(&job);
         self.expiries.remove(&(job.spec.expires, id));
         match job.place {
             Place::Waiting => {

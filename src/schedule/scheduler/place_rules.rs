@@ -1,12 +1,12 @@
 //! Which of the waiting jobs go to tabs now.
 
-use super::{Action, Scheduler};
+use super::{Action, Scheduler, time_rules::Timer};
 use crate::{
     schedule::{
         TargetSet,
         jobs::{Avoid, Place},
         placement::Placing,
-        tabs::InFlight,
+        tabs::{Companions, InFlight},
     },
     types::{JobId, Placement, TabId, Target},
 };
@@ -44,7 +44,8 @@ impl Scheduler {
                 free = free.difference(admitted);
                 continue;
             };
-            let Some(target) = self.hand_out(id, tab, placement, now) else { return };
+            let companions = self.companions(id, tab, now);
+            let Some(target) = self.hand_out(id, &companions, tab, placement, now) else { return };
             if self.tabs.with_room(target).next().is_none() {
                 free.remove(target);
             }
@@ -52,37 +53,60 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn hand_out(&mut self, id: JobId, tab: TabId, placement: Placement, now: Instant) -> Option<Target> {
+    /// Hands a job to a tab, and in the same run those that go along with it.
+    pub(super) fn hand_out(
+        &mut self,
+        id: JobId,
+        companions: &[JobId],
+        tab: TabId,
+        placement: Placement,
+        now: Instant,
+    ) -> Option<Target> {
         let target = self.tabs.get(tab)?.target;
-        let job = self.jobs.get_mut(&id)?;
-        let is_stage = self.stages.get(job.spec.model).is_some();
-        if is_stage {
-            self.stages.remove(&job.ticket);
-        } else {
-            self.queue.take(job.route, &job.ticket, target, now);
-        }
-        job.place = Place::InFlight(tab);
-        job.avoid = Avoid::Nothing;
-        if let Some(recovery) = &mut job.recovery {
-            recovery.strategy = recovery.realised(target, tab);
-        }
-        let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
-        let release = job.spec.release;
-        let (expires, attempt) = (Some(job.spec.expires), job.attempts.len() as u32 + 1);
-        if !is_stage && job.route.len() > 1 {
+        let attempt = self.goes_to(id, tab, target, now)?;
+        let with: Vec<(JobId, u32)> =
+            companions.iter().filter_map(|other| Some((*other, self.goes_to(*other, tab, target, now)?))).collect();
+        let job = self.jobs.get(&id)?;
+        let (model, timeout, release) = (job.spec.model, job.spec.attempt_timeout, job.spec.release);
+        if self.stages.get(model).is_none() && job.route.len() > 1 {
             self.speeds.count(model);
         }
-        let work = self.speeds.expected(model, target).unwrap_or_default();
+        let all = || std::iter::once(id).chain(with.iter().map(|(job, _)| *job)).filter_map(|id| self.jobs.get(&id));
+        let bytes = all().map(|job| job.spec.bytes).sum();
+        // Whoever is due first has ended by then, and the others still wait for the run.
+        let expires = all().map(|job| job.spec.expires).max();
+        let rows = all().filter_map(|job| job.spec.batch.as_ref()).map(|batch| batch.rows).sum();
+        let work = self.expected_run(model, target, rows).unwrap_or_default();
         let permits = self.take_permits(target, model, now);
+        let companions = Companions { jobs: with.iter().map(|(job, _)| *job).collect(), rows };
         self.tabs.update(tab, |tab| {
             if release {
                 tab.loaded.remove(&model);
             } else {
                 tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, bytes, timeout, expires, work, permits }, now);
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, expires, work, permits }, now);
         });
-        self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement });
+        self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)
+    }
+
+    /// A job leaves wherever it waits. Tells the number of its attempt.
+    fn goes_to(&mut self, id: JobId, tab: TabId, target: Target, now: Instant) -> Option<u32> {
+        let job = self.jobs.get_mut(&id)?;
+        match job.place {
+            Place::Paused(until) => _ = self.timers.remove(&(until, Timer::Retry(id))),
+            _ if self.stages.get(job.spec.model).is_some() => self.stages.remove(&job.ticket),
+            _ => self.queue.take(job.route, &job.ticket, target, now),
+        }
+        if let Some(kind) = job.kind() {
+            self.batches.remove(&kind, &job.ticket);
+        }
+        job.place = Place::InFlight(tab);
+        job.avoid = Avoid::Nothing;
+        if let Some(recovery) = &mut job.recovery {
+            recovery.strategy = recovery.realised(target, tab);
+        }
+        Some(job.attempts.len() as u32 + 1)
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     schedule::{
         TargetSet,
         stages::{Seat, StageSpec},
-        tabs::{InFlight, Stage, WARM_UP},
+        tabs::{Companions, InFlight, Stage, WARM_UP},
     },
     types::{Backend, BrowserId, Cause, Failure, JobId, ModelId, Placement, TabId, Target},
 };
@@ -42,7 +42,7 @@ impl Scheduler {
         }
         self.leave(model, tab);
         if crate::schedule::jobs::spends_worker(failure.cause) {
-            self.displace(tab);
+            self.displace(tab, now);
             self.repair_worker(tab, failure, now);
         }
     }
@@ -193,7 +193,15 @@ impl Scheduler {
             Wanted::Spare => stage.spares.push(seat),
         }
         let work = std::time::Duration::ZERO;
-        let in_flight = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, permits: None };
+        let in_flight = InFlight {
+            job: WARM_UP,
+            with: Companions::default(),
+            bytes: 0,
+            timeout,
+            expires: None,
+            work,
+            permits: None,
+        };
         self.tabs.update(seat.tab, |tab| {
             tab.loaded.insert(model);
             tab.hand(in_flight, now);
@@ -280,7 +288,7 @@ impl Scheduler {
             && self.takes(tab, id)
         {
             let load = self.tabs.get(tab).map_or(0, |tab| tab.in_flight.len());
-            if self.hand_out(id, tab, Placement::at_home(load), now).is_none() {
+            if self.hand_out(id, &[], tab, Placement::at_home(load), now).is_none() {
                 return;
             }
         }

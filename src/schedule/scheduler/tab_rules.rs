@@ -1,25 +1,23 @@
 //! What happens to tabs: opened, started, restarted, replaced; and targets that never start.
 
-use super::{Action, Scheduler, job_rules::Answered};
+use super::{Action, Scheduler, batch_rules::FailedBatch, job_rules::Answered};
 use crate::{
     schedule::{
         browsers::Slot,
         jobs::{Attempt, Guilt, Place, is_killing},
-        tabs::{CANARY, Stage, Suspect, Tab},
+        tabs::{CANARY, InFlight, Stage, Suspect, Tab},
     },
-    types::{Cause, Failure, Strategy, TabId, Target},
+    types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
 use std::time::Instant;
 
 impl Scheduler {
     /// Puts what a tab was handed back into the queue, where it keeps its place.
-    pub(super) fn displace(&mut self, tab: TabId) {
-        let held = self.tabs.update(tab, Tab::clear);
-        for in_flight in held.into_iter().flatten() {
-            if let Some(job) = self.jobs.get(&in_flight.job)
-                && job.place == Place::InFlight(tab)
-            {
-                self.wait(in_flight.job);
+    pub(super) fn displace(&mut self, tab: TabId, now: Instant) {
+        let held = self.tabs.update(tab, |tab| tab.clear(now));
+        for id in held.iter().flatten().flat_map(InFlight::jobs) {
+            if self.jobs.get(&id).is_some_and(|job| job.place == Place::InFlight(tab)) {
+                self.wait(id);
             }
         }
     }
@@ -37,15 +35,20 @@ impl Scheduler {
         let Some(answered) = self.take_answered(id, head, now) else { return };
         if head == CANARY {
             self.canary_ended(id, answered.target, answered.permits, Some(failure.clone()), now);
-        } else if self.jobs.get(&head).is_some_and(|job| job.place == Place::InFlight(id)) {
-            self.attempt_failed(head, id, failure.clone(), Answered { guilt, ..answered }, now);
+        } else {
+            self.run_failed(id, failure, Answered { guilt, ..answered }, now);
         }
     }
 
     /// A socket closed: the job that the worker was at moves on at once, and is blamed when it is known for what.
     fn suspect_first(&mut self, id: TabId, now: Instant) {
         let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
-        let Some(Answered { target, elapsed_ms, permits, .. }) = self.take_answered(id, head, now) else { return };
+        let Some(answered) = self.take_answered(id, head, now) else { return };
+        if !answered.with.jobs.is_empty() {
+            self.suspect_one_of_several(id, answered);
+            return;
+        }
+        let Answered { target, elapsed_ms, permits, .. } = answered;
         let Some(job) = self.jobs.get_mut(&head).filter(|job| job.place == Place::InFlight(id)) else { return };
         let model = job.spec.model;
         let number = job.attempts.len() as u32 + 1;
@@ -55,22 +58,38 @@ impl Scheduler {
             job.attempts.push(Attempt { target, tab: id, failure: cut(), elapsed_ms });
         }
         let number = goes_on.then_some(number);
-        let suspect = Suspect { job: head, model, number, elapsed_ms, permits };
+        let suspect = Suspect { job: head, model, number, elapsed_ms, permits, jobs: 1 };
         self.tabs.update(id, |tab| tab.suspect = Some(suspect));
         if let Some(number) = number {
             self.try_again(head, id, target, number, &cut(), now);
         }
     }
 
+    /// Several jobs ran together: they move on in halves, and what happened is told when it is known.
+    fn suspect_one_of_several(&mut self, id: TabId, answered: Answered) {
+        let jobs: Vec<JobId> = answered.jobs().filter(|job| self.waits_for(*job, id)).collect();
+        let first = jobs.first().and_then(|first| Some((*first, self.jobs.get(first)?.spec.model)));
+        let Some((job, model)) = first else { return };
+        let together = answered.with.jobs.len() + 1;
+        let Answered { elapsed_ms, permits, .. } = answered;
+        let suspect = Suspect { job, model, number: None, elapsed_ms, permits, jobs: together };
+        self.tabs.update(id, |tab| tab.suspect = Some(suspect));
+        self.halve(jobs);
+    }
+
     /// What the socket's end meant is known now. Tells whether there was a job to blame for it.
     fn blame_suspect(&mut self, id: TabId, failure: &Failure, guilt: Guilt, now: Instant) -> bool {
         let taken = self.tabs.update(id, |tab| (tab.suspect.take(), tab.target));
-        let Some((Some(Suspect { job: suspect, model, number, elapsed_ms, permits }), target)) = taken else {
+        let Some((Some(Suspect { job: suspect, model, number, elapsed_ms, permits, jobs }), target)) = taken else {
             return false;
         };
+        if jobs > 1 {
+            self.batch_failed(FailedBatch { tab: id, target, model, jobs, permits }, failure, now);
+            return true;
+        }
         let Some(number) = number else {
             if self.jobs.get(&suspect).is_some_and(|job| job.place == Place::InFlight(id)) {
-                let answered = Answered { target, elapsed_ms, permits, guilt };
+                let answered = Answered { elapsed_ms, permits, guilt, ..Answered::of(suspect, target) };
                 self.attempt_failed(suspect, id, failure.clone(), answered, now);
             }
             return true;
@@ -133,7 +152,7 @@ impl Scheduler {
     pub(super) fn tab_connected(&mut self, tab: TabId, now: Instant) {
         if matches!(self.tabs.get(tab).map(|tab| tab.stage), Some(Stage::Cut(_))) {
             self.blame_first(tab, &cut(), now);
-            self.displace(tab);
+            self.displace(tab, now);
         }
         let give_up = now + self.policy.start_timeout;
         let target = self.tabs.update(tab, |tab| tab.enter(Stage::Starting(give_up)).then_some(tab.target));
@@ -172,7 +191,7 @@ impl Scheduler {
         let failures = self.start_failures.entry(target).or_default();
         *failures += 1;
         let failures = *failures;
-        self.displace(tab);
+        self.displace(tab, now);
         self.remove_tab(tab, &failure, now);
         self.target_failed(target, &failure, now);
         if failures >= self.policy.give_up_after {
@@ -195,7 +214,7 @@ impl Scheduler {
                     self.actions.push_back(Action::Disconnected { tab, target, failure });
                 }
                 self.suspect_first(tab, now);
-                self.displace(tab);
+                self.displace(tab, now);
                 let give_up = now + self.policy.cut_grace;
                 self.tabs.update(tab, |tab| {
                     tab.enter(Stage::Cut(give_up));
@@ -206,7 +225,7 @@ impl Scheduler {
             }
             Some(Stage::Ready | Stage::Cut(_)) => {
                 self.blame_first(tab, &failure, now);
-                self.displace(tab);
+                self.displace(tab, now);
                 self.repair_worker(tab, failure, now);
             }
             Some(Stage::Starting(_)) => self.tab_failed(tab, failure, now),
@@ -233,7 +252,7 @@ impl Scheduler {
         match stage {
             Stage::Ready | Stage::Cut(_) | Stage::Restarting(_) => {
                 self.blame_first(id, &failure, now);
-                self.displace(id);
+                self.displace(id, now);
                 self.remove_tab(id, &failure, now);
                 let within = self.policy.tab_deaths_within;
                 let died = self.slots.get_mut(&target.browser).map_or(0, |slot| slot.tab_died(within, now));
@@ -245,7 +264,7 @@ impl Scheduler {
             }
             Stage::Retiring => {
                 self.blame_first(id, &failure, now);
-                self.displace(id);
+                self.displace(id, now);
                 self.remove_tab(id, &failure, now);
             }
             Stage::Opening(_) | Stage::Starting(_) => self.tab_failed(id, failure, now),
@@ -280,7 +299,7 @@ impl Scheduler {
         self.given_up.insert(target, failure.clone());
         let tabs: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.target == target).map(|(id, _)| id).collect();
         for tab in tabs {
-            self.displace(tab);
+            self.displace(tab, now);
             self.remove_tab(tab, &failure, now);
         }
         self.beyond_repair(target, now);

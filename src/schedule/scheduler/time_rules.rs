@@ -70,7 +70,7 @@ impl Scheduler {
                 let failure = Failure::new(Cause::DeadlineExceeded, message);
                 self.blame_first(id, &failure, now);
                 // A job that had already ended is answered by nobody: it goes with the worker.
-                self.displace(id);
+                self.displace(id, now);
                 self.repair_worker(id, failure, now);
             }
             Stage::Opening(_) => {
@@ -85,7 +85,7 @@ impl Scheduler {
             Stage::Restarting(_) => {
                 let failure = Failure::new(Cause::TabFailed, "a fresh worker did not connect in time");
                 let target = tab.target;
-                self.displace(id);
+                self.displace(id, now);
                 self.remove_tab(id, &failure, now);
                 self.repair_tab(id, target, &failure, crate::types::Strategy::ReplaceTab, now);
             }

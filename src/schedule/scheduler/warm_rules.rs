@@ -2,7 +2,7 @@
 
 use super::{Action, Scheduler};
 use crate::{
-    schedule::tabs::{InFlight, WARM_UP},
+    schedule::tabs::{Companions, InFlight, WARM_UP},
     types::{Failure, ModelId, TabId},
 };
 use std::time::{Duration, Instant};
@@ -26,7 +26,15 @@ impl Scheduler {
     /// Has a tab load a model before a job needs it.
     pub(super) fn warm_up(&mut self, id: TabId, model: ModelId, now: Instant) {
         let (timeout, work) = (self.policy.start_timeout, Duration::ZERO);
-        let load = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, permits: None };
+        let load = InFlight {
+            job: WARM_UP,
+            with: Companions::default(),
+            bytes: 0,
+            timeout,
+            expires: None,
+            work,
+            permits: None,
+        };
         self.tabs.update(id, |tab| {
             tab.loaded.insert(model);
             tab.hand(load, now);

@@ -12,6 +12,10 @@ pub(super) struct World {
     pub(super) handed: BTreeMap<TabId, Vec<JobId>>,
     /// How each job ended, and after which attempts.
     pub(super) ended: BTreeMap<JobId, (Result<(), Cause>, Vec<Attempt>)>,
+    /// Who went along with each job, last time.
+    pub(super) together: BTreeMap<JobId, Vec<JobId>>,
+    /// Of how many jobs each run was that was halved.
+    pub(super) split: Vec<u32>,
     pub(super) restarted: Vec<TabId>,
     pub(super) retired: Vec<TabId>,
     pub(super) warmed: Vec<(TabId, ModelId)>,
@@ -26,6 +30,8 @@ pub(super) struct World {
     pub(super) recoveries: Vec<(crate::types::Strategy, bool)>,
     pub(super) blamed: Vec<(JobId, Cause)>,
     pub(super) next_job: u64,
+    /// How long every run takes that brings a result.
+    pub(super) run: Duration,
 }
 
 impl World {
@@ -43,6 +49,8 @@ impl World {
             tabs: BTreeMap::new(),
             handed: BTreeMap::new(),
             ended: BTreeMap::new(),
+            together: BTreeMap::new(),
+            split: Vec::new(),
             restarted: Vec::new(),
             retired: Vec::new(),
             warmed: Vec::new(),
@@ -55,6 +63,7 @@ impl World {
             recoveries: Vec::new(),
             blamed: Vec::new(),
             next_job: 1,
+            run: Duration::from_millis(10),
         };
         world.carry_out();
         world
@@ -92,8 +101,13 @@ impl World {
                     self.handed.remove(&tab);
                     None
                 }
-                Action::StartAttempt { tab, job, .. } => {
+                Action::StartAttempt { tab, job, with, .. } => {
+                    self.together.insert(job, with.into_iter().map(|(job, _)| job).collect());
                     self.handed.get_mut(&tab).expect("an attempt starts in an open tab").push(job);
+                    None
+                }
+                Action::BatchSplit { jobs, .. } => {
+                    self.split.push(jobs);
                     None
                 }
                 Action::RunCanary { tab } => {
@@ -183,6 +197,7 @@ impl World {
             priority: Priority::Normal,
             caller: Caller::default(),
             release: false,
+            batch: None,
         }
     }
 
@@ -196,9 +211,14 @@ impl World {
 
     pub(super) fn answer(&mut self, job: JobId, failure: Option<Failure>) {
         let tab = self.tab_of(job).expect("the job is in a tab");
-        self.handed.get_mut(&tab).expect("an open tab").retain(|handed| *handed != job);
+        let handed = self.handed.get_mut(&tab).expect("an open tab");
+        handed.retain(|handed| *handed != job);
+        if failure.as_ref().is_some_and(|failure| crate::schedule::jobs::spends_worker(failure.cause)) {
+            // It says nothing more.
+            handed.clear();
+        }
         self.tell(match failure {
-            None => Input::AttemptSucceeded { tab, job, run: Duration::from_millis(10) },
+            None => Input::AttemptSucceeded { tab, job, run: self.run },
             Some(failure) => Input::AttemptFailed { tab, job, failure },
         });
     }

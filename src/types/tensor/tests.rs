@@ -79,3 +79,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rows_are_views_of_the_same_bytes() {
+    let tensor = Tensor::from_values([4, 3], &(0..12).collect::<Vec<i32>>()).unwrap();
+    let rows = tensor.rows(1..3).unwrap();
+    assert_eq!((rows.shape(), rows.to_vec::<i32>().unwrap()), (&[2, 3][..], (3..9).collect()));
+    assert_eq!(rows.bytes().as_ptr(), tensor.bytes()[12..].as_ptr());
+    assert_eq!(tensor.rows(2..2).unwrap().len(), 0);
+    assert_eq!((tensor.rows(3..5), tensor.rows(4..5), Tensor::scalar(1.0_f32).rows(0..1)), (None, None, None));
+    assert_eq!(Tensor::from_strings([2], &["a", "b"]).unwrap().rows(0..1), None, "texts are not of equal length");
+    assert_eq!(Tensor::new(Dtype::Uint4, [2, 3], vec![0; 3]).unwrap().rows(0..1), None, "two share a byte");
+}
