@@ -24,6 +24,7 @@
 //! |---|---|
 //! | launch a fleet, and decide what it is made of | [`Fleet::builder`], [`FleetBuilder`], [`FleetConfig`] |
 //! | run jobs | [`Model::run`], [`Model::run_with`] and [`JobOptions`], [`Fleet::execute_concurrent`] |
+//! | keep state in a tab from call to call, as a decoder its KV cache | [`Model::execute_in_session`], [`JobOptions::keep`] |
 //! | run a model in several tabs | [`ModelSpec::sharded`] and [`Shards`], [`ModelSpec::pipeline`] |
 //! | make and read tensors | [`Tensor`]; from and to ndarray, `.npy` and TensorProto in [`onnx`] |
 //! | know what a target is on this machine | [`Fleet::targets`], [`TargetInfo`] |
@@ -62,12 +63,13 @@ pub mod types;
 pub use browser::GpuMode;
 pub use fleet::{
     Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobHandle, JobOptions, Model, ModelSpec,
-    ModelSpecError, Output, Shards, StageRun,
+    ModelSpecError, Output, SessionOptions, Shards, StageRun,
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
     Adapter, Backend, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
-    Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
+    KeptLocation, KeptTensor, Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError,
+    Timings, Verdict,
 };
 
 /// The README's examples, compiled.

@@ -15,6 +15,7 @@ use super::{
     message::{Report, Request, Submission},
     metrics::{self, Counting},
     recording::Recording,
+    session::Sessions,
     tab::Tab,
     targets::Targets,
     warm::WarmUps,
@@ -76,11 +77,13 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         None => None,
     };
     let (requests, inbox) = mpsc::unbounded_channel();
+    let sessions = Sessions::default();
     let gate = Gate::new(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes });
     let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
     let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
     coordinator.announcement = announcement;
     coordinator.watch = watch;
+    coordinator.sessions = sessions.clone();
     tokio::spawn(coordinator.run(inbox));
     let fleet = Fleet::new(Shared {
         config,
@@ -91,6 +94,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         next_job: AtomicU64::new(1),
         measured,
         metrics,
+        sessions,
         history,
     });
     if let Some(questions) = questions {
@@ -149,6 +153,7 @@ struct Coordinator {
     /// The models that jobs were asked for, by the scheduler's name for them.
     models: HashMap<ModelId, KnownModel>,
     warm_ups: WarmUps,
+    sessions: Sessions,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<(TabId, RunReport)>,
@@ -194,6 +199,7 @@ impl Coordinator {
             jobs: HashMap::new(),
             models: HashMap::new(),
             warm_ups: WarmUps::default(),
+            sessions: Sessions::default(),
             canary,
             result: None,
             without_gpu: HashSet::new(),

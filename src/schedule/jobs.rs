@@ -1,6 +1,6 @@
 //! Jobs: what is asked for, and what was tried.
 
-use super::{TargetSet, policy::Pauses, queue::Ticket};
+use super::{TargetSet, policy::Pauses, queue::Ticket, sessions::SessionCall};
 use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct JobSpec {
     pub caller: Caller,
     /// Whether the tab is to forget the model after it.
     pub release: bool,
+    /// For a call of a session.
+    pub session: Option<SessionCall>,
 }
 
 /// One try of a job on one tab that failed.
@@ -124,6 +126,11 @@ impl Job {
         }
     }
 
+    /// Whether it can only run where a session's state is.
+    pub fn is_seated(&self) -> bool {
+        self.spec.session.is_some_and(|call| !call.begins)
+    }
+
     /// Takes a failed attempt into account and tells whether another one is worth making.
     pub fn fail(&mut self, attempt: Attempt, guilt: Guilt) -> Verdict {
         let (cause, target) = (attempt.failure.cause, attempt.target);
@@ -134,7 +141,7 @@ impl Job {
             Remedy::OtherTarget => self.open_to.remove(target),
             Remedy::Again => {}
         }
-        let spent = self.attempts.len() >= self.spec.attempts as usize;
+        let spent = self.attempts.len() >= self.spec.attempts as usize || self.is_seated();
         if spent || self.open_to.is_empty() { Verdict::End } else { Verdict::Retry }
     }
 }
@@ -166,6 +173,7 @@ impl Remedy {
             | Cause::QueueFull
             | Cause::NoTarget
             | Cause::CircuitOpen
+            | Cause::StateLost
             | Cause::Quarantined => Remedy::None,
             _ => Remedy::Again,
         }

@@ -8,6 +8,7 @@ mod job_rules;
 mod place_rules;
 mod repairs;
 mod retire_rules;
+mod session_rules;
 mod stage_rules;
 mod tab_rules;
 mod time_rules;
@@ -20,13 +21,14 @@ use super::{
     jobs::{Attempt, Job, JobSpec},
     queue::{Ageing, Queue},
     recovery::Recoveries,
+    sessions::Sessions,
     speeds::Speeds,
     stages::{StageSpec, Stages},
     tabs::{Line, Tabs},
     vitals::Vitals,
 };
 use crate::types::{
-    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, Severity, Strategy, TabId, Target,
+    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, SessionId, Severity, Strategy, TabId, Target,
 };
 use repairs::Repairs;
 use std::{
@@ -81,6 +83,8 @@ pub enum Input {
     DeclareStage { model: ModelId, spec: StageSpec },
     /// A model is to be loaded in so many tabs, those included that have it.
     WarmUp { model: ModelId, tabs: usize },
+    /// A session is closed: its state is dropped.
+    EndSession { session: SessionId },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -111,6 +115,10 @@ pub enum Action {
     StartAttempt { tab: TabId, job: JobId, attempt: u32, placement: Placement },
     /// Have the tab drop a model's session.
     DropModel { tab: TabId, model: ModelId },
+    /// Have the tab drop what it keeps of a session.
+    ForgetSession { tab: TabId, session: SessionId },
+    /// A session was closed, or its time to live is over: nothing more is needed of it.
+    SessionEnded { session: SessionId },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
     /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
@@ -185,6 +193,7 @@ pub struct Scheduler {
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     stages: Stages,
+    sessions: Sessions,
     expiries: BTreeSet<(Instant, JobId)>,
     timers: BTreeSet<(Instant, Timer)>,
     breakers: Breakers,
@@ -221,6 +230,7 @@ impl Scheduler {
             slots: BTreeMap::new(),
             jobs: HashMap::new(),
             stages: Stages::default(),
+            sessions: Sessions::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
             next_browser: 1,
@@ -300,6 +310,7 @@ impl Scheduler {
             Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
             Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
+            Input::EndSession { session } => self.end_session(session),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),

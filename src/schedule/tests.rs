@@ -4,12 +4,14 @@ mod health;
 mod many;
 mod placement;
 mod retirement;
+mod sessions;
 mod stages;
 mod world;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, JobId, ModelId, Priority, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, JobId, ModelId, Priority, SessionId,
+    TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -260,6 +262,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         priority: Priority::Normal,
         caller: Caller::default(),
         release: false,
+        session: None,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);
@@ -315,6 +318,7 @@ fn inputs_too_large_for_a_tab_that_is_at_work_wait_and_others_pass_them() {
 #[derive(Clone, Debug)]
 enum Step {
     Submit { targets: usize, attempts: u32 },
+    Call { session: u64, begins: bool },
     Answer { which: usize, ok: bool, cause: Cause },
     LoseTab { which: usize },
     LoseWorker { which: usize },
@@ -338,6 +342,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     ]);
     let step = prop_oneof![
         4 => (0..4_usize, 1..4_u32).prop_map(|(targets, attempts)| Step::Submit { targets, attempts }),
+        2 => (0..4_u64, any::<bool>()).prop_map(|(session, begins)| Step::Call { session, begins }),
         4 => (any::<usize>(), any::<bool>(), cause).prop_map(|(which, ok, cause)| Step::Answer { which, ok, cause }),
         1 => any::<usize>().prop_map(|which| Step::LoseTab { which }),
         1 => any::<usize>().prop_map(|which| Step::LoseWorker { which }),
@@ -364,6 +369,11 @@ proptest! {
             match step {
                 Step::Submit { targets, attempts } => {
                     submitted.insert(world.submit_spec(groups[targets], |spec| spec.attempts = attempts));
+                }
+                Step::Call { session, begins } => {
+                    let time_to_live = Duration::from_secs(2);
+                    let call = SessionCall { session: SessionId(session), begins, time_to_live };
+                    submitted.insert(world.submit_spec(groups[1], |spec| spec.session = Some(call)));
                 }
                 Step::Answer { which, ok, cause } => {
                     // A worker answers in order: only the first of what a tab was handed.

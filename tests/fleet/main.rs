@@ -34,6 +34,7 @@ mod run;
 mod runtime;
 #[path = "../../src/report/schema_check.rs"]
 mod schema_check;
+mod sessions;
 mod shards;
 mod types;
 mod unusable;

@@ -99,6 +99,7 @@ pub fn of_a_job() -> Row {
                 priority: Priority::Normal,
                 caller: Caller::default(),
                 release: false,
+                session: None,
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE {
@@ -175,6 +176,7 @@ fn behind(queued: usize, tabs: usize) -> f64 {
             priority: Priority::ALL[number % 11 % Priority::ALL.len()],
             caller: callers[number % 13 % callers.len()],
             release: false,
+            session: None,
         };
         fleet.tell(Input::Submit { job: JobId(number as u64 + 1), spec });
     };

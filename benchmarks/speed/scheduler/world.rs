@@ -275,6 +275,7 @@ impl World {
             attempts: 3,
             caller: Caller::default(),
             release: false,
+            session: None,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
@@ -407,7 +408,7 @@ impl World {
                     self.hand(tab, Work::Job(job));
                 }
                 // No stages are declared here.
-                Action::DropModel { .. } => {}
+                Action::DropModel { .. } | Action::ForgetSession { .. } | Action::SessionEnded { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
                 Action::LoadModel { tab, model } => self.hand(tab, Work::Load(model)),
                 Action::RetireTab { tab, .. } => {

@@ -11,8 +11,8 @@ use crate::{
     harness::{RunReport, StartOptions},
     schedule::{Action, Attempt, Input, Recovery},
     types::{
-        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity, TabId, Target,
-        Timings,
+        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, SessionId, Severity,
+        TabId, Target, Timings,
     },
 };
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ impl Coordinator {
                     self.attempt_failed(job, model, number, severity, attempt);
                 }
                 Action::DropModel { tab, model } => self.drop_model(tab, model),
+                Action::ForgetSession { tab, session } => self.forget_session(tab, session),
+                Action::SessionEnded { session } => self.sessions.ended(session),
                 Action::RunCanary { tab } => self.run_canary(tab),
                 Action::LoadModel { tab, model } => self.load_model(tab, model),
                 Action::RetireTab { tab, target, reason } => {
@@ -205,6 +207,13 @@ impl Coordinator {
         }
     }
 
+    fn forget_session(&mut self, id: TabId, session: SessionId) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        let request = tab.next_request();
+        // A tab without a socket keeps nothing any more.
+        let _ = tab.link.as_ref().map(|link| link.forget(request, session));
+    }
+
     fn run_canary(&mut self, id: TabId) {
         let (Some(tab), Some(canary)) = (self.tabs.get_mut(&id), &self.canary) else { return };
         let request = tab.expect(Pending::Canary);
@@ -321,7 +330,10 @@ impl Coordinator {
             cpu_fallback,
         });
         let result = match report.outputs.tensors() {
-            Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts, stages: Vec::new() }),
+            Ok(tensors) => {
+                let (kept, stages) = (report.kept, Vec::new());
+                Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages })
+            }
             Err(error) => Err(JobError {
                 model: job.submission.model.tag.name.clone(),
                 failure: Failure::new(Cause::BadFrame, format!("the tab's outputs cannot be read: {error}")),

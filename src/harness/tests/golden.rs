@@ -121,7 +121,7 @@ fn a_link_writes_the_golden_run() {
         session_options: Map::new(),
     });
     let id = golden_frame["header"]["id"].as_u64().unwrap();
-    link.run(id, &model, &RunRequest { inputs, outputs: None, release: false }).unwrap();
+    link.run(id, &model, &RunRequest { inputs, outputs: None, release: false, state: None }).unwrap();
     let declaration = frames.try_recv().unwrap();
     assert_eq!(Frame::split(declaration).unwrap().kind().unwrap(), "model");
     assert_eq!(frames.try_recv().unwrap(), golden("run-mixed.bin"));

@@ -8,6 +8,7 @@ use crate::{
         jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         policy::Pauses,
         recovery::JobFailure,
+        sessions::SessionCall,
     },
     types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
@@ -25,6 +26,9 @@ impl Scheduler {
     pub(super) fn submit(&mut self, id: JobId, spec: JobSpec, now: Instant) {
         let order = self.next_order;
         self.next_order += 1;
+        if let Some(SessionCall { session, begins: false, .. }) = spec.session {
+            return self.submit_call(id, spec, session, order, now);
+        }
         if spec.allowed.intersection(self.hopeful()).is_empty() {
             let failure = self.no_target(spec.allowed);
             self.actions.push_back(Action::EndWithFailure { job: id, failure, attempts: Vec::new() });
@@ -57,6 +61,7 @@ impl Scheduler {
         }
         let Some(job) = self.forget(id) else { return };
         self.note_success(tab, answered, &job, run, now);
+        self.call_succeeded(tab, &job.spec, now);
         if let Some(recovery) = job.recovery {
             self.conclude_job(id, recovery, true, now);
         }
@@ -142,6 +147,7 @@ impl Scheduler {
         if kills >= self.policy.quarantine_after && is_killing(failure.cause) {
             self.quarantine(id);
         } else if verdict == Verdict::End || job.open_to.intersection(self.hopeful()).is_empty() {
+            let failure = self.call_failed(id, failure);
             self.end(id, failure);
         } else {
             self.try_again(id, tab, target, number, &failure, now);
@@ -254,6 +260,7 @@ impl Scheduler {
             let (model, severity) = (job.spec.model, failure.severity_in(number));
             self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt });
         }
+        self.give_up_call(id);
         self.end(id, failure);
     }
 
@@ -269,6 +276,7 @@ impl Scheduler {
                 }
             });
         }
+        self.give_up_call(id);
         self.end(id, Failure::new(Cause::Cancelled, "the job was cancelled"));
     }
 

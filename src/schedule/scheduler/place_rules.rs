@@ -56,9 +56,10 @@ impl Scheduler {
         let target = self.tabs.get(tab)?.target;
         let job = self.jobs.get_mut(&id)?;
         let is_stage = self.stages.get(job.spec.model).is_some();
+        let is_seated = job.is_seated();
         if is_stage {
             self.stages.remove(&job.ticket);
-        } else {
+        } else if !is_seated {
             self.queue.take(job.route, &job.ticket, target, now);
         }
         job.place = Place::InFlight(tab);
@@ -69,7 +70,7 @@ impl Scheduler {
         let (bytes, timeout, model) = (job.spec.bytes, job.spec.attempt_timeout, job.spec.model);
         let release = job.spec.release;
         let (expires, attempt) = (Some(job.spec.expires), job.attempts.len() as u32 + 1);
-        if !is_stage && job.route.len() > 1 {
+        if !is_stage && !is_seated && job.route.len() > 1 {
             self.speeds.count(model);
         }
         let work = self.speeds.expected(model, target).unwrap_or_default();

@@ -12,12 +12,14 @@ use crate::{
 use std::time::Instant;
 
 impl Scheduler {
-    /// Puts what a tab was handed back into the queue, where it keeps its place.
+    /// A tab's worker is gone: what the tab was handed is put back into the queue, where it keeps its place.
     pub(super) fn displace(&mut self, tab: TabId) {
+        self.lose_sessions(tab);
         let held = self.tabs.update(tab, Tab::clear);
         for in_flight in held.into_iter().flatten() {
             if let Some(job) = self.jobs.get(&in_flight.job)
                 && job.place == Place::InFlight(tab)
+                && !self.end_displaced_call(in_flight.job)
             {
                 self.wait(in_flight.job);
             }
@@ -49,7 +51,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&head).filter(|job| job.place == Place::InFlight(id)) else { return };
         let model = job.spec.model;
         let number = job.attempts.len() as u32 + 1;
-        let goes_on = number < job.spec.attempts;
+        let goes_on = number < job.spec.attempts && !job.is_seated();
         if goes_on {
             // Told apart when the cause is known; should it be answered before, this is what its result says.
             job.attempts.push(Attempt { target, tab: id, failure: cut(), elapsed_ms });

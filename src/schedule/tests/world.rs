@@ -15,6 +15,9 @@ pub(super) struct World {
     pub(super) restarted: Vec<TabId>,
     pub(super) retired: Vec<TabId>,
     pub(super) warmed: Vec<(TabId, ModelId)>,
+    /// What tabs were told to drop of sessions.
+    pub(super) forgotten: Vec<(TabId, SessionId)>,
+    pub(super) sessions_ended: Vec<SessionId>,
     pub(super) given_up: Vec<Target>,
     pub(super) unavailable: Vec<Target>,
     /// What a tab answers to the canary.
@@ -46,6 +49,8 @@ impl World {
             restarted: Vec::new(),
             retired: Vec::new(),
             warmed: Vec::new(),
+            forgotten: Vec::new(),
+            sessions_ended: Vec::new(),
             given_up: Vec::new(),
             unavailable: unavailable.to_vec(),
             canary: None,
@@ -100,6 +105,14 @@ impl World {
                     self.canaries.push(tab);
                     let failure = self.canary.map(|cause| Failure::new(cause, "the canary"));
                     Some(Input::CanaryAnswered { tab, failure })
+                }
+                Action::ForgetSession { tab, session } => {
+                    self.forgotten.push((tab, session));
+                    None
+                }
+                Action::SessionEnded { session } => {
+                    self.sessions_ended.push(session);
+                    None
                 }
                 Action::DropModel { .. } => None,
                 Action::LoadModel { tab, model } => {
@@ -183,6 +196,7 @@ impl World {
             priority: Priority::Normal,
             caller: Caller::default(),
             release: false,
+            session: None,
         }
     }
 
