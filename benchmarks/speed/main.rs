@@ -20,6 +20,7 @@ mod priority;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
 mod scheduler;
+mod sessions;
 mod table;
 mod workload;
 
@@ -33,13 +34,14 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "scheduler",
     "round-trips",
     "in-flight",
     "two-tabs",
     "first",
     "pipelines",
+    "sessions",
     "memory",
     "failover",
     "priority",
@@ -100,6 +102,9 @@ async fn run() -> Result<(), Failed> {
     // From here on nobody else's browser is to take part in anything.
     peer.close().await?;
     echo.close().await;
+    if wanted("sessions") {
+        print([sessions::measure().await?]);
+    }
     if wanted("memory") {
         print(memory::measure().await?);
     }
