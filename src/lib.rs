@@ -68,8 +68,8 @@ pub use fleet::{
 pub use harness::{CpuFallback, WebnnDevice};
 pub use types::{
     Adapter, Backend, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family, Identity,
-    KeptLocation, KeptTensor, Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError,
-    Timings, Verdict,
+    Isolation, KeptLocation, KeptTensor, Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor,
+    TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     harness::{StateCall, TensorBatch},
     schedule::SessionCall,
-    types::{Cause, SessionId},
+    types::{Cause, Isolation, SessionId},
 };
 use std::{
     sync::{
@@ -93,6 +93,7 @@ impl Model {
     pub async fn close_session(&self, session: &str) -> bool {
         let Some(mut turn) = self.fleet.0.sessions.find(self.record.id, session).await else { return false };
         let state = turn.now_has(None).filter(|state| state.calls > 0);
+        *turn.progress_mut() = Progress::default();
         state.into_iter().for_each(|state| self.fleet.request(Request::EndSession(state.session)));
         state.is_some()
     }
@@ -153,8 +154,9 @@ impl Call<'_> {
         let call = Recorded { inputs, keep: keep.clone() };
         self.check_recorded(turn.progress(), &call)?;
 
-        let mut attempts = Vec::new();
-        for attempt in 1.. {
+        let (mut attempts, mut rounds) = (Vec::new(), 0);
+        loop {
+            rounds += 1;
             match self.attempt(&mut turn, &call).await {
                 Ok(mut output) => {
                     let progress = turn.progress_mut();
@@ -172,14 +174,17 @@ impl Call<'_> {
                     if is_lost {
                         turn.now_has(None);
                     }
-                    if !is_lost || rebuild_within.is_none() || attempt >= job.attempts {
-                        return Err(JobError { attempts, ..error });
+                    if is_lost && rebuild_within.is_some() && rounds < job.attempts {
+                        tracing::info!(session = self.session, failure = %error.failure, "a session is rebuilt");
+                        continue;
                     }
-                    tracing::info!(session = self.session, failure = %error.failure, "a session is rebuilt");
+                    if is_lost {
+                        *turn.progress_mut() = Progress::default();
+                    }
+                    return Err(JobError { attempts, ..error });
                 }
             }
         }
-        unreachable!("the last attempt returns")
     }
 
     /// Sends the call where the state is, after making it anew where there is none.
@@ -223,6 +228,11 @@ impl Call<'_> {
         if self.model.pipeline.is_some() {
             return Err(wrong("a model in stages has no session: its state would be in several tabs".to_owned()));
         }
+        if self.model.isolation != Isolation::Shared {
+            let why =
+                format!("jobs of the model leave nothing behind ({}), so it has no session", self.model.isolation);
+            return Err(wrong(why));
+        }
         let kept_and_wanted = self
             .options
             .keep
@@ -251,6 +261,10 @@ impl Call<'_> {
 
     fn check_recorded(&self, progress: &Progress, call: &Recorded) -> Result<(), JobError> {
         let Some(limit) = self.options.rebuild_within else { return Ok(()) };
+        if progress.state.is_some_and(|state| state.calls != progress.recorded.len() as u64) {
+            let why = "not every call of the session was to be rebuilt: say so from the first one on";
+            return Err(failed(self.model, Cause::BadInput, why));
+        }
         let recorded: usize = progress.recorded.iter().chain([call]).map(|call| call.inputs.body_len()).sum();
         if recorded as u64 <= limit {
             return Ok(());

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     harness::{RunRequest, StateCall, TensorBatch},
     schedule::{JobSpec, Overload, SessionCall, TargetSet},
-    types::{Cause, Failure, JobId, Priority},
+    types::{Cause, Failure, Isolation, JobId, Priority},
 };
 use std::{
     pin::Pin,
@@ -206,6 +206,8 @@ impl Fleet {
     ) -> Result<JobHandle, JobError> {
         let Payload { inputs, session } = payload;
         let (session, state) = session.unzip();
+        let isolation = model.isolation;
+        let release = options.release || isolation == Isolation::FreshSession;
         let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         let spec = JobSpec {
@@ -219,10 +221,11 @@ impl Fleet {
             attempts: options.attempts,
             priority: options.priority,
             caller: options.caller,
-            release: options.release,
+            release,
             session,
+            isolation,
         };
-        let run = RunRequest { inputs, outputs: options.outputs, release: options.release, state };
+        let run = RunRequest { inputs, outputs: options.outputs, release, state };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);
         let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _room: room };
         let requests = self.0.requests.clone();

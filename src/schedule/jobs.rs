@@ -1,7 +1,7 @@
 //! Jobs: what is asked for, and what was tried.
 
 use super::{TargetSet, policy::Pauses, queue::Ticket, sessions::SessionCall};
-use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target};
+use crate::types::{Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub struct JobSpec {
     pub release: bool,
     /// For a call of a session.
     pub session: Option<SessionCall>,
+    /// Whether it wants a worker to itself.
+    pub isolation: Isolation,
 }
 
 /// One try of a job on one tab that failed.
@@ -105,6 +107,8 @@ pub(super) struct JobRecovery {
 pub(super) enum Place {
     Waiting,
     InFlight(TabId),
+    /// It goes to this tab when its worker is fresh.
+    Reserved(TabId),
     /// It waits until the instant before it waits for a tab.
     Paused(Instant),
 }
@@ -124,6 +128,11 @@ impl Job {
             recovery: None,
             pauses: None,
         }
+    }
+
+    /// Whether it wants a worker to itself.
+    pub fn wants_solitude(&self) -> bool {
+        self.spec.isolation == Isolation::FreshTab
     }
 
     /// Whether it can only run where a session's state is.

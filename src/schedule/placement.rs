@@ -16,6 +16,7 @@
 use super::{
     Policy, TargetSet,
     jobs::{Avoid, Job},
+    sessions::Sessions,
     speeds::Speeds,
     tabs::{Tab, Tabs},
     vitals::Vitals,
@@ -52,6 +53,7 @@ pub(super) struct Placing<'a> {
     pub policy: &'a Policy,
     pub speeds: &'a Speeds,
     pub vitals: &'a BTreeMap<Target, Vitals>,
+    pub sessions: &'a Sessions,
     pub software: TargetSet,
     pub now: Instant,
 }
@@ -128,6 +130,9 @@ impl Placing<'_> {
         let placement = self.placement(job, target, prospects);
         let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
         let fit = with_room.filter(move |(load, _, tab)| *load == 0 || tab.bytes + bytes <= most);
+        // Its worker is ended before and after such a job.
+        let (alone, sessions) = (job.wants_solitude(), self.sessions);
+        let fit = fit.filter(move |(load, id, _)| !alone || *load == 0 && !sessions.live_in(*id));
         fit.take(LOOKED_AT).map(move |(load, id, tab)| {
             let welcome = (!away && avoid != Avoid::Tab(id), !(is_critical && tab.is_degraded()));
             Candidate { tab: id, target, welcome, placement: placement(load, tab) }

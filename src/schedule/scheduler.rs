@@ -4,6 +4,7 @@ mod breaker_rules;
 mod browser_rules;
 mod check_rules;
 mod health;
+mod isolation_rules;
 mod job_rules;
 mod place_rules;
 mod repairs;
@@ -106,7 +107,7 @@ pub enum Action {
     /// Start the tab's backend; answered by `TabReady` or `TabFailed`.
     StartBackend { tab: TabId, target: Target },
     /// End the tab's worker and start a fresh one; answered by `TabConnected` or `TabLost`.
-    RestartWorker { tab: TabId, failure: Failure },
+    RestartWorker { tab: TabId, reason: String },
     /// A tab's socket closed, and what it was handed moves; for those who watch.
     Disconnected { tab: TabId, target: Target, failure: Failure },
     /// Close the tab and forget it.

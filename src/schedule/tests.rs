@@ -1,6 +1,7 @@
 //! The scheduler in a simulated world: it hands out actions, the world answers them as the test says.
 
 mod health;
+mod isolation;
 mod many;
 mod placement;
 mod retirement;
@@ -10,8 +11,8 @@ mod world;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, JobId, ModelId, Priority, SessionId,
-    TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority,
+    SessionId, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -263,6 +264,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         caller: Caller::default(),
         release: false,
         session: None,
+        isolation: Isolation::Shared,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);
@@ -368,7 +370,10 @@ proptest! {
         for step in steps {
             match step {
                 Step::Submit { targets, attempts } => {
-                    submitted.insert(world.submit_spec(groups[targets], |spec| spec.attempts = attempts));
+                    let isolation = if attempts == 3 { Isolation::FreshTab } else { Isolation::Shared };
+                    submitted.insert(world.submit_spec(groups[targets], |spec| {
+                        (spec.attempts, spec.isolation) = (attempts, isolation);
+                    }));
                 }
                 Step::Call { session, begins } => {
                     let time_to_live = Duration::from_secs(2);

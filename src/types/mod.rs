@@ -7,6 +7,7 @@ mod failure;
 mod failure_mode;
 mod health;
 mod id;
+mod isolation;
 mod kept;
 mod placement;
 mod priority;
@@ -26,6 +27,7 @@ pub use health::{
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
 pub use id::{BrowserId, JobId, ModelId, PipelineId, SessionId, TabId};
+pub use isolation::Isolation;
 pub use kept::{KeptLocation, KeptTensor};
 pub use placement::Placement;
 pub use priority::Priority;

@@ -17,6 +17,7 @@ mod fleets;
 mod health_command;
 mod history;
 mod interrupted;
+mod isolation;
 mod lifecycle;
 mod matrix;
 mod metrics;

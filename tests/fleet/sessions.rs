@@ -285,8 +285,12 @@ async fn what_a_session_cannot_do_is_refused_with_what_to_do() {
     let error = model.execute_in_session("s", trips(), kept()).await.unwrap_err();
     assert_eq!(error.failure.cause, Cause::MemoryLimit);
     assert!(error.failure.message.contains("would take 44 bytes with this call"), "{error}");
+    let not_recorded = || model.options().keep([("y", "x")]);
+    model.execute_in_session("s", trips(), not_recorded()).await.unwrap();
+    let error = model.execute_in_session("s", trips(), not_recorded().rebuild_within(MIB)).await.unwrap_err();
+    assert!(error.failure.message.contains("say so from the first one on"), "{error}");
     let no_more: [(&str, &str); 0] = [];
     let output = model.execute_in_session("s", trips(), model.options().keep(no_more)).await.unwrap();
-    assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [32.0]);
+    assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [64.0]);
     fleet.close().await.unwrap();
 }

@@ -11,7 +11,7 @@ use std::{
 use tabfleet::{
     Browser, Cause, Failure, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{BrowserId, Caller, JobId, ModelId, Priority, TabId},
+    types::{BrowserId, Caller, Isolation, JobId, ModelId, Priority, TabId},
 };
 
 /// What is simulated.
@@ -276,6 +276,7 @@ impl World {
             caller: Caller::default(),
             release: false,
             session: None,
+            isolation: Isolation::Shared,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }

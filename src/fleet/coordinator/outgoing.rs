@@ -77,7 +77,7 @@ impl Coordinator {
                 Action::EndBrowser { id } => self.end_browser(id),
                 Action::OpenTab { tab, browser, target } => self.open_tab(tab, browser, target),
                 Action::StartBackend { tab, target } => self.start_backend(tab, target),
-                Action::RestartWorker { tab, failure } => self.restart_worker(tab, failure),
+                Action::RestartWorker { tab, reason } => self.restart_worker(tab, &reason),
                 Action::CloseTab { tab, failure } => self.close_tab(tab, failure),
                 Action::GiveUpTarget { target, failure } => {
                     tracing::info!(%target, %failure, "target given up");
@@ -142,10 +142,10 @@ impl Coordinator {
         let _ = tab.link.as_ref().map(|link| link.start(request, &options));
     }
 
-    pub(super) fn restart_worker(&mut self, id: TabId, failure: Failure) {
+    pub(super) fn restart_worker(&mut self, id: TabId, reason: &str) {
         let Some(tab) = self.tabs.get_mut(&id) else { return };
         let target = tab.target;
-        tracing::info!(tab = %id, %target, %failure, "worker restarted");
+        tracing::info!(tab = %id, %target, reason, "worker restarted");
         tab.forget_worker();
         self.warm_ups.lost(id);
         self.answer_warm_ups();

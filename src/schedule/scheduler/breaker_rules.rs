@@ -138,6 +138,7 @@ impl Scheduler {
             timeout: self.policy.canary_timeout,
             expires: None,
             work: Duration::ZERO,
+            alone: false,
             permits,
         };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));

@@ -91,7 +91,7 @@ impl Scheduler {
             let target = tab.target;
             self.displace(id);
             self.repair_tab(id, target, &failure, Strategy::RestartWorker, now);
-            self.restart_worker(id, failure, now);
+            self.restart_worker(id, failure.message, now);
         }
     }
 

@@ -57,7 +57,7 @@ impl Scheduler {
     pub(super) fn succeeded(&mut self, tab: TabId, id: JobId, run: Duration, now: Instant) {
         let Some(answered) = self.take_answered(tab, id, now) else { return };
         if !self.waits_for(id, tab) {
-            return;
+            return self.leave_nothing(tab, now);
         }
         let Some(job) = self.forget(id) else { return };
         self.note_success(tab, answered, &job, run, now);
@@ -66,6 +66,7 @@ impl Scheduler {
             self.conclude_job(id, recovery, true, now);
         }
         self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
+        self.leave_nothing(tab, now);
         self.retire_if_worn(tab, now);
     }
 
@@ -121,6 +122,8 @@ impl Scheduler {
         if spent {
             self.displace(tab);
             self.repair_worker(tab, failure, now);
+        } else {
+            self.leave_nothing(tab, now);
         }
         self.retire_if_worn(tab, now);
     }
@@ -296,6 +299,9 @@ impl Scheduler {
                 self.stages.remove(&job.ticket);
             }
             Place::Paused(until) => drop(self.timers.remove(&(until, Timer::Retry(id)))),
+            Place::Reserved(tab) => {
+                self.tabs.update(tab, |tab| tab.reserved = None);
+            }
             Place::InFlight(_) => {}
         }
         Some(job)

@@ -6,7 +6,7 @@ use crate::{
         TargetSet,
         jobs::{Avoid, Place},
         placement::Placing,
-        tabs::InFlight,
+        tabs::{InFlight, Tab},
     },
     types::{JobId, Placement, TabId, Target},
 };
@@ -38,7 +38,8 @@ impl Scheduler {
             }
             let admitted = admitted(route);
             let (tabs, policy, speeds, vitals) = (&self.tabs, &self.policy, &self.speeds, &self.vitals);
-            let placing = Placing { tabs, policy, speeds, vitals, software: self.software, now };
+            let (software, sessions) = (self.software, &self.sessions);
+            let placing = Placing { tabs, policy, speeds, vitals, sessions, software, now };
             let Some((tab, placement)) = placing.choose(job, admitted) else {
                 // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
                 free = free.difference(admitted);
@@ -53,13 +54,17 @@ impl Scheduler {
     }
 
     pub(super) fn hand_out(&mut self, id: JobId, tab: TabId, placement: Placement, now: Instant) -> Option<Target> {
-        let target = self.tabs.get(tab)?.target;
+        let Tab { target, is_used, .. } = *self.tabs.get(tab)?;
         let job = self.jobs.get_mut(&id)?;
+        let alone = job.wants_solitude();
+        if alone && is_used {
+            return self.reserve(id, tab, placement, now);
+        }
         let is_stage = self.stages.get(job.spec.model).is_some();
         let is_seated = job.is_seated();
         if is_stage {
             self.stages.remove(&job.ticket);
-        } else if !is_seated {
+        } else if job.place == Place::Waiting && !is_seated {
             self.queue.take(job.route, &job.ticket, target, now);
         }
         job.place = Place::InFlight(tab);
@@ -81,7 +86,7 @@ impl Scheduler {
             } else {
                 tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, bytes, timeout, expires, work, permits }, now);
+            tab.hand(InFlight { job: id, bytes, timeout, expires, work, alone, permits }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement });
         Some(target)

@@ -193,7 +193,7 @@ impl Scheduler {
             Wanted::Spare => stage.spares.push(seat),
         }
         let work = std::time::Duration::ZERO;
-        let in_flight = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, permits: None };
+        let in_flight = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, alone: false, permits: None };
         self.tabs.update(seat.tab, |tab| {
             tab.loaded.insert(model);
             tab.hand(in_flight, now);
@@ -289,7 +289,8 @@ impl Scheduler {
     fn takes(&self, tab: TabId, id: JobId) -> bool {
         let (Some(tab), Some(job)) = (self.tabs.get(tab), self.jobs.get(&id)) else { return false };
         let load = tab.in_flight.len();
-        load < self.policy.in_flight_per_tab
+        !tab.is_alone
+            && load < self.policy.in_flight_per_tab
             && (load == 0 || tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab)
     }
 }

@@ -15,6 +15,9 @@ impl Scheduler {
     /// A tab's worker is gone: what the tab was handed is put back into the queue, where it keeps its place.
     pub(super) fn displace(&mut self, tab: TabId) {
         self.lose_sessions(tab);
+        if let Some((job, _)) = self.tabs.update(tab, |tab| tab.reserved.take()).flatten() {
+            self.wait(job);
+        }
         let held = self.tabs.update(tab, Tab::clear);
         for in_flight in held.into_iter().flatten() {
             if let Some(job) = self.jobs.get(&in_flight.job)
@@ -108,7 +111,7 @@ impl Scheduler {
         match strategy {
             Strategy::RestartWorker => {
                 self.repair_tab(id, target, &failure, strategy, now);
-                self.restart_worker(id, failure, now);
+                self.restart_worker(id, failure.message, now);
             }
             Strategy::RestartBrowser => self.restart_browser(browser, target.browser, &failure, now),
             _ => {
@@ -118,7 +121,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn restart_worker(&mut self, tab: TabId, failure: Failure, now: Instant) {
+    pub(super) fn restart_worker(&mut self, tab: TabId, reason: String, now: Instant) {
         let give_up = now + self.policy.restart_timeout;
         let restarts = self.tabs.update(tab, |tab| {
             let restarts = tab.enter(Stage::Restarting(give_up));
@@ -128,7 +131,7 @@ impl Scheduler {
             restarts
         });
         if restarts == Some(true) {
-            self.actions.push_back(Action::RestartWorker { tab, failure });
+            self.actions.push_back(Action::RestartWorker { tab, reason });
         }
     }
 
@@ -148,6 +151,7 @@ impl Scheduler {
         let found = self.tabs.update(id, |tab| {
             tab.enter(Stage::Ready).then(|| {
                 tab.head_since = now;
+                (tab.is_used, tab.is_alone) = (false, false);
                 (tab.target, tab.browser, tab.ready_since.replace(now))
             })
         });
@@ -160,6 +164,7 @@ impl Scheduler {
             self.look_after_tab(id, now);
             self.succeed_worn(id, target, now);
         }
+        self.hand_out_reserved(id, now);
     }
 
     pub(super) fn tab_failed(&mut self, tab: TabId, failure: Failure, now: Instant) {

@@ -26,7 +26,7 @@ impl Scheduler {
     /// Has a tab load a model before a job needs it.
     pub(super) fn warm_up(&mut self, id: TabId, model: ModelId, now: Instant) {
         let (timeout, work) = (self.policy.start_timeout, Duration::ZERO);
-        let load = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, permits: None };
+        let load = InFlight { job: WARM_UP, bytes: 0, timeout, expires: None, work, alone: false, permits: None };
         self.tabs.update(id, |tab| {
             tab.loaded.insert(model);
             tab.hand(load, now);

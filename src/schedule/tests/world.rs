@@ -13,6 +13,8 @@ pub(super) struct World {
     /// How each job ended, and after which attempts.
     pub(super) ended: BTreeMap<JobId, (Result<(), Cause>, Vec<Attempt>)>,
     pub(super) restarted: Vec<TabId>,
+    /// Whether fresh workers never connect.
+    pub(super) restarts_hang: bool,
     pub(super) retired: Vec<TabId>,
     pub(super) warmed: Vec<(TabId, ModelId)>,
     /// What tabs were told to drop of sessions.
@@ -47,6 +49,7 @@ impl World {
             handed: BTreeMap::new(),
             ended: BTreeMap::new(),
             restarted: Vec::new(),
+            restarts_hang: false,
             retired: Vec::new(),
             warmed: Vec::new(),
             forgotten: Vec::new(),
@@ -90,7 +93,7 @@ impl World {
                 Action::RestartWorker { tab, .. } => {
                     self.restarted.push(tab);
                     self.handed.insert(tab, Vec::new());
-                    Some(Input::TabConnected { tab })
+                    (!self.restarts_hang).then_some(Input::TabConnected { tab })
                 }
                 Action::CloseTab { tab, .. } => {
                     self.tabs.remove(&tab);
@@ -197,6 +200,7 @@ impl World {
             caller: Caller::default(),
             release: false,
             session: None,
+            isolation: Isolation::Shared,
         }
     }
 
