@@ -25,6 +25,7 @@
 //! | launch a fleet, and decide what it is made of | [`Fleet::builder`], [`FleetBuilder`], [`FleetConfig`] |
 //! | run jobs | [`Model::run`], [`Model::run_with`] and [`JobOptions`], [`Fleet::execute_concurrent`] |
 //! | run several jobs of a small model at once | [`ModelSpec::batched`] and [`Batching`] |
+//! | keep state in a tab from call to call, as a decoder its KV cache | [`Model::execute_in_session`], [`JobOptions::keep`] |
 //! | run a model in several tabs | [`ModelSpec::sharded`] and [`Shards`], [`ModelSpec::pipeline`] |
 //! | make and read tensors | [`Tensor`]; from and to ndarray, `.npy` and TensorProto in [`onnx`] |
 //! | know what a target is on this machine | [`Fleet::targets`], [`TargetInfo`] |
@@ -63,13 +64,14 @@ pub mod types;
 pub use browser::GpuMode;
 pub use fleet::{
     Fleet, FleetBuilder, FleetConfig, FleetError, Inputs, JobError, JobHandle, JobOptions, Model, ModelSpec,
-    ModelSpecError, Output, Shards, StageRun,
+    ModelSpecError, Output, SessionOptions, Shards, StageRun,
 };
 pub use harness::{CpuFallback, WebnnDevice};
 pub use schedule::Batching;
 pub use types::{
     Adapter, Backend, Basis, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family,
-    Identity, Placement, Priority, Provenance, Severity, Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
+    Identity, Isolation, KeptLocation, KeptTensor, Placement, Priority, Provenance, Severity, Target, TargetInfo,
+    Tensor, TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

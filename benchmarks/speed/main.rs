@@ -22,6 +22,7 @@ mod priority;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
 mod scheduler;
+mod sessions;
 mod table;
 mod workload;
 
@@ -35,7 +36,7 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 13] = [
     "scheduler",
     "round-trips",
     "in-flight",
@@ -43,6 +44,7 @@ const GROUPS: [&str; 12] = [
     "first",
     "channels",
     "pipelines",
+    "sessions",
     "memory",
     "failover",
     "priority",
@@ -107,6 +109,9 @@ async fn run() -> Result<(), Failed> {
     // From here on nobody else's browser is to take part in anything.
     peer.close().await?;
     echo.close().await;
+    if wanted("sessions") {
+        print([sessions::measure().await?]);
+    }
     if wanted("memory") {
         print(memory::measure().await?);
     }

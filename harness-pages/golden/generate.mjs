@@ -54,6 +54,10 @@ const result = (id, outputs, load = null) => ({
   tensors: outputs,
 });
 
+const withFields = ({ header, tensors }, fields) => ({ header: { ...header, ...fields }, tensors });
+
+const keptCache = { name: "present", dtype: "float32", shape: [1, 2, 9, 4], bytes: 288, location: "gpu" };
+
 const texts = ["", "one", "zwölf", "日本", "🦊"];
 
 const whole = [
@@ -125,6 +129,21 @@ const whole = [
       { name: "b", dtype: "uint4", shape: [2, 2], data: Buffer.from([0x21, 0x43]) },
     ]),
   ],
+  [
+    "run-state",
+    "a later call of a session: its past was kept, and its present stays for the next",
+    withFields(run(8, "m4", [{ name: "token", dtype: "int64", shape: [1, 1], data: int64([5]) }]), {
+      state: { session: 3, call: 1, keep: [["present", "past"]] },
+    }),
+  ],
+  [
+    "result-kept",
+    "its result: what stays is described, and no bytes of it follow",
+    withFields(result(8, [{ name: "logits", dtype: "float32", shape: [2], data: float32([0.5, -1]) }]), {
+      kept: [keptCache],
+    }),
+  ],
+  ["forget", "the end of a session", { header: { v: 1, type: "forget", id: 9, session: 3 }, tensors: [] }],
 ];
 
 const good = frame(whole[3][2].header, whole[3][2].tensors);

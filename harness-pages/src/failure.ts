@@ -1,7 +1,7 @@
 // What goes wrong in a worker, typed where it is first seen.
 
 /** The kinds of failure that the protocol tells. */
-export type FailureKind = "unavailable" | "invalid" | "out-of-memory" | "device-lost" | "aborted" | "error";
+export type FailureKind = "unavailable" | "invalid" | "no-state" | "out-of-memory" | "device-lost" | "aborted" | "error";
 
 /** The part of a request's service in which it failed. */
 export type Stage = "start" | "download" | "load" | "run" | "protocol";
@@ -44,6 +44,7 @@ export function failureOf(thrown: unknown): Failure {
   return new Failure("error", message);
 }
 
+// `no-state` is not among them: what a session has kept is not a runtime's to know.
 const KINDS: readonly string[] = ["unavailable", "invalid", "out-of-memory", "device-lost", "aborted", "error"] satisfies FailureKind[];
 
 // A runtime module of a user's own throws any error with such a `kind`; it cannot import ours.

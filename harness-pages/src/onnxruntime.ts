@@ -6,6 +6,8 @@ import { Failure, failureOf, messageOf } from "./failure.ts";
 import type {
   Adapter,
   Backend,
+  Keeping,
+  KeptTensor,
   LoadOptions,
   ModelFile,
   RunResult,
@@ -15,13 +17,38 @@ import type {
   StartOptions,
   WebnnDevice,
 } from "./runtime.ts";
-import type { Dtype, Tensor } from "./tensors.ts";
+import { bytesFor, bytesOf, type Dtype, type Tensor } from "./tensors.ts";
 import { describeAdapter, requestAdapter } from "./webgpu.ts";
 import { ml, reportRejectedGraphs, type MLContext } from "./webnn.ts";
 
 interface OrtSession extends Session {
   readonly session: Ort.InferenceSession;
 }
+
+/** An output left where the runtime put it: in a GPU buffer, or in JavaScript's memory. */
+class KeptOutput implements KeptTensor {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  readonly location: KeptTensor["location"];
+
+  constructor(
+    readonly name: string,
+    readonly tensor: Ort.Tensor,
+  ) {
+    this.dtype = tensor.type as Dtype;
+    this.shape = tensor.dims;
+    this.location = tensor.location === "cpu" ? "memory" : "gpu";
+    this.bytes =
+      tensor.type === "string" ? bytesOf(tensor.data as string[]).length : bytesFor(this.dtype, tensor.size);
+  }
+
+  drop(): void {
+    this.tensor.dispose();
+  }
+}
+
+const NO_KEEPING: Keeping = { feeds: new Map(), keep: [] };
 
 // Each build has its own WebAssembly file, and a wasm tab must never download the others. The `webgpu`
 // build holds the native WebGPU provider and WebNN, both on Asyncify, which every browser can run.
@@ -38,6 +65,7 @@ const WARM_UP_MODEL = "CAcSADo1Cg4KAXgKAXgSAXkiA0FkZBIBZ1oPCgF4EgoKCAgBEgQKAggBY
 export class OnnxRuntimeWeb implements Runtime {
   readonly name = "ONNX Runtime Web";
   version = "";
+  keeps: "any" | "as-loaded" = "any";
 
   #ort!: typeof Ort;
   #backend!: Backend;
@@ -49,6 +77,7 @@ export class OnnxRuntimeWeb implements Runtime {
 
   async start(options: StartOptions): Promise<StartInfo> {
     this.#backend = options.backend;
+    this.keeps = options.backend === "webgpu" ? "as-loaded" : "any";
     this.#onLost = options.onLost;
     const adapter = options.backend === "webgpu" ? await this.#adapter() : null;
     if (options.backend === "webnn") await this.#createContext(options.webnnDevice);
@@ -76,7 +105,8 @@ export class OnnxRuntimeWeb implements Runtime {
     if ("executionProviders" in options.sessionOptions) {
       throw new Failure("invalid", "executionProviders is not an option of a session here: the tab's backend decides");
     }
-    const create = (cpuFallback: boolean) => this.#create(model, external, options.sessionOptions, cpuFallback);
+    const own = { ...options.sessionOptions, ...this.#outputLocations(options.keep) };
+    const create = (cpuFallback: boolean) => this.#create(model, external, own, cpuFallback);
     if (this.#backend === "wasm") return { ...(await create(true)), cpuFallback: null };
     try {
       return { ...(await create(false)), cpuFallback: false };
@@ -93,9 +123,15 @@ export class OnnxRuntimeWeb implements Runtime {
     }
   }
 
-  async run(session: OrtSession, feeds: readonly Tensor[], outputs: readonly string[] | null): Promise<RunResult> {
+  async run(
+    session: OrtSession,
+    feeds: readonly Tensor[],
+    outputs: readonly string[] | null,
+    keeping = NO_KEEPING,
+  ): Promise<RunResult> {
     const { Tensor } = this.#ort;
     const inputs: Record<string, Ort.Tensor> = {};
+    for (const [name, kept] of keeping.feeds) inputs[name] = (kept as KeptOutput).tensor;
     let results: Ort.InferenceSession.ReturnType;
     let runMs: number;
     try {
@@ -108,7 +144,7 @@ export class OnnxRuntimeWeb implements Runtime {
       const started = performance.now();
       results = outputs === null
         ? await session.session.run(inputs)
-        : await session.session.run(inputs, outputs as string[]);
+        : await session.session.run(inputs, [...outputs, ...keeping.keep]);
       runMs = performance.now() - started;
     } catch (cause) {
       throw runFailure(cause);
@@ -130,11 +166,19 @@ export class OnnxRuntimeWeb implements Runtime {
       }
       tensors.push({ name, dtype: tensor.type as Dtype, shape: tensor.dims, data: data as Tensor["data"] });
     }
-    return { outputs: tensors, runMs, readbackMs };
+    const kept = keeping.keep.map((name) => new KeptOutput(name, results[name]!));
+    return { outputs: tensors, runMs, readbackMs, kept };
   }
 
   async release(session: OrtSession): Promise<void> {
     await session.session.release();
+  }
+
+  // Where outputs are to be is decided when a session is created. On WebNN they come to the CPU; whether
+  // MLTensors could be kept, too, has not been tried.
+  #outputLocations(keep: readonly string[]): Record<string, unknown> {
+    if (this.#backend !== "webgpu" || keep.length === 0) return {};
+    return { preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, "gpu-buffer"])) };
   }
 
   async #adapter(): Promise<Adapter> {

@@ -2,7 +2,7 @@
 // RUNTIMES.md tells how to write one.
 
 import type { Loss } from "./failure.ts";
-import type { Tensor } from "./tensors.ts";
+import type { Tensor, TensorDescription } from "./tensors.ts";
 
 export type { Dtype, Tensor, TensorData } from "./tensors.ts";
 
@@ -55,6 +55,8 @@ export interface LoadOptions {
   readonly cpuFallback: "record" | "forbid";
   /** Merged into the runtime's own options of a session. */
   readonly sessionOptions: Readonly<Record<string, unknown>>;
+  /** The outputs that runs of the session will keep, of a runtime that has to know; see {@link Runtime.keeps}. */
+  readonly keep: readonly string[];
 }
 
 /** A loaded model. A runtime keeps what it needs in its own subtype. */
@@ -75,6 +77,23 @@ export interface RunResult {
   readonly runMs: number;
   /** Reading back from the device, where that is a step of its own; else null. Milliseconds. */
   readonly readbackMs: number | null;
+  /** What the run kept, of a runtime that {@link Runtime.keeps keeps}. */
+  readonly kept?: readonly KeptTensor[];
+}
+
+/** An output that stays where the runtime has it. A runtime keeps what it needs in its own subtype. */
+export interface KeptTensor extends TensorDescription {
+  readonly location: "gpu" | "memory";
+  /** Frees it; it is not used again. */
+  drop(): void;
+}
+
+/** What a run takes from the run before and keeps for the next. */
+export interface Keeping {
+  /** Inputs beside the feeds, by their names: what an earlier run of the same session kept. */
+  readonly feeds: ReadonlyMap<string, KeptTensor>;
+  /** Outputs to keep, beside those wanted. */
+  readonly keep: readonly string[];
 }
 
 /**
@@ -84,11 +103,21 @@ export interface RunResult {
 export interface Runtime {
   readonly name: string;
   readonly version: string;
+  /**
+   * Which outputs `run` can leave where they are: any, or those that the session was loaded for. Of a
+   * runtime without it the worker keeps copies, and feeds them like any input.
+   */
+  readonly keeps?: "any" | "as-loaded";
   start(options: StartOptions): Promise<StartInfo>;
   /** `files[0]` is the model, the others are its external data. */
   load(files: readonly ModelFile[], options: LoadOptions): Promise<Session>;
   /** `outputs` names the outputs wanted, in the order wanted; null means all. */
-  run(session: Session, feeds: readonly Tensor[], outputs: readonly string[] | null): Promise<RunResult>;
+  run(
+    session: Session,
+    feeds: readonly Tensor[],
+    outputs: readonly string[] | null,
+    keeping?: Keeping,
+  ): Promise<RunResult>;
   release(session: Session): Promise<void>;
   /** Bytes that the runtime holds for models and tensors, where it knows. */
   heapBytes?(): number | null;

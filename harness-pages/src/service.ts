@@ -6,7 +6,8 @@ import type { Frame, Header } from "./frames.ts";
 import { heapBytes } from "./heap.ts";
 import { download, type Declaration } from "./model.ts";
 import { probe } from "./probe.ts";
-import type { Backend, Runtime, RuntimeExport, Session, WebnnDevice } from "./runtime.ts";
+import type { Backend, KeptTensor, Runtime, RuntimeExport, RunResult, Session, WebnnDevice } from "./runtime.ts";
+import { keptOutputs, runWithCopies, stateCallOf, States, type StateCall } from "./states.ts";
 import { remember, type ModelStatus, type Status } from "./status.ts";
 
 /** The `load` of a reply: how a model was loaded. */
@@ -19,6 +20,7 @@ interface Load {
 }
 
 interface Loaded {
+  readonly model: string;
   readonly session: Session;
   readonly load: Load;
   readonly status: ModelStatus;
@@ -40,7 +42,9 @@ export class Requests implements Service {
   readonly #around: Surroundings;
   readonly #status: Status;
   readonly #declared = new Map<string, Declaration>();
+  // By model, and by what is kept where a session is made for that.
   readonly #loaded = new Map<string, Loaded>();
+  readonly #states = new States();
   #runtime: Runtime | null = null;
   #startedWith: string | null = null;
   // What is being served, for the failure that a loss in the middle of it has to tell.
@@ -98,7 +102,10 @@ export class Requests implements Service {
           return await this.#declare(header);
         case "release":
           await this.#release(modelKey(header));
-          return { type: "released", fields: { id: this.#id } };
+          return this.#released();
+        case "forget":
+          this.#states.drop(header["session"] as number);
+          return this.#released();
         case "start":
           return await this.#start(header);
         case "probe":
@@ -135,6 +142,10 @@ export class Requests implements Service {
       return null;
     }
     return this.#id === null ? null : this.#failed(failure);
+  }
+
+  #released(): Message {
+    return { type: "released", fields: { id: this.#id } };
   }
 
   #failed({ kind, message }: Failure): Message {
@@ -201,7 +212,7 @@ export class Requests implements Service {
 
   async #loadOnly(header: Header): Promise<Message> {
     const key = modelKey(header);
-    const { load } = this.#loaded.get(key) ?? (await this.#loadModel(key));
+    const { load } = await this.#loadedFor(key, []);
     return { type: "loaded", fields: { id: this.#id, load } };
   }
 
@@ -223,25 +234,61 @@ export class Requests implements Service {
 
   async #runOnly(header: Header, feeds: Frame["tensors"]): Promise<Message> {
     const key = modelKey(header);
-    const loaded = this.#loaded.get(key) ?? (await this.#loadModel(key));
+    const wanted = header["outputs"] as readonly string[] | null;
+    const state = stateCallOf(header);
+    // Before anything is loaded in vain.
+    const kept = state && this.#states.before(state, key);
+    const loaded = await this.#loadedFor(key, keptOutputs(state));
     this.#stage = "run";
-    const { outputs, runMs, readbackMs } = await this.#runtime!.run(
-      loaded.session,
-      feeds,
-      header["outputs"] as readonly string[] | null,
-    );
+    const result = state === null
+      ? await this.#runtime!.run(loaded.session, feeds, wanted)
+      : await this.#runKeeping(loaded.session, feeds, wanted, state, kept!);
+    const { outputs, runMs, readbackMs } = result;
+    if (state !== null) this.#states.after(state, key, result.kept ?? []);
     const status = this.#status;
     status.runs += 1;
     loaded.status.runs += 1;
     remember(status.lastRuns, { at: Date.now(), model: loaded.status.name, runMs, readbackMs });
     return {
       type: "result",
-      fields: { id: this.#id, run_ms: runMs, readback_ms: readbackMs, load: this.#load },
+      fields: {
+        id: this.#id,
+        run_ms: runMs,
+        readback_ms: readbackMs,
+        load: this.#load,
+        ...(state !== null && { kept: result.kept?.map(toldOfKept) }),
+      },
       outputs,
     };
   }
 
-  async #loadModel(key: string): Promise<Loaded> {
+  async #runKeeping(
+    session: Session,
+    given: Frame["tensors"],
+    wanted: readonly string[] | null,
+    state: StateCall,
+    kept: ReadonlyMap<string, KeptTensor>,
+  ): Promise<RunResult> {
+    const keep = keptOutputs(state);
+    const unknown = keep.find((name) => !session.outputs.includes(name));
+    if (unknown !== undefined) throw new Failure("invalid", `the model has no output ${unknown} to keep`);
+    const outputs = (wanted ?? session.outputs).filter((name) => !keep.includes(name));
+    // What comes with the call goes before what was kept for it.
+    const feeds = new Map([...kept].filter(([input]) => !given.some(({ name }) => name === input)));
+    const runtime = this.#runtime!;
+    return runtime.keeps === undefined
+      ? await runWithCopies((feeds, outputs) => runtime.run(session, feeds, outputs), given, outputs, feeds, keep)
+      : await runtime.run(session, given, outputs, { feeds, keep });
+  }
+
+  /** The model's session, or the one that keeps these outputs where the runtime has to know that. */
+  async #loadedFor(key: string, keep: readonly string[]): Promise<Loaded> {
+    const apart = this.#runtime?.keeps === "as-loaded" && keep.length > 0;
+    const slot = apart ? JSON.stringify([key, ...keep]) : key;
+    return this.#loaded.get(slot) ?? (await this.#loadModel(key, slot, apart ? keep : []));
+  }
+
+  async #loadModel(key: string, slot: string, keep: readonly string[]): Promise<Loaded> {
     const declaration = this.#declared.get(key);
     if (declaration === undefined) throw new Failure("invalid", `no model was declared as ${key}`);
     if (this.#runtime === null) throw new Failure("invalid", "no runtime has been started");
@@ -255,6 +302,7 @@ export class Requests implements Service {
       name: declaration.name,
       cpuFallback: declaration.cpu_fallback,
       sessionOptions: declaration.session_options,
+      keep,
     });
     this.#load = {
       download_ms: downloadMs,
@@ -271,21 +319,30 @@ export class Requests implements Service {
       bytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
       runs: 0,
     };
-    const loaded = { session, load: this.#load, status };
-    this.#loaded.set(key, loaded);
+    const loaded = { model: key, session, load: this.#load, status };
+    this.#loaded.set(slot, loaded);
     this.#status.models.push(status);
     return loaded;
   }
 
-  /** Drops a session and its declaration: the coordinator forgets it, too, and declares the model again. */
+  /**
+   * Drops what is loaded of a model, what was kept of it, and its declaration: the coordinator forgets
+   * it, too, and declares the model again.
+   */
   async #release(key: string): Promise<void> {
     this.#declared.delete(key);
-    const loaded = this.#loaded.get(key);
-    if (loaded === undefined) return;
-    this.#loaded.delete(key);
-    this.#status.models = this.#status.models.filter((model) => model !== loaded.status);
-    await this.#runtime!.release(loaded.session);
+    this.#states.dropModel(key);
+    for (const [slot, loaded] of [...this.#loaded]) {
+      if (loaded.model !== key) continue;
+      this.#loaded.delete(slot);
+      this.#status.models = this.#status.models.filter((model) => model !== loaded.status);
+      await this.#runtime!.release(loaded.session);
+    }
   }
+}
+
+function toldOfKept({ name, dtype, shape, bytes, location }: KeptTensor): Omit<KeptTensor, "drop"> {
+  return { name, dtype, shape, bytes, location };
 }
 
 function modelKey(header: Header): string {

@@ -91,10 +91,14 @@ export function faultOf(description: unknown): string | null {
   if (dtype === "string") {
     return bytes! >= 4 * (elements + 1) ? null : `has ${bytes} bytes for ${elements} strings`;
   }
-  const layout = LAYOUTS.get(dtype as string);
-  if (layout === undefined) return `has the unknown dtype ${dtype}`;
-  const expected = Math.ceil((elements * layout.bits) / 8);
+  if (!LAYOUTS.has(dtype as string)) return `has the unknown dtype ${dtype}`;
+  const expected = bytesFor(dtype as Dtype, elements);
   return bytes === expected ? null : `has ${bytes} bytes where its shape needs ${expected}`;
+}
+
+/** The bytes that so many elements of a type other than `string` take. */
+export function bytesFor(dtype: Dtype, elements: number): number {
+  return Math.ceil((elements * LAYOUTS.get(dtype)!.bits) / 8);
 }
 
 /**

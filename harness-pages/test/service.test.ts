@@ -4,17 +4,21 @@ import { beforeEach, test } from "node:test";
 import type { Message } from "../src/connection.ts";
 import { Failure } from "../src/failure.ts";
 import type { Frame } from "../src/frames.ts";
-import type { Runtime, StartOptions } from "../src/runtime.ts";
+import type { KeptTensor, Runtime, StartOptions } from "../src/runtime.ts";
 import { Requests } from "../src/service.ts";
 import { newStatus } from "../src/status.ts";
+import type { Tensor } from "../src/tensors.ts";
 
 Object.assign(globalThis, { self: { crossOriginIsolated: true } });
 
 const calls: string[] = [];
+const feedsOfRuns: (readonly Tensor[])[] = [];
 const told: unknown[] = [];
 let started: StartOptions;
 let onRun: () => Promise<never> | void = () => {};
 let requests: Requests;
+let used: Runtime;
+const counted = new Float32Array(1);
 
 const runtime: Runtime = {
   name: "fake",
@@ -23,14 +27,18 @@ const runtime: Runtime = {
     started = options;
     return { adapter: null, webnnDevice: null, threads: 2 };
   },
-  async load(files, { name }) {
-    calls.push(`load ${name} ${files.map(({ path }) => path)}`);
+  async load(files, { name, keep }) {
+    calls.push(`load ${name} ${files.map(({ path }) => path)}${keep.map((output) => ` keeping ${output}`)}`);
     return { inputs: ["x"], outputs: ["y"], cpuFallback: null, createMs: 3 };
   },
-  async run() {
+  async run(_, feeds, wanted) {
     calls.push("run");
+    feedsOfRuns.push(feeds);
     await onRun();
-    return { outputs: [], runMs: 1, readbackMs: null };
+    // It counts its runs, in memory that it uses again and again.
+    counted[0]! += 1;
+    const outputs = (wanted ?? []).map((name) => ({ name, dtype: "float32" as const, shape: [1], data: counted }));
+    return { outputs, runMs: 1, readbackMs: null };
   },
   async release() {
     calls.push("release");
@@ -40,13 +48,16 @@ const runtime: Runtime = {
 beforeEach(() => {
   calls.length = 0;
   told.length = 0;
+  feedsOfRuns.length = 0;
+  counted[0] = 0;
+  used = runtime;
   onRun = () => {};
   globalThis.fetch = async () => new Response(new Uint8Array(4));
   requests = new Requests({
     status: newStatus(),
     worker: 1,
     assets: "/assets/",
-    defaultRuntime: async () => runtime,
+    defaultRuntime: async () => used,
     lost: (what, message, inService) => told.push([inService && brief(inService), what, message]),
   });
 });
@@ -161,4 +172,74 @@ test("a device lost between requests fails none", async () => {
   await start();
   started.onLost("webnn-context", "gone");
   assert.deepEqual(told, [[null, "webnn-context", "gone"]]);
+});
+
+const call = (call: number, fields = {}) => run({ state: { session: 3, call, keep: [["y", "x"]] }, ...fields });
+const fed = () => feedsOfRuns.at(-1)!.map(({ name, data }) => [name, ...(data as Float32Array)]);
+
+test("what a call keeps feeds the next, though the runtime uses its memory again", async () => {
+  await start();
+  await declare();
+  const first = await call(0);
+  assert.deepEqual(first!.outputs, []);
+  assert.deepEqual(first!.fields["kept"], [{ name: "y", dtype: "float32", shape: [1], bytes: 4, location: "memory" }]);
+  assert.deepEqual(fed(), []);
+  await run();
+  await call(1);
+  assert.deepEqual(fed(), [["x", 1]]);
+  onRun = () => Promise.reject(new Error("no"));
+  assert.equal(brief((await call(2))!), "failed run error");
+  onRun = () => {};
+  await call(2);
+  assert.deepEqual(fed(), [["x", 3]], "a call that failed changed nothing");
+});
+
+test("a state that is not there, or not the one that is meant, is told", async () => {
+  await start();
+  await declare();
+  await declare({ model: "other" });
+  assert.equal(brief((await call(1))!), "failed protocol no-state");
+  await call(0);
+  assert.equal(brief((await call(2))!), "failed protocol no-state");
+  assert.equal(brief((await call(1, { model: "other" }))!), "failed protocol no-state");
+  assert.equal((await ask("forget", { id: 4, session: 3 }))!.type, "released");
+  assert.equal(brief((await call(1))!), "failed protocol no-state");
+  await call(0);
+  await call(0);
+  assert.equal((await call(1))!.type, "result", "it was begun anew");
+  await ask("release", { id: 5, model: "m" });
+  await declare();
+  assert.equal(brief((await call(2))!), "failed protocol no-state");
+});
+
+test("a state that makes no sense is refused", async () => {
+  await start();
+  await declare();
+  for (const state of [{}, { session: 3, call: 0 }, { session: 3, call: 0, keep: [["y"]] }, 7]) {
+    assert.equal(brief((await run({ state }))!), "failed protocol invalid");
+  }
+  assert.equal(brief((await run({ state: { session: 3, call: 0, keep: [["z", "x"]] } }))!), "failed run invalid");
+});
+
+test("a runtime that keeps tensors gets its own back, and drops what is no longer needed", async () => {
+  const dropped: number[] = [];
+  let made = 0;
+  used = {
+    ...runtime,
+    keeps: "as-loaded",
+    async run(_, feeds, outputs, keeping) {
+      calls.push(`run ${feeds.map(({ name }) => name)} ${outputs} ${[...keeping!.feeds].map(([name, of]) => `${name}=${(of as { number?: number }).number}`)}`);
+      const number = (made += 1);
+      const kept = { name: "y", dtype: "float32", shape: [1], bytes: 4, location: "gpu", number, drop: () => dropped.push(number) };
+      return { outputs: [], runMs: 1, readbackMs: null, kept: [kept as KeptTensor] };
+    },
+  };
+  await start();
+  await declare();
+  await call(0);
+  await call(1);
+  assert.deepEqual(calls, ["load M m.onnx keeping y", "run   ", "run   x=1"]);
+  assert.deepEqual(dropped, [1]);
+  await ask("forget", { id: 4, session: 3 });
+  assert.deepEqual(dropped, [1, 2]);
 });

@@ -26,6 +26,9 @@ pub struct FleetConfig {
     pub job_deadline: Duration,
     /// A job's attempts unless it has its own.
     pub attempts: u32,
+    /// How long a tab keeps the state of a session that no call comes for, unless the call before says otherwise: long
+    /// enough for a person to answer, and no longer, since the memory is the tab's.
+    pub session_time_to_live: Duration,
     /// Jobs that may be under way, waiting or running; further calls wait until there is room. Jobs of low priority may
     /// fill four fifths of it and are refused beyond, those of normal priority nine tenths, of high nineteen twentieths.
     pub queue_limit: usize,
@@ -75,6 +78,7 @@ impl Default for FleetConfig {
             policy: Policy::default(),
             job_deadline: Duration::from_secs(60),
             attempts: 3,
+            session_time_to_live: Duration::from_secs(300),
             queue_limit: 10_000,
             queue_bytes: 1 << 30,
             overrides: Overrides::default().from_env(),

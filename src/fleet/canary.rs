@@ -43,7 +43,7 @@ impl Canary {
             session_options: Map::new(),
         });
         let inputs = TensorBatch::encode(self.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)));
-        let run = RunRequest { inputs, outputs: None, release: false };
+        let run = RunRequest { inputs, outputs: None, release: false, state: None };
         Published { served, run, expected: self.expected, tolerance: self.tolerance }
     }
 }

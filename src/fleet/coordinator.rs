@@ -16,6 +16,7 @@ use super::{
     message::{Report, Request, Submission},
     metrics::{self, Counting},
     recording::Recording,
+    session::Sessions,
     tab::Tab,
     targets::Targets,
     warm::WarmUps,
@@ -77,11 +78,13 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         None => None,
     };
     let (requests, inbox) = mpsc::unbounded_channel();
+    let sessions = Sessions::default();
     let gate = Gate::new(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes });
     let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
     let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
     coordinator.announcement = announcement;
     coordinator.watch = watch;
+    coordinator.sessions = sessions.clone();
     tokio::spawn(coordinator.run(inbox));
     let fleet = Fleet::new(Shared {
         config,
@@ -92,6 +95,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         next_job: AtomicU64::new(1),
         measured,
         metrics,
+        sessions,
         history,
     });
     if let Some(questions) = questions {
@@ -168,6 +172,7 @@ struct Coordinator {
     /// The models that jobs were asked for, by the scheduler's name for them.
     models: HashMap<ModelId, KnownModel>,
     warm_ups: WarmUps,
+    sessions: Sessions,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<Answer>,
@@ -213,6 +218,7 @@ impl Coordinator {
             jobs: HashMap::new(),
             models: HashMap::new(),
             warm_ups: WarmUps::default(),
+            sessions: Sessions::default(),
             canary,
             result: None,
             without_gpu: HashSet::new(),

@@ -7,7 +7,7 @@ use crate::{
     history::HistoryError,
     onnx::{BatchAxisError, ModelError, ShardError},
     schedule::{Attempt, Overload, PolicyError},
-    types::{Failure, TargetInfo},
+    types::{Failure, Isolation, TargetInfo},
 };
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -91,6 +91,14 @@ pub enum ModelSpecError {
         model: String,
         /// Why not.
         what: &'static str,
+    },
+    /// Its stages stay loaded, so its jobs cannot be kept apart.
+    #[error("{model} is cut into stages, which stay loaded: its jobs cannot be isolated ({isolation})")]
+    IsolatedStages {
+        /// The model.
+        model: String,
+        /// What was asked for.
+        isolation: Isolation,
     },
     /// There is no folder for the files of its stages.
     #[error("no folder can be made for the files of a model's stages")]

@@ -9,6 +9,7 @@ use super::{
     metrics::{Metrics, MetricsQuestion},
     model::ModelRecord,
     recording::HistoryQuestions,
+    session::Sessions,
     warm::WarmUp,
 };
 use crate::{
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub measured: Measured,
     /// Where what was counted is asked.
     pub metrics: mpsc::UnboundedSender<MetricsQuestion>,
+    pub sessions: Sessions,
     /// Where the history is asked; `None` without one.
     pub history: Option<HistoryQuestions>,
 }

@@ -3,7 +3,7 @@
 use super::FleetConfig;
 use crate::{
     schedule::{Attempt, TargetSet},
-    types::{Caller, Priority, Provenance, Target, Tensor, Timings},
+    types::{Caller, KeptTensor, Priority, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
 
@@ -115,7 +115,8 @@ impl JobOptions {
         self
     }
 
-    /// Drops the model's session in the tab after this job: for a model that is run once.
+    /// Drops the model's session in the tab after this job, and with it what sessions of calls keep there of the model:
+    /// for a model that is run once.
     pub fn release_session(mut self) -> Self {
         self.release = true;
         self
@@ -127,6 +128,8 @@ impl JobOptions {
 pub struct Output {
     /// The model's outputs by name, in the model's order. Their bytes are views of the frame they came in.
     pub tensors: Vec<(String, Tensor<'static>)>,
+    /// For a call of a session: what stayed in the tab for the next.
+    pub kept: Vec<KeptTensor>,
     /// What really ran it.
     pub provenance: Provenance,
     /// Where its time went.

@@ -5,7 +5,7 @@ use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
     schedule::{JobSpec, StageSpec, TargetSet},
-    types::{BrowserId, FleetHealth, JobId, ModelId, TabId, Target, TargetInfo},
+    types::{BrowserId, FleetHealth, JobId, ModelId, SessionId, TabId, Target, TargetInfo},
 };
 use std::{
     sync::Arc,
@@ -22,6 +22,8 @@ pub(super) enum Request {
     /// Answered with how many tabs there are, or are to be, of these targets.
     Places(TargetSet, oneshot::Sender<usize>),
     WarmUp(WarmUp),
+    /// A session was closed.
+    EndSession(SessionId),
     /// The last handle of a model is gone.
     Forget(ModelId, Arc<str>),
     Targets(oneshot::Sender<Vec<Arc<TargetInfo>>>),

@@ -11,7 +11,7 @@ use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::{self, ModelFile, ModelGraph},
     schedule::Batching,
-    types::{Family, ModelId, ModelTag, Target},
+    types::{Family, Isolation, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,6 +32,7 @@ pub struct ModelSpec {
     name: Option<String>,
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
+    isolation: Isolation,
     pub(super) shards: Option<Shards>,
     batching: Option<Batching>,
 }
@@ -73,6 +74,7 @@ impl ModelSpec {
             name: None,
             cpu_fallback: CpuFallback::Record,
             session_options: Map::new(),
+            isolation: Isolation::Shared,
             shards: None,
             batching: None,
         }
@@ -99,6 +101,13 @@ impl ModelSpec {
     /// An option merged into the runtime's own when a session is created.
     pub fn session_option(mut self, name: impl Into<String>, value: Value) -> Self {
         self.session_options.insert(name.into(), value);
+        self
+    }
+
+    /// What of its jobs may be left in the tab for the jobs after them; without it they share the tab's worker and the
+    /// runtime session in it.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
         self
     }
 
@@ -156,7 +165,7 @@ impl ModelSpec {
             .or_else(|| file.as_ref().map(|file| file.name.clone()))
             .unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
         let family = self.family.or_else(|| file.as_ref().and_then(|file| file.family)).unwrap_or(Family::Other);
-        let key = key(&files, self.cpu_fallback, &self.session_options);
+        let key = key(&files, self.cpu_fallback, &self.session_options, self.isolation);
         let precision = file.as_ref().and_then(|file| file.precision);
         let tag = Arc::new(ModelTag { name: name.clone(), sha256: files[0].sha256.clone(), family, precision });
         let served = Arc::new(ModelFiles {
@@ -167,8 +176,8 @@ impl ModelSpec {
             session_options: self.session_options,
         });
         let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let (key, store) = (key.into(), store.clone());
-        Ok(ModelRecord { id, key, tag, file, served, pipeline: None, batched, store, requests })
+        let (key, isolation, store) = (key.into(), self.isolation, store.clone());
+        Ok(ModelRecord { id, key, tag, file, served, isolation, pipeline: None, batched, store, requests })
     }
 }
 
@@ -202,12 +211,17 @@ fn file_name(path: &Path) -> String {
 }
 
 /// The same for the same files and options, and no other.
-fn key(files: &[ServedFile], cpu_fallback: CpuFallback, session_options: &Map<String, Value>) -> String {
+fn key(
+    files: &[ServedFile],
+    cpu_fallback: CpuFallback,
+    session_options: &Map<String, Value>,
+    isolation: Isolation,
+) -> String {
     let mut hash = Sha256::new();
     for file in files {
         hash.update(format!("{}\0{}\0", file.path, file.sha256));
     }
-    hash.update(format!("{cpu_fallback:?}\0{}", Value::Object(session_options.clone())));
+    hash.update(format!("{cpu_fallback:?}\0{isolation}\0{}", Value::Object(session_options.clone())));
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -219,6 +233,7 @@ pub(super) struct ModelRecord {
     /// What the file declares; `None` when only a custom runtime understands it.
     pub file: Option<ModelFile>,
     pub served: Arc<ModelFiles>,
+    pub isolation: Isolation,
     /// Its stages, when it was cut.
     pub pipeline: Option<Pipeline>,
     /// How its jobs run together, when they may.
@@ -231,6 +246,9 @@ impl ModelRecord {
     /// Runs it in stages from now on: those of the pipeline file that was named, or those that it is cut into.
     pub async fn in_stages(&mut self, shards: Shards, pipeline: Option<PathBuf>) -> Result<(), ModelSpecError> {
         let (file, name) = (self.file.clone(), self.tag.name.clone());
+        if self.isolation != Isolation::Shared {
+            return Err(ModelSpecError::IsolatedStages { model: name, isolation: self.isolation });
+        }
         let read = tokio::task::spawn_blocking(move || match (pipeline, file) {
             (Some(path), _) => Ok(Whole::Models(Box::new(onnx::Pipeline::read(&path)?))),
             (None, Some(file)) => Ok(Whole::Model(Box::new(ModelGraph::of(file)?))),

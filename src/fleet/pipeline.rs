@@ -189,7 +189,8 @@ impl Pipeline {
                 overload: None,
             });
         };
-        Ok(Output { tensors, provenance: last.provenance.clone(), timings, failed_attempts, stages: runs })
+        let (kept, provenance) = (Vec::new(), last.provenance.clone());
+        Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages: runs })
     }
 
     /// After a stage found no place: a cut into as many stages as there are tabs, if those are fewer.

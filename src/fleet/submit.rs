@@ -7,9 +7,9 @@ use super::{
     model::ModelRecord,
 };
 use crate::{
-    harness::{RunRequest, TensorBatch},
-    schedule::{JobSpec, Overload, TargetSet},
-    types::{Cause, Failure, JobId, Priority},
+    harness::{RunRequest, StateCall, TensorBatch},
+    schedule::{JobSpec, Overload, SessionCall, TargetSet},
+    types::{Cause, Failure, Isolation, JobId, Priority},
 };
 use std::{
     pin::Pin,
@@ -77,7 +77,21 @@ impl Drop for JobHandle {
     }
 }
 
-fn failed(model: &ModelRecord, cause: Cause, message: impl Into<String>) -> JobError {
+/// What a tab is sent for a job.
+pub(super) struct Payload {
+    pub inputs: TensorBatch,
+    /// For a call of a session.
+    pub session: Option<(SessionCall, StateCall)>,
+}
+
+impl Payload {
+    fn new(inputs: &Inputs<'_>) -> Self {
+        let inputs = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        Self { inputs, session: None }
+    }
+}
+
+pub(super) fn failed(model: &ModelRecord, cause: Cause, message: impl Into<String>) -> JobError {
     let failure = Failure::new(cause, message);
     JobError { model: model.tag.name.clone(), failure, attempts: Vec::new(), overload: None }
 }
@@ -115,18 +129,35 @@ impl Fleet {
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
         check(model, &inputs)?;
-        let (submitted, priority, bytes) = (Instant::now(), options.priority, inputs.bytes());
-        let gate = &self.0.gate;
-        let room = match gate.try_enter(priority, bytes) {
-            Ok(room) => room,
+        let submitted = Instant::now();
+        let room = self.room(model, inputs.bytes(), &options).await?;
+        self.send(model, Payload::new(&inputs), options, room, submitted)
+    }
+
+    /// As [`submit_whole`](Self::submit_whole), of what was checked and encoded before.
+    pub(super) async fn submit_payload(
+        &self,
+        model: &Arc<ModelRecord>,
+        payload: Payload,
+        options: JobOptions,
+    ) -> Result<JobHandle, JobError> {
+        let submitted = Instant::now();
+        let room = self.room(model, payload.inputs.body_len() as u64, &options).await?;
+        self.send(model, payload, options, room, submitted)
+    }
+
+    /// Waits for room for a job; one of low priority does not wait.
+    async fn room(&self, model: &ModelRecord, bytes: u64, options: &JobOptions) -> Result<Room, JobError> {
+        let (gate, priority) = (&self.0.gate, options.priority);
+        match gate.try_enter(priority, bytes) {
+            Ok(room) => Ok(room),
             Err(_) if priority == Priority::Low => {
-                return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)));
+                Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)))
             }
             Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes))
                 .await
-                .map_err(|_| refused(model, "the queue stayed full until the job's deadline", gate.refuse(priority)))?,
-        };
-        self.send(model, inputs, options, room, submitted)
+                .map_err(|_| refused(model, "the queue stayed full until the job's deadline", gate.refuse(priority))),
+        }
     }
 
     /// Takes a job into the queue if there is room now.
@@ -143,7 +174,7 @@ impl Fleet {
         let (gate, priority) = (&self.0.gate, options.priority);
         let room = gate.try_enter(priority, inputs.bytes());
         let room = room.map_err(|_| refused(model, "the queue is full", gate.refuse(priority)))?;
-        self.send(model, inputs, options, room, Instant::now())
+        self.send(model, Payload::new(&inputs), options, room, Instant::now())
     }
 
     /// Has a task see the job through the stages of its model, each of which goes into the queue when its turn comes.
@@ -168,31 +199,38 @@ impl Fleet {
     fn send(
         &self,
         model: &Arc<ModelRecord>,
-        inputs: Inputs<'_>,
+        payload: Payload,
         options: JobOptions,
         room: Room,
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
-        let batch = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        let Payload { inputs, session } = payload;
+        let (session, state) = session.unzip();
+        let isolation = model.isolation;
+        let release = options.release || isolation == Isolation::FreshSession;
         let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         let attempt_timeout = options.attempt_timeout.unwrap_or(options.deadline);
-        let together = model.batched.as_ref().zip(model.file.as_ref());
+        // Whoever keeps state or wants a worker to itself goes alone.
+        let alone = session.is_some() || isolation != Isolation::Shared;
+        let together = model.batched.as_ref().zip(model.file.as_ref()).filter(|_| !alone);
         let spec = JobSpec {
-            batch: together.and_then(|(batched, file)| batched.spec(file, &batch, &options, attempt_timeout)),
+            batch: together.and_then(|(batched, file)| batched.spec(file, &inputs, &options, attempt_timeout)),
             model: model.id,
             family: model.tag.family,
             allowed: options.allowed.unwrap_or_else(|| self.all_targets()),
             recommended: self.0.measured.get(&model.tag.name).copied().unwrap_or(TargetSet::EMPTY),
-            bytes: batch.body_len(),
+            bytes: inputs.body_len(),
             attempt_timeout,
             expires: submitted + options.deadline,
             attempts: options.attempts,
             priority: options.priority,
             caller: options.caller,
-            release: options.release,
+            release,
+            session,
+            isolation,
         };
-        let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
+        let run = RunRequest { inputs, outputs: options.outputs, release, state };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);
         let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _room: room };
         let requests = self.0.requests.clone();

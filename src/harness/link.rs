@@ -6,7 +6,7 @@ use super::{
     frame,
     model::{CpuFallback, ModelFiles},
 };
-use crate::types::{Backend, TensorInfo, names};
+use crate::types::{Backend, SessionId, TensorInfo, names};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -65,6 +65,19 @@ pub struct RunRequest {
     pub outputs: Option<Vec<String>>,
     /// Whether the session is dropped after this run.
     pub release: bool,
+    /// For a call of a session: what it goes on from, and what it keeps.
+    pub state: Option<StateCall>,
+}
+
+/// Which call of a session a run is, and what it leaves in the tab for the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateCall {
+    /// The session.
+    pub session: SessionId,
+    /// How many calls the state has been through before this one; 0 begins it.
+    pub call: u64,
+    /// The outputs that stay in the tab, each with the input of the next call that it feeds.
+    pub keep: Vec<(String, String)>,
 }
 
 /// A request's header.
@@ -98,10 +111,16 @@ enum Request<'a> {
         inputs: &'a [TensorInfo],
         outputs: Option<&'a [String]>,
         release: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state: Option<&'a StateCall>,
     },
     Release {
         id: u64,
         model: &'a str,
+    },
+    Forget {
+        id: u64,
+        session: SessionId,
     },
     Ping {
         id: u64,
@@ -156,13 +175,14 @@ impl TabLink {
     /// # Errors
     /// [`LinkClosed`], as all requests.
     pub fn run(&self, id: u64, model: &Arc<ModelFiles>, run: &RunRequest) -> Result<(), LinkClosed> {
-        let RunRequest { inputs, outputs, release } = run;
+        let RunRequest { inputs, outputs, release, state } = run;
         let header = Request::Run {
             id,
             model: &model.key,
             inputs: inputs.infos(),
             outputs: outputs.as_deref(),
             release: *release,
+            state: state.as_ref(),
         };
         self.run_frame(frame::join(&header, inputs.body()), model, *release)
     }
@@ -177,7 +197,7 @@ impl TabLink {
         let (outputs, release) = (first.outputs.as_deref(), first.release);
         let batches: Vec<&TensorBatch> = runs.iter().map(|run| &run.inputs).collect();
         let infos = TensorBatch::stacked_infos(&batches);
-        let header = Request::Run { id, model: &model.key, inputs: &infos, outputs, release };
+        let header = Request::Run { id, model: &model.key, inputs: &infos, outputs, release, state: None };
         let frame = frame::join_with(&header, |body| TensorBatch::stack(&batches, body));
         self.run_frame(frame, model, release)
     }
@@ -199,6 +219,14 @@ impl TabLink {
         let mut declared = self.declared();
         declared.remove(model_key);
         self.send(&Request::Release { id, model: model_key }, &[])
+    }
+
+    /// Drops what a session has kept in the tab; answered by `Released`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn forget(&self, id: u64, session: SessionId) -> Result<(), LinkClosed> {
+        self.send(&Request::Forget { id, session }, &[])
     }
 
     /// Asks for a sign of life; answered by `Pong`, before the requests that wait.

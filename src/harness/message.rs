@@ -4,7 +4,7 @@ use super::{
     batch::TensorBatch,
     frame::{Frame, FrameError},
 };
-use crate::types::{Adapter, Backend, Cause, Failure, RuntimeInfo, TensorInfo};
+use crate::types::{Adapter, Backend, Cause, Failure, KeptTensor, RuntimeInfo, TensorInfo};
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -167,6 +167,8 @@ pub struct RunReport {
     pub readback_ms: Option<f64>,
     /// What loading the model took, when this run did that first.
     pub load: Option<LoadReport>,
+    /// For a call of a session: what it left in the tab.
+    pub kept: Vec<KeptTensor>,
 }
 
 /// Why a request failed.
@@ -206,6 +208,8 @@ pub enum FailureKind {
     Unavailable,
     /// What was asked for makes no sense: inputs that do not fit the model, say.
     Invalid,
+    /// A session's state is not there, or is not the one that was meant.
+    NoState,
     /// Memory ran out.
     OutOfMemory,
     /// The WebGPU device or WebNN context was lost.
@@ -235,6 +239,7 @@ impl FailedReport {
             (FailureKind::OutOfMemory, _) => Cause::OutOfMemory,
             (FailureKind::DeviceLost, _) => Cause::DeviceLost,
             (FailureKind::Aborted, _) => Cause::WorkerCrashed,
+            (FailureKind::NoState, _) => Cause::StateLost,
             (FailureKind::Unavailable, Stage::Start) => Cause::BackendUnavailable,
             (FailureKind::Invalid | FailureKind::Error, Stage::Start) => Cause::TabFailed,
             (FailureKind::Invalid, Stage::Run) => Cause::BadInput,
@@ -280,6 +285,8 @@ pub(super) fn decode(message: Bytes) -> Result<FromTab, FrameError> {
         run_ms: f64,
         readback_ms: Option<f64>,
         load: Option<LoadReport>,
+        #[serde(default)]
+        kept: Vec<KeptTensor>,
     }
     #[derive(Deserialize)]
     struct Pong {
@@ -304,9 +311,9 @@ pub(super) fn decode(message: Bytes) -> Result<FromTab, FrameError> {
         "ready" => frame.parse().map(|Answer { id, of }| TabMessage::Ready { id, ready: of })?,
         "loaded" => frame.parse().map(|Loaded { id, load }| TabMessage::Loaded { id, load })?,
         "result" => {
-            let Ran { id, outputs, run_ms, readback_ms, load } = frame.parse()?;
+            let Ran { id, outputs, run_ms, readback_ms, load, kept } = frame.parse()?;
             let outputs = frame.tensors(outputs)?;
-            TabMessage::Result { id, result: RunReport { outputs, run_ms, readback_ms, load } }
+            TabMessage::Result { id, result: RunReport { outputs, run_ms, readback_ms, load, kept } }
         }
         "released" => frame.parse().map(|Id { id }| TabMessage::Released { id })?,
         "pong" => frame.parse().map(|Pong { id, heap_bytes }| TabMessage::Pong { id, heap_bytes })?,

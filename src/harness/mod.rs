@@ -22,7 +22,7 @@ pub use error::{HarnessError, LinkClosed};
 pub use files::ModelStore;
 pub use frame::FrameError;
 pub use health::HealthQuestion;
-pub use link::{RunRequest, StartOptions, TabLink, WebnnDevice};
+pub use link::{RunRequest, StartOptions, StateCall, TabLink, WebnnDevice};
 pub use message::{
     FailedReport, FailureKind, Hello, LoadReport, LostWhat, Probe, Ready, RunReport, Stage, TabMessage, WasmProbe,
     WebgpuProbe, WebnnProbe,

@@ -20,6 +20,7 @@ pub(super) const fn of_failure(cause: Cause) -> Option<Verdict> {
         | Cause::DriverExited
         | Cause::DriverHung
         | Cause::Quarantined
+        | Cause::StateLost
         | Cause::MemoryLimit
         | Cause::SocketClosed => Verdict::Crash,
         Cause::DeviceLost => Verdict::DeviceLost,

@@ -52,6 +52,16 @@ pub enum InputError {
         /// What it says.
         second_size: usize,
     },
+    /// An output that cannot stay in a tab to feed an input.
+    #[error("output `{output}` cannot be kept for input `{input}`: {what}")]
+    Keep {
+        /// The output.
+        output: String,
+        /// The input.
+        input: String,
+        /// Why not.
+        what: String,
+    },
     /// An input that no tensor can be given for.
     #[error("input `{name}` is {what}, which the runtime in the browser does not take")]
     Unsupported {
@@ -96,7 +106,50 @@ impl ModelFile {
     /// The first of [`InputError`]'s `Names`, `Unsupported`, `Dtype`, `Shape` and `Symbol` that applies. All missing
     /// and unknown names are told together.
     pub fn check_inputs(&self, inputs: &[(impl AsRef<str>, Tensor<'_>)]) -> Result<(), InputError> {
-        check(&self.inputs, &self.defaults, inputs)
+        check(&self.inputs, &self.defaults, inputs, &[])
+    }
+
+    /// As [`check_inputs`](Self::check_inputs), where the inputs called `elsewhere` may be left out, too: they are where
+    /// the model runs.
+    ///
+    /// # Errors
+    /// As [`check_inputs`](Self::check_inputs).
+    pub fn check_inputs_beside(
+        &self,
+        inputs: &[(impl AsRef<str>, Tensor<'_>)],
+        elsewhere: &[String],
+    ) -> Result<(), InputError> {
+        check(&self.inputs, &self.defaults, inputs, elsewhere)
+    }
+
+    /// Checks that outputs can feed inputs: pairs of both by their names. Each must be the model's, of one type, and no
+    /// input fed twice.
+    ///
+    /// # Errors
+    /// [`InputError::Keep`] for the first pair that cannot be.
+    pub fn check_keep(&self, pairs: &[(String, String)]) -> Result<(), InputError> {
+        let find = |of: &[ValueInfo], name: &str| of.iter().find(|value| value.name == name).cloned();
+        for (index, (output, input)) in pairs.iter().enumerate() {
+            let from = find(&self.outputs, output);
+            let to = find(&self.inputs, input).or_else(|| find(&self.defaults, input));
+            let what = match (&from, &to) {
+                (None, _) => {
+                    let known: Vec<String> = self.outputs.iter().map(|output| output.name.clone()).collect();
+                    format!("the model's outputs are {}", quoted(&known))
+                }
+                (_, None) => {
+                    let known: Vec<String> = self.inputs.iter().map(|input| input.name.clone()).collect();
+                    format!("the model's inputs are {}", quoted(&known))
+                }
+                (Some(from), Some(to)) => match (from.kind.dtype(), to.kind.dtype()) {
+                    (Some(from), Some(to)) if from != to => format!("one is {from}, and the other {to}"),
+                    _ if pairs[..index].iter().any(|(_, earlier)| earlier == input) => "it is fed twice".to_owned(),
+                    _ => continue,
+                },
+            };
+            return Err(InputError::Keep { output: output.clone(), input: input.clone(), what });
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +159,7 @@ impl Pipeline {
     /// # Errors
     /// As [`ModelFile::check_inputs`].
     pub fn check_inputs(&self, inputs: &[(impl AsRef<str>, Tensor<'_>)]) -> Result<(), InputError> {
-        check(&self.plan().inputs, &[], inputs)
+        check(&self.plan().inputs, &[], inputs, &[])
     }
 }
 
@@ -114,6 +167,7 @@ fn check(
     needed: &[ValueInfo],
     defaults: &[ValueInfo],
     inputs: &[(impl AsRef<str>, Tensor<'_>)],
+    elsewhere: &[String],
 ) -> Result<(), InputError> {
     let takes = |name: &str| needed.iter().chain(defaults).find(|input| input.name == name);
     let mut given = BTreeSet::new();
@@ -122,7 +176,7 @@ fn check(
         .map(str::to_owned)
         .collect();
     let missing: Vec<String> = (needed.iter().map(|input| input.name.as_str()))
-        .filter(|name| !given.contains(name))
+        .filter(|name| !given.contains(name) && !elsewhere.iter().any(|other| other == name))
         .map(str::to_owned)
         .collect();
     if !missing.is_empty() || !unknown.is_empty() {

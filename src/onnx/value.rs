@@ -44,6 +44,16 @@ pub enum Dim {
     Unknown,
 }
 
+impl ValueKind {
+    /// The element type, of a tensor.
+    pub const fn dtype(&self) -> Option<Dtype> {
+        match self {
+            ValueKind::Tensor { dtype, .. } => Some(*dtype),
+            ValueKind::Unsupported { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

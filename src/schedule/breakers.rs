@@ -256,6 +256,7 @@ impl Blame {
             | Cause::FleetClosed
             | Cause::QueueFull
             | Cause::NoTarget
+            | Cause::StateLost
             | Cause::CircuitOpen => Blame::Caller,
             Cause::ModelLoad | Cause::ModelRun | Cause::Quarantined => Blame::Model,
             _ => Blame::Target,

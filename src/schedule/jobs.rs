@@ -1,7 +1,7 @@
 //! Jobs: what is asked for, and what was tried.
 
-use super::{BatchSpec, TargetSet, batching::Bond, policy::Pauses, queue::Ticket};
-use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target};
+use super::{BatchSpec, TargetSet, batching::Bond, policy::Pauses, queue::Ticket, sessions::SessionCall};
+use crate::types::{Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority, Strategy, TabId, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ pub struct JobSpec {
     pub release: bool,
     /// What it may run together with; `None` when it runs alone.
     pub batch: Option<BatchSpec>,
+    /// For a call of a session.
+    pub session: Option<SessionCall>,
+    /// Whether it wants a worker to itself.
+    pub isolation: Isolation,
 }
 
 /// One try of a job on one tab that failed.
@@ -107,6 +111,8 @@ pub(super) struct JobRecovery {
 pub(super) enum Place {
     Waiting,
     InFlight(TabId),
+    /// It goes to this tab when its worker is fresh.
+    Reserved(TabId),
     /// It waits until the instant before it waits for a tab.
     Paused(Instant),
 }
@@ -129,6 +135,16 @@ impl Job {
         }
     }
 
+    /// Whether it wants a worker to itself.
+    pub fn wants_solitude(&self) -> bool {
+        self.spec.isolation == Isolation::FreshTab
+    }
+
+    /// Whether it can only run where a session's state is.
+    pub fn is_seated(&self) -> bool {
+        self.spec.session.is_some_and(|call| !call.begins)
+    }
+
     /// Takes a failed attempt into account and tells whether another one is worth making.
     pub fn fail(&mut self, attempt: Attempt, guilt: Guilt) -> Verdict {
         let (cause, target) = (attempt.failure.cause, attempt.target);
@@ -139,7 +155,7 @@ impl Job {
             Remedy::OtherTarget => self.open_to.remove(target),
             Remedy::Again => {}
         }
-        let spent = self.attempts.len() >= self.spec.attempts as usize;
+        let spent = self.attempts.len() >= self.spec.attempts as usize || self.is_seated();
         if spent || self.open_to.is_empty() { Verdict::End } else { Verdict::Retry }
     }
 }
@@ -171,6 +187,7 @@ impl Remedy {
             | Cause::QueueFull
             | Cause::NoTarget
             | Cause::CircuitOpen
+            | Cause::StateLost
             | Cause::Quarantined => Remedy::None,
             _ => Remedy::Again,
         }

@@ -16,6 +16,7 @@
 use super::{
     Policy, TargetSet,
     jobs::{Avoid, Job},
+    sessions::Sessions,
     speeds::Speeds,
     tabs::{Tab, Tabs},
     vitals::Vitals,
@@ -56,6 +57,7 @@ pub(super) struct Placing<'a> {
     pub policy: &'a Policy,
     pub speeds: &'a Speeds,
     pub vitals: &'a BTreeMap<Target, Vitals>,
+    pub sessions: &'a Sessions,
     pub software: TargetSet,
     pub now: Instant,
 }
@@ -134,6 +136,9 @@ impl Placing<'_> {
         let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
         let has_room = move |load, held| load == 0 || (load < longest && held + bytes <= most);
         let fit = with_room.filter(move |(load, _, tab)| has_room(*load, tab.bytes));
+        // Its worker is ended before and after such a job.
+        let (alone, sessions) = (job.wants_solitude(), self.sessions);
+        let fit = fit.filter(move |(load, id, _)| !alone || *load == 0 && !sessions.live_in(*id));
         fit.take(LOOKED_AT).map(move |(load, id, tab)| {
             let welcome = (!away && avoid != Avoid::Tab(id), !(is_critical && tab.is_degraded()));
             Candidate { tab: id, target, welcome, placement: placement(load, tab) }

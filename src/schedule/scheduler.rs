@@ -5,10 +5,12 @@ mod breaker_rules;
 mod browser_rules;
 mod check_rules;
 mod health;
+mod isolation_rules;
 mod job_rules;
 mod place_rules;
 mod repairs;
 mod retire_rules;
+mod session_rules;
 mod stage_rules;
 mod tab_rules;
 mod time_rules;
@@ -22,13 +24,14 @@ use super::{
     jobs::{Attempt, Job, JobSpec},
     queue::{Ageing, Queue},
     recovery::Recoveries,
+    sessions::Sessions,
     speeds::Speeds,
     stages::{StageSpec, Stages},
     tabs::{Line, Tabs},
     vitals::Vitals,
 };
 use crate::types::{
-    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, Severity, Strategy, TabId, Target,
+    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, SessionId, Severity, Strategy, TabId, Target,
 };
 use repairs::Repairs;
 use std::{
@@ -85,6 +88,8 @@ pub enum Input {
     WarmUp { model: ModelId, tabs: usize },
     /// A model's outputs are not of as many rows as its inputs: its jobs run alone from now on.
     CannotBatch { model: ModelId },
+    /// A session is closed: its state is dropped.
+    EndSession { session: SessionId },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -106,7 +111,7 @@ pub enum Action {
     /// Start the tab's backend; answered by `TabReady` or `TabFailed`.
     StartBackend { tab: TabId, target: Target },
     /// End the tab's worker and start a fresh one; answered by `TabConnected` or `TabLost`.
-    RestartWorker { tab: TabId, failure: Failure },
+    RestartWorker { tab: TabId, reason: String },
     /// A tab's socket closed, and what it was handed moves; for those who watch.
     Disconnected { tab: TabId, target: Target, failure: Failure },
     /// Close the tab and forget it.
@@ -118,6 +123,10 @@ pub enum Action {
     BatchSplit { tab: TabId, target: Target, model: ModelId, jobs: u32, failure: Failure },
     /// Have the tab drop a model's session.
     DropModel { tab: TabId, model: ModelId },
+    /// Have the tab drop what it keeps of a session.
+    ForgetSession { tab: TabId, session: SessionId },
+    /// A session was closed, or its time to live is over: nothing more is needed of it.
+    SessionEnded { session: SessionId },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
     /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
@@ -193,6 +202,7 @@ pub struct Scheduler {
     queue: Queue,
     stages: Stages,
     batches: Batches,
+    sessions: Sessions,
     expiries: BTreeSet<(Instant, JobId)>,
     timers: BTreeSet<(Instant, Timer)>,
     breakers: Breakers,
@@ -230,6 +240,7 @@ impl Scheduler {
             jobs: HashMap::new(),
             stages: Stages::default(),
             batches: Batches::default(),
+            sessions: Sessions::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
             next_browser: 1,
@@ -310,6 +321,7 @@ impl Scheduler {
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
             Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
             Input::CannotBatch { model } => self.cannot_batch(model),
+            Input::EndSession { session } => self.end_session(session),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),

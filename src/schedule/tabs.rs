@@ -1,7 +1,7 @@
 //! Tabs: their life, and what each has been handed.
 
 use super::{batching::budget::Budget, breakers::Permits, vitals::Vitals};
-use crate::types::{BrowserId, JobId, ModelId, TabId, TabStage, Target};
+use crate::types::{BrowserId, JobId, ModelId, Placement, TabId, TabStage, Target};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
@@ -69,6 +69,8 @@ pub(super) struct InFlight {
     pub expires: Option<Instant>,
     /// How long it will take, by what was measured; zero where nothing was.
     pub work: Duration,
+    /// Whether it wants the worker to itself.
+    pub alone: bool,
     /// The breakers' leave to run it, given back when this is dropped.
     pub permits: Option<Permits>,
 }
@@ -133,6 +135,12 @@ pub(super) struct Tab {
     pub worn: Option<String>,
     /// The tab that is to stand in for it.
     pub successor: Option<TabId>,
+    /// Whether its worker has been handed a job.
+    pub is_used: bool,
+    /// Whether that was one which wants the worker to itself.
+    pub is_alone: bool,
+    /// The job that its next worker is for.
+    pub reserved: Option<(JobId, Placement)>,
 }
 
 impl Tab {
@@ -157,6 +165,9 @@ impl Tab {
             failures: 0,
             worn: None,
             successor: None,
+            is_used: false,
+            is_alone: false,
+            reserved: None,
         }
     }
 
@@ -177,6 +188,8 @@ impl Tab {
         self.budget.busy(now);
         self.bytes += in_flight.bytes;
         self.work += in_flight.work;
+        self.is_used |= in_flight.job != CANARY && in_flight.job != WARM_UP;
+        self.is_alone |= in_flight.alone;
         self.in_flight.push_back(in_flight);
     }
 
@@ -211,7 +224,7 @@ impl Tab {
     /// Whether another job may be handed to it.
     fn has_room(&self, line: Line) -> bool {
         let short = self.in_flight.is_empty() || self.work <= line.work;
-        self.stage == Stage::Ready && self.in_flight.len() < line.jobs && short
+        self.stage == Stage::Ready && self.in_flight.len() < line.jobs && short && !self.is_alone
     }
 
     /// Whether the canary stands in its line.

@@ -2,15 +2,18 @@
 
 mod batching;
 mod health;
+mod isolation;
 mod many;
 mod placement;
 mod retirement;
+mod sessions;
 mod stages;
 mod world;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, JobId, ModelId, Priority, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority,
+    SessionId, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -262,6 +265,8 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         caller: Caller::default(),
         release: false,
         batch: None,
+        session: None,
+        isolation: Isolation::Shared,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);
@@ -317,6 +322,7 @@ fn inputs_too_large_for_a_tab_that_is_at_work_wait_and_others_pass_them() {
 #[derive(Clone, Debug)]
 enum Step {
     Submit { targets: usize, attempts: u32 },
+    Call { session: u64, begins: bool },
     Answer { which: usize, ok: bool, cause: Cause },
     LoseTab { which: usize },
     LoseWorker { which: usize },
@@ -340,6 +346,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     ]);
     let step = prop_oneof![
         4 => (0..4_usize, 1..4_u32).prop_map(|(targets, attempts)| Step::Submit { targets, attempts }),
+        2 => (0..4_u64, any::<bool>()).prop_map(|(session, begins)| Step::Call { session, begins }),
         4 => (any::<usize>(), any::<bool>(), cause).prop_map(|(which, ok, cause)| Step::Answer { which, ok, cause }),
         1 => any::<usize>().prop_map(|which| Step::LoseTab { which }),
         1 => any::<usize>().prop_map(|which| Step::LoseWorker { which }),
@@ -365,7 +372,15 @@ proptest! {
         for step in steps {
             match step {
                 Step::Submit { targets, attempts } => {
-                    submitted.insert(world.submit_spec(groups[targets], |spec| spec.attempts = attempts));
+                    let isolation = if attempts == 3 { Isolation::FreshTab } else { Isolation::Shared };
+                    submitted.insert(world.submit_spec(groups[targets], |spec| {
+                        (spec.attempts, spec.isolation) = (attempts, isolation);
+                    }));
+                }
+                Step::Call { session, begins } => {
+                    let time_to_live = Duration::from_secs(2);
+                    let call = SessionCall { session: SessionId(session), begins, time_to_live };
+                    submitted.insert(world.submit_spec(groups[1], |spec| spec.session = Some(call)));
                 }
                 Step::Answer { which, ok, cause } => {
                     // A worker answers in order: only the first of what a tab was handed.

@@ -90,8 +90,10 @@ pub enum Cause {
     HeartbeatMissed,
     /// A model with a known answer gave another one.
     WrongOutput,
-    /// A tab or browser took more memory than it may.
+    /// A tab, a browser or what is recorded of a session takes more memory than it may.
     MemoryLimit,
+    /// The state that a session's calls go on from is gone.
+    StateLost,
     /// The job ended what ran it, again and again.
     Quarantined,
     /// Every target that could run the job is behind an open circuit breaker.
@@ -130,6 +132,7 @@ names!(Cause {
     HeartbeatMissed = "heartbeat-missed",
     WrongOutput = "wrong-output",
     MemoryLimit = "memory-limit",
+    StateLost = "state-lost",
     Quarantined = "quarantined",
     CircuitOpen = "circuit-open",
     BadInput = "bad-input",
@@ -152,7 +155,9 @@ impl Cause {
                 Category::Resource
             }
             Cause::HeartbeatMissed | Cause::WrongOutput => Category::HealthCheck,
-            Cause::DeviceLost | Cause::ModelLoad | Cause::DriverExited | Cause::WorkerCrashed => Category::Session,
+            Cause::DeviceLost | Cause::ModelLoad | Cause::DriverExited | Cause::WorkerCrashed | Cause::StateLost => {
+                Category::Session
+            }
             Cause::ModelRun | Cause::Quarantined | Cause::BadInput => Category::Inference,
             Cause::Cancelled | Cause::FleetClosed | Cause::System => Category::System,
         }
@@ -170,6 +175,7 @@ impl Cause {
             Cause::BadInput
             | Cause::Cancelled
             | Cause::QueueFull
+            | Cause::StateLost
             | Cause::ModelRun
             | Cause::ModelLoad
             | Cause::FleetClosed => Severity::Minor,

@@ -34,6 +34,10 @@ id!(
     ModelId, "model-"
 );
 id!(
+    /// One state that calls of a session go on from; when it is rebuilt, the new one has another.
+    SessionId, "session-"
+);
+id!(
     /// One model that was cut into stages.
     PipelineId, "pipeline-"
 );

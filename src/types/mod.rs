@@ -7,6 +7,8 @@ mod failure;
 mod failure_mode;
 mod health;
 mod id;
+mod isolation;
+mod kept;
 mod placement;
 mod priority;
 mod provenance;
@@ -24,7 +26,9 @@ pub use health::{
     BreakerHealth, BreakerState, BrowserHealth, FleetHealth, HealthLevel, HealthScore, HealthTerm, HealthTrend,
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
-pub use id::{BrowserId, JobId, ModelId, PipelineId, TabId};
+pub use id::{BrowserId, JobId, ModelId, PipelineId, SessionId, TabId};
+pub use isolation::Isolation;
+pub use kept::{KeptLocation, KeptTensor};
 pub use placement::{Basis, Placement};
 pub use priority::Priority;
 pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};

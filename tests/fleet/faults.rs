@@ -20,13 +20,13 @@ use tabfleet::{
     types::{Category, Cause, EventKind, Failure, Severity, TabId, Verdict},
 };
 
-async fn counting_on(fleet: &Fleet, folder: &tempfile::TempDir) -> Model {
+pub async fn counting_on(fleet: &Fleet, folder: &tempfile::TempDir) -> Model {
     let path = models::save(folder.path(), "counting.onnx", &counting());
     fleet.get_model(ModelSpec::onnx(path)).await.unwrap()
 }
 
 /// How many trips take about as long as this, as busy as the machine is now.
-async fn trips_for(model: &Model, time: Duration) -> i64 {
+pub async fn trips_for(model: &Model, time: Duration) -> i64 {
     let mut tried = 10_000;
     loop {
         let took = model.run(count(tried, 1.0)).await.unwrap().timings.run_ms;
@@ -37,7 +37,7 @@ async fn trips_for(model: &Model, time: Duration) -> i64 {
     }
 }
 
-fn renderers(browser: u32) -> Vec<u32> {
+pub fn renderers(browser: u32) -> Vec<u32> {
     let processes = descendants(browser).into_iter();
     processes.filter(|(_, command)| command.contains("--type=renderer")).map(|(pid, _)| pid).collect()
 }

@@ -18,6 +18,7 @@ mod fleets;
 mod health_command;
 mod history;
 mod interrupted;
+mod isolation;
 mod lifecycle;
 mod matrix;
 mod metrics;
@@ -35,6 +36,7 @@ mod run;
 mod runtime;
 #[path = "../../src/report/schema_check.rs"]
 mod schema_check;
+mod sessions;
 mod shards;
 mod types;
 mod unusable;

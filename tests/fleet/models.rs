@@ -256,6 +256,28 @@ pub fn count(trips: i64, x: f32) -> Vec<(String, Tensor<'static>)> {
     vec![("trips".to_owned(), Tensor::scalar(trips)), ("x".to_owned(), x)]
 }
 
+/// The decoder step of the built-in suite, which has a cache of eight tokens, with one of any length.
+pub fn with_any_past(path: &Path) -> ModelProto {
+    use tensor_shape_proto::{Dimension, dimension::Value};
+    let mut model = ModelProto::decode(&std::fs::read(path).unwrap()[..]).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.value_info.clear();
+    for of in graph.input.iter_mut().chain(&mut graph.output) {
+        let (axis, symbol) = match of.name.split('.').next().unwrap() {
+            "past_key_values" => (2, "past"),
+            "present" => (2, "total"),
+            "attention_mask" => (1, "total"),
+            _ => continue,
+        };
+        let Some(type_proto::Value::TensorType(tensor)) = &mut of.r#type.as_mut().unwrap().value else {
+            panic!("a tensor")
+        };
+        let dims = &mut tensor.shape.as_mut().unwrap().dim;
+        dims[axis] = Dimension { value: Some(Value::DimParam(symbol.to_owned())), ..Dimension::default() };
+    }
+    model
+}
+
 /// Writes a model into a folder.
 pub fn save(folder: &Path, name: &str, model: &ModelProto) -> PathBuf {
     let path = folder.join(name);

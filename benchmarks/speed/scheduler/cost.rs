@@ -8,7 +8,7 @@ use std::{
 use tabfleet::{
     Backend, Browser, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{Caller, JobId, ModelId, Priority, TabId},
+    types::{Caller, Isolation, JobId, ModelId, Priority, TabId},
 };
 
 /// A fleet in which everything comes up at once and every job succeeds, as fast as it is asked.
@@ -100,6 +100,8 @@ pub fn of_a_job() -> Row {
                 caller: Caller::default(),
                 release: false,
                 batch: None,
+                session: None,
+                isolation: Isolation::Shared,
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE {
@@ -177,6 +179,8 @@ fn behind(queued: usize, tabs: usize) -> f64 {
             caller: callers[number % 13 % callers.len()],
             release: false,
             batch: None,
+            session: None,
+            isolation: Isolation::Shared,
         };
         fleet.tell(Input::Submit { job: JobId(number as u64 + 1), spec });
     };

@@ -11,7 +11,7 @@ use std::{
 use tabfleet::{
     Browser, Cause, Failure, Family, Target,
     schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
-    types::{BrowserId, Caller, JobId, ModelId, Priority, TabId},
+    types::{BrowserId, Caller, Isolation, JobId, ModelId, Priority, TabId},
 };
 
 /// What is simulated.
@@ -276,6 +276,8 @@ impl World {
             caller: Caller::default(),
             release: false,
             batch: None,
+            session: None,
+            isolation: Isolation::Shared,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
@@ -408,7 +410,7 @@ impl World {
                     self.hand(tab, Work::Job(job));
                 }
                 // No stages are declared here.
-                Action::DropModel { .. } => {}
+                Action::DropModel { .. } | Action::ForgetSession { .. } | Action::SessionEnded { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
                 Action::LoadModel { tab, model } => self.hand(tab, Work::Load(model)),
                 Action::RetireTab { tab, .. } => {

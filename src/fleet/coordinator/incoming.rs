@@ -16,6 +16,7 @@ use crate::{
     types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId},
 };
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -45,6 +46,7 @@ impl Coordinator {
                 let hopeful = self.scheduler.hopeful().intersection(allowed);
                 let _ = reply.send(hopeful.len() * self.config.policy.tabs_per_target);
             }
+            Request::EndSession(session) => self.tell(Input::EndSession { session }),
             Request::Forget(model, key) => {
                 self.models.remove(&model);
                 self.tell(Input::ForgetModel { model });
@@ -240,6 +242,10 @@ impl Coordinator {
                 self.tell(Input::TabReady { tab: id });
             }
             TabMessage::Result { id: request, result } => match tab.answered(request) {
+                Some(Pending::Run(job)) if !self.keeps_what_it_should(job, &result) => {
+                    let message = format!("{job} was answered by a tab that did not keep what it was to keep");
+                    self.tell(Input::WorkerLost { tab: id, failure: Failure::new(Cause::BadFrame, message) });
+                }
                 Some(Pending::Run(job)) => self.ran(id, job, result),
                 Some(Pending::RunTogether(job, rows)) => match indivisible(&result.outputs, rows) {
                     None => self.ran(id, job, result),
@@ -307,6 +313,13 @@ impl Coordinator {
         }
         let failure = Failure::new(Cause::BadInput, format!("the model's outputs are not rows of a batch: {what}"));
         self.tell(Input::AttemptFailed { tab, job, failure });
+    }
+
+    /// Whether a tab says that it kept what the job told it to, and nothing else.
+    fn keeps_what_it_should(&self, job: JobId, result: &RunReport) -> bool {
+        let Some(job) = self.jobs.get(&job) else { return true };
+        let told = job.submission.run.state.iter().flat_map(|state| &state.keep).map(|(output, _)| output.as_str());
+        told.collect::<BTreeSet<_>>() == result.kept.iter().map(|kept| kept.info.name.as_str()).collect()
     }
 
     /// A backend did not start. WebGPU without an adapter may still work on a software one: its browser is then

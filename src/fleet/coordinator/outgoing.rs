@@ -12,8 +12,8 @@ use crate::{
     harness::{RunReport, RunRequest, StartOptions},
     schedule::{Action, Attempt, Input, Recovery},
     types::{
-        BatchShare, Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity,
-        TabId, Target, Timings,
+        BatchShare, Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, SessionId,
+        Severity, TabId, Target, Timings,
     },
 };
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ impl Coordinator {
                     self.attempt_failed(job, model, number, severity, attempt);
                 }
                 Action::DropModel { tab, model } => self.drop_model(tab, model),
+                Action::ForgetSession { tab, session } => self.forget_session(tab, session),
+                Action::SessionEnded { session } => self.sessions.ended(session),
                 Action::RunCanary { tab } => self.run_canary(tab),
                 Action::LoadModel { tab, model } => self.load_model(tab, model),
                 Action::RetireTab { tab, target, reason } => {
@@ -85,7 +87,7 @@ impl Coordinator {
                 Action::EndBrowser { id } => self.end_browser(id),
                 Action::OpenTab { tab, browser, target } => self.open_tab(tab, browser, target),
                 Action::StartBackend { tab, target } => self.start_backend(tab, target),
-                Action::RestartWorker { tab, failure } => self.restart_worker(tab, failure),
+                Action::RestartWorker { tab, reason } => self.restart_worker(tab, &reason),
                 Action::CloseTab { tab, failure } => self.close_tab(tab, failure),
                 Action::GiveUpTarget { target, failure } => {
                     tracing::info!(%target, %failure, "target given up");
@@ -150,10 +152,10 @@ impl Coordinator {
         let _ = tab.link.as_ref().map(|link| link.start(request, &options));
     }
 
-    pub(super) fn restart_worker(&mut self, id: TabId, failure: Failure) {
+    pub(super) fn restart_worker(&mut self, id: TabId, reason: &str) {
         let Some(tab) = self.tabs.get_mut(&id) else { return };
         let target = tab.target;
-        tracing::info!(tab = %id, %target, %failure, "worker restarted");
+        tracing::info!(tab = %id, %target, reason, "worker restarted");
         tab.forget_worker();
         self.warm_ups.lost(id);
         self.answer_warm_ups();
@@ -241,6 +243,13 @@ impl Coordinator {
             // A tab without a socket has no session left to drop.
             let _ = tab.link.as_ref().map(|link| link.release(request, &known.served.key));
         }
+    }
+
+    fn forget_session(&mut self, id: TabId, session: SessionId) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        let request = tab.next_request();
+        // A tab without a socket keeps nothing any more.
+        let _ = tab.link.as_ref().map(|link| link.forget(request, session));
     }
 
     fn run_canary(&mut self, id: TabId) {
@@ -376,7 +385,10 @@ impl Coordinator {
             (Err(error), _) => Err(error.to_string()),
         };
         let result = match tensors {
-            Ok(tensors) => Ok(Output { tensors, provenance, timings, failed_attempts, stages: Vec::new() }),
+            Ok(tensors) => {
+                let (kept, stages) = (std::mem::take(&mut answer.report.kept), Vec::new());
+                Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages })
+            }
             Err(error) => Err(JobError {
                 model: job.submission.model.tag.name.clone(),
                 failure: Failure::new(Cause::BadFrame, format!("the tab's outputs cannot be read: {error}")),

@@ -2,12 +2,12 @@
 
 use crate::{
     harness::{
-        CpuFallback, ModelFiles, RunRequest, TabLink, TensorBatch,
+        CpuFallback, ModelFiles, RunRequest, StateCall, TabLink, TabMessage, TensorBatch,
         bundle::{self, Bundler},
         frame::{self, Frame, FrameError},
-        message,
+        message::{self, FromTab},
     },
-    types::{Tensor, TensorInfo},
+    types::{Dtype, KeptLocation, KeptTensor, SessionId, Tensor, TensorInfo},
 };
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -129,23 +129,37 @@ fn broken_golden_frames_are_refused_for_what_is_wrong_with_them() {
 }
 
 #[test]
-fn a_link_writes_the_golden_run() {
-    let golden_frame = manifest("frames").into_iter().find(|frame| frame["file"] == "run-mixed.bin").unwrap();
-    let (header, batch) = decode(golden("run-mixed.bin")).unwrap();
-    let tensors = batch.tensors().unwrap();
-    let inputs = TensorBatch::encode(tensors.iter().map(|(name, tensor): &(String, Tensor)| (name.as_str(), tensor)));
+fn a_link_writes_the_golden_requests() {
     let (queue, mut frames) = mpsc::unbounded_channel();
     let link = TabLink::new("http://127.0.0.1:1".into(), queue);
-    let model = Arc::new(ModelFiles {
-        key: header["model"].as_str().unwrap().to_owned(),
-        name: "any".to_owned(),
-        files: Vec::new(),
-        cpu_fallback: CpuFallback::Record,
-        session_options: Map::new(),
-    });
-    let id = golden_frame["header"]["id"].as_u64().unwrap();
-    link.run(id, &model, &RunRequest { inputs, outputs: None, release: false }).unwrap();
-    let declaration = frames.try_recv().unwrap();
-    assert_eq!(Frame::split(declaration).unwrap().kind().unwrap(), "model");
-    assert_eq!(frames.try_recv().unwrap(), golden("run-mixed.bin"));
+    let state = StateCall { session: SessionId(3), call: 1, keep: vec![("present".to_owned(), "past".to_owned())] };
+    for (file, state) in [("run-mixed.bin", None), ("run-state.bin", Some(state))] {
+        let (header, batch) = decode(golden(file)).unwrap();
+        let tensors = batch.tensors().unwrap();
+        let inputs =
+            TensorBatch::encode(tensors.iter().map(|(name, tensor): &(String, Tensor)| (name.as_str(), tensor)));
+        let model = Arc::new(ModelFiles {
+            key: header["model"].as_str().unwrap().to_owned(),
+            name: "any".to_owned(),
+            files: Vec::new(),
+            cpu_fallback: CpuFallback::Record,
+            session_options: Map::new(),
+        });
+        let id = header["id"].as_u64().unwrap();
+        link.run(id, &model, &RunRequest { inputs, outputs: None, release: false, state }).unwrap();
+        let declaration = frames.try_recv().unwrap();
+        assert_eq!(Frame::split(declaration).unwrap().kind().unwrap(), "model");
+        assert_eq!(frames.try_recv().unwrap(), golden(file), "{file}");
+    }
+    link.forget(9, SessionId(3)).unwrap();
+    assert_eq!(frames.try_recv().unwrap(), golden("forget.bin"));
+}
+
+#[test]
+fn what_a_tab_keeps_is_described_in_its_result() {
+    let result = message::decode(golden("result-kept.bin")).unwrap();
+    let FromTab::Message(TabMessage::Result { id: 8, result }) = result else { panic!("{result:?}") };
+    let info = TensorInfo { name: "present".to_owned(), dtype: Dtype::Float32, shape: vec![1, 2, 9, 4], bytes: 288 };
+    assert_eq!(result.kept, [KeptTensor { info, location: KeptLocation::Gpu }]);
+    assert_eq!(result.outputs.infos().len(), 1);
 }

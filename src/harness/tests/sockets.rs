@@ -104,7 +104,7 @@ async fn a_run_carries_its_tensors_both_ways_without_changing_a_byte() {
     let x = Tensor::from_values([3], &[1.5_f32, -2.0, 0.25]).unwrap();
     let ids = Tensor::from_values([1, 2], &[1_i64, -1]).unwrap();
     let inputs = TensorBatch::encode([("x", &x), ("ids", &ids)]);
-    let run = RunRequest { inputs: inputs.clone(), outputs: Some(vec!["y".to_owned()]), release: true };
+    let run = RunRequest { inputs: inputs.clone(), outputs: Some(vec!["y".to_owned()]), release: true, state: None };
     link.run(9, &model(), &run).unwrap();
     assert_eq!(tab.hear_header().await["type"], "model");
     let sent = Frame::split(tab.hear().await).unwrap();
@@ -141,7 +141,7 @@ async fn a_large_frame_and_many_small_ones_arrive_whole_and_in_order() {
     let (mut tab, link) = Tab::introduce(&server, &invitation, &mut signals).await;
     let x = Tensor::from_values([4 << 20], &vec![0.5_f32; 4 << 20]).unwrap();
     let inputs = TensorBatch::encode([("x", &x)]);
-    link.run(0, &model(), &RunRequest { inputs: inputs.clone(), outputs: None, release: false }).unwrap();
+    link.run(0, &model(), &RunRequest { inputs: inputs.clone(), outputs: None, release: false, state: None }).unwrap();
     for id in 1..=500 {
         link.ping(id).unwrap();
     }

@@ -1,7 +1,7 @@
 //! Networks of the size of those that people run, for tests. Their weights are computed in the graph from a few numbers,
 //! each different from its neighbours: the files stay small, the sessions are as large as the real ones.
 
-use super::build::{FLOAT, model, node, value};
+use super::build::{FLOAT, INT64, model, node, value};
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// A network being built. Nothing says what shapes its tensors have but its input.
@@ -16,6 +16,16 @@ impl Net {
         Self { graph: GraphProto { name: "net".to_owned(), input, ..GraphProto::default() }, count: 0 }
     }
 
+    fn input(&mut self, name: &str, shape: &str) {
+        self.graph.input.push(value(name, FLOAT, shape));
+    }
+
+    /// One more output than that of [`finish`](Self::finish).
+    fn output(&mut self, from: &str, name: &str) {
+        self.add("Identity", &[from], name, Vec::new());
+        self.graph.output.push(value(name, FLOAT, "*"));
+    }
+
     /// How many nodes it has.
     pub fn len(&self) -> usize {
         self.graph.node.len()
@@ -23,8 +33,7 @@ impl Net {
 
     /// The model, of which the tensor is the output.
     pub fn finish(mut self, output: &str, name: &str) -> ModelProto {
-        self.add("Identity", &[output], name, Vec::new());
-        self.graph.output.push(value(name, FLOAT, "*"));
+        self.output(output, name);
         model(self.graph)
     }
 
@@ -59,6 +68,36 @@ impl Net {
         self.graph.initializer.push(tensor);
         self.count += 1;
         name
+    }
+
+    fn dims(&mut self, dims: &[i64]) -> String {
+        let name = format!("w{}", self.count);
+        let (dim, numbers) = (vec![dims.len() as i64], dims.to_vec());
+        let tensor = TensorProto {
+            name: name.clone(),
+            dims: dim,
+            data_type: INT64,
+            int64_data: numbers,
+            ..TensorProto::default()
+        };
+        self.graph.initializer.push(tensor);
+        self.count += 1;
+        name
+    }
+
+    /// Its weights are products of a number for each row and one for each column.
+    fn linear(&mut self, x: &str, from: i64, to: i64) -> String {
+        let rows = self.numbers(&[from, 1], 0.0, 2.0);
+        let columns = self.numbers(&[1, to], 0.0, 4.0 / (from as f32).sqrt());
+        let weight = self.op("Mul", &[&rows, &columns], Vec::new());
+        let bias = self.numbers(&[to], 0.0, 0.1);
+        let y = self.op("MatMul", &[x, &weight], Vec::new());
+        self.op("Add", &[&y, &bias], Vec::new())
+    }
+
+    fn layer_norm(&mut self, x: &str, width: i64) -> String {
+        let (scale, bias) = (self.numbers(&[width], 1.0, 0.1), self.numbers(&[width], 0.0, 0.1));
+        self.op("LayerNormalization", &[x, &scale, &bias], Vec::new())
     }
 
     /// A convolution with its batch normalization. Its weights are products of a number for each output, and one for each
@@ -174,4 +213,62 @@ pub fn densenet121(image: i64) -> ModelProto {
     let x = net.relu(&x);
     let logits = net.classify(&x, channels);
     net.finish(&logits, "logits")
+}
+
+/// How large a decoder is.
+#[derive(Clone, Copy)]
+pub struct Decoder {
+    pub layers: usize,
+    pub width: usize,
+    pub heads: usize,
+}
+
+impl Decoder {
+    /// Its cache: each output, and the input that it is for the next token.
+    pub fn caches(self) -> impl Iterator<Item = (String, String)> {
+        let pair = |layer, role| (format!("present.{layer}.{role}"), format!("past.{layer}.{role}"));
+        (0..self.layers).flat_map(move |layer| ["key", "value"].map(|role| pair(layer, role)))
+    }
+}
+
+/// One token through the layers of a decoder in the manner of GPT-2, with the keys and values of those before it: its
+/// embedding in, what the vocabulary would be asked out.
+pub fn decoder(size: Decoder) -> ModelProto {
+    let [width, heads] = [size.width, size.heads].map(|size| size as i64);
+    let mut net = Net::new("x", &format!("1 1 {width}"));
+    let (split, joined) = (net.dims(&[1, 1, heads, width / heads]), net.dims(&[1, 1, width]));
+    let scale = net.numbers(&[1], (heads as f32 / width as f32).sqrt(), 0.0);
+    let swap = |net: &mut Net, x: &str| net.op("Transpose", &[x], vec![ints("perm", &[0, 2, 1, 3])]);
+    let mut x = "x".to_owned();
+    for layer in 0..size.layers {
+        let normed = net.layer_norm(&x, width);
+        let [query, key, value] = ["query", "key", "value"].map(|role| {
+            let y = net.linear(&normed, width, width);
+            let y = net.op("Reshape", &[&y, &split], Vec::new());
+            let y = swap(&mut net, &y);
+            if role == "query" {
+                return net.op("Mul", &[&y, &scale], Vec::new());
+            }
+            let past = format!("past.{layer}.{role}");
+            net.input(&past, &format!("1 {heads} past {}", width / heads));
+            let all = net.op("Concat", &[&past, &y], vec![int("axis", 2)]);
+            net.output(&all, &format!("present.{layer}.{role}"));
+            all
+        });
+        let key = net.op("Transpose", &[&key], vec![ints("perm", &[0, 1, 3, 2])]);
+        let scores = net.op("MatMul", &[&query, &key], Vec::new());
+        let scores = net.op("Softmax", &[&scores], Vec::new());
+        let heard = net.op("MatMul", &[&scores, &value], Vec::new());
+        let heard = swap(&mut net, &heard);
+        let heard = net.op("Reshape", &[&heard, &joined], Vec::new());
+        let heard = net.linear(&heard, width, width);
+        x = net.op("Add", &[&x, &heard], Vec::new());
+        let normed = net.layer_norm(&x, width);
+        let hidden = net.linear(&normed, width, 4 * width);
+        let hidden = net.op("Gelu", &[&hidden], Vec::new());
+        let thought = net.linear(&hidden, 4 * width, width);
+        x = net.op("Add", &[&x, &thought], Vec::new());
+    }
+    let y = net.layer_norm(&x, width);
+    net.finish(&y, "y")
 }

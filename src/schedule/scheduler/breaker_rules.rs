@@ -140,6 +140,7 @@ impl Scheduler {
             timeout: self.policy.canary_timeout,
             expires: None,
             work: Duration::ZERO,
+            alone: false,
             permits,
         };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));
@@ -148,6 +149,7 @@ impl Scheduler {
 
     pub(super) fn forget_model(&mut self, model: ModelId) {
         self.breakers.forget(model);
+        self.end_sessions_of(model);
         for job in self.stages.forget(model).map(|stage| stage.waiting()).unwrap_or_default() {
             self.end(job, Failure::new(Cause::Cancelled, "its model was forgotten"));
         }

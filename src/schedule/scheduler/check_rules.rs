@@ -6,7 +6,7 @@ use crate::{
         breaker::Call,
         breakers::blames_target,
         browsers::Slot,
-        tabs::{CANARY, Stage},
+        tabs::{CANARY, Stage, Tab},
     },
     types::{BreakerState, Browser, BrowserId, Cause, Failure, Strategy, TabId, Target},
 };
@@ -73,6 +73,7 @@ impl Scheduler {
 
     pub(super) fn tab_alive(&mut self, id: TabId, heap_bytes: Option<u64>, now: Instant) {
         let limits = self.policy.tab_memory;
+        let keeps_state = self.sessions.live_in(id);
         let Some(tab) = self.tabs.get_mut(id) else { return };
         let idle = tab.in_flight.is_empty();
         if let Some(at) = tab.pinged.take() {
@@ -84,13 +85,13 @@ impl Scheduler {
         }
         let Some(bytes) = heap_bytes else { return };
         tab.vitals.measured_memory(bytes, limits.hard);
-        if let Some((kind, limit)) = limits.exceeded(bytes, idle) {
+        if let Some((kind, limit)) = limits.exceeded(bytes, idle && !keeps_state) {
             let message = format!("its WASM memory is {bytes} bytes, and the {kind} limit is {limit}");
             let failure = Failure::new(Cause::MemoryLimit, message);
             let target = tab.target;
             self.displace(id, now);
             self.repair_tab(id, target, &failure, Strategy::RestartWorker, now);
-            self.restart_worker(id, failure, now);
+            self.restart_worker(id, failure.message, now);
         }
     }
 
@@ -185,7 +186,8 @@ impl Scheduler {
 
     pub(super) fn browser_memory(&mut self, id: BrowserId, bytes: u64, now: Instant) {
         let limits = self.policy.browser_memory;
-        let idle = self.tabs.iter().all(|(_, tab)| tab.browser != id || tab.in_flight.is_empty());
+        let is_idle = |tab: TabId, of: &Tab| of.in_flight.is_empty() && !self.sessions.live_in(tab);
+        let idle = self.tabs.iter().all(|(tab, of)| of.browser != id || is_idle(tab, of));
         let Some((browser, slot)) = self.running_slot(id) else { return };
         slot.vitals.measured_memory(bytes, limits.hard);
         if let Some((kind, limit)) = limits.exceeded(bytes, idle) {

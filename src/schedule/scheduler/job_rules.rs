@@ -8,6 +8,7 @@ use crate::{
         jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         policy::Pauses,
         recovery::JobFailure,
+        sessions::SessionCall,
         tabs::Companions,
     },
     types::{Cause, Failure, JobId, Strategy, TabId, Target},
@@ -41,6 +42,9 @@ impl Scheduler {
     pub(super) fn submit(&mut self, id: JobId, spec: JobSpec, now: Instant) {
         let order = self.next_order;
         self.next_order += 1;
+        if let Some(SessionCall { session, begins: false, .. }) = spec.session {
+            return self.submit_call(id, spec, session, order, now);
+        }
         if spec.allowed.intersection(self.hopeful()).is_empty() {
             let failure = self.no_target(spec.allowed);
             self.actions.push_back(Action::EndWithFailure { job: id, failure, attempts: Vec::new() });
@@ -71,15 +75,17 @@ impl Scheduler {
         let Some(answered) = self.take_answered(tab, id, now) else { return };
         let jobs: Vec<JobId> = answered.jobs().filter(|id| self.waits_for(*id, tab)).collect();
         let jobs: Vec<(JobId, Job)> = jobs.into_iter().filter_map(|id| Some((id, self.forget(id)?))).collect();
-        let Some((_, first)) = jobs.first() else { return };
+        let Some((_, first)) = jobs.first() else { return self.leave_nothing(tab, now) };
         self.learn_from(first, &answered, run);
         self.note_success(tab, answered, first, run, now);
         for (id, job) in jobs {
+            self.call_succeeded(tab, &job.spec, now);
             if let Some(recovery) = job.recovery {
                 self.conclude_job(id, recovery, true, now);
             }
             self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
         }
+        self.leave_nothing(tab, now);
         self.retire_if_worn(tab, now);
     }
 
@@ -134,6 +140,8 @@ impl Scheduler {
         if spent {
             self.displace(tab, now);
             self.repair_worker(tab, failure, now);
+        } else {
+            self.leave_nothing(tab, now);
         }
         self.retire_if_worn(tab, now);
     }
@@ -160,6 +168,7 @@ impl Scheduler {
         if kills >= self.policy.quarantine_after && is_killing(failure.cause) {
             self.quarantine(id);
         } else if verdict == Verdict::End || job.open_to.intersection(self.hopeful()).is_empty() {
+            let failure = self.call_failed(id, failure);
             self.end(id, failure);
         } else {
             self.try_again(id, tab, target, number, &failure, now);
@@ -275,6 +284,7 @@ impl Scheduler {
             let (model, severity) = (job.spec.model, failure.severity_in(number));
             self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt });
         }
+        self.give_up_call(id);
         self.end(id, failure);
     }
 
@@ -292,6 +302,7 @@ impl Scheduler {
                 }
             });
         }
+        self.give_up_call(id);
         self.end(id, Failure::new(Cause::Cancelled, "the job was cancelled"));
     }
 
@@ -312,6 +323,9 @@ impl Scheduler {
                 self.stages.remove(&job.ticket);
             }
             Place::Paused(until) => drop(self.timers.remove(&(until, Timer::Retry(id)))),
+            Place::Reserved(tab) => {
+                self.tabs.update(tab, |tab| tab.reserved = None);
+            }
             Place::InFlight(_) => {}
         }
         Some(job)

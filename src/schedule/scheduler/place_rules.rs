@@ -6,7 +6,7 @@ use crate::{
         TargetSet,
         jobs::{Avoid, Place},
         placement::Placing,
-        tabs::{Companions, InFlight},
+        tabs::{Companions, InFlight, Tab},
     },
     types::{JobId, Placement, TabId, Target},
 };
@@ -38,7 +38,8 @@ impl Scheduler {
             }
             let admitted = admitted(route);
             let (tabs, policy, speeds, vitals) = (&self.tabs, &self.policy, &self.speeds, &self.vitals);
-            let placing = Placing { tabs, policy, speeds, vitals, software: self.software, now };
+            let (software, sessions) = (self.software, &self.sessions);
+            let placing = Placing { tabs, policy, speeds, vitals, sessions, software, now };
             let Some((tab, placement)) = placing.choose(job, admitted) else {
                 // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
                 free = free.difference(admitted);
@@ -62,13 +63,17 @@ impl Scheduler {
         placement: Placement,
         now: Instant,
     ) -> Option<Target> {
-        let target = self.tabs.get(tab)?.target;
+        let Tab { target, is_used, .. } = *self.tabs.get(tab)?;
+        let alone = self.jobs.get(&id)?.wants_solitude();
+        if alone && is_used {
+            return self.reserve(id, tab, placement, now);
+        }
         let attempt = self.goes_to(id, tab, target, now)?;
         let with: Vec<(JobId, u32)> =
             companions.iter().filter_map(|other| Some((*other, self.goes_to(*other, tab, target, now)?))).collect();
         let job = self.jobs.get(&id)?;
         let (model, timeout, release) = (job.spec.model, job.spec.attempt_timeout, job.spec.release);
-        if self.stages.get(model).is_none() && job.route.len() > 1 {
+        if self.stages.get(model).is_none() && !job.is_seated() && job.route.len() > 1 {
             self.speeds.count(model);
         }
         let all = || std::iter::once(id).chain(with.iter().map(|(job, _)| *job)).filter_map(|id| self.jobs.get(&id));
@@ -85,7 +90,7 @@ impl Scheduler {
             } else {
                 tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, expires, work, permits }, now);
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, expires, work, alone, permits }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)
@@ -97,7 +102,8 @@ impl Scheduler {
         match job.place {
             Place::Paused(until) => _ = self.timers.remove(&(until, Timer::Retry(id))),
             _ if self.stages.get(job.spec.model).is_some() => self.stages.remove(&job.ticket),
-            _ => self.queue.take(job.route, &job.ticket, target, now),
+            Place::Waiting if !job.is_seated() => self.queue.take(job.route, &job.ticket, target, now),
+            _ => {}
         }
         if let Some(kind) = job.kind() {
             self.batches.remove(&kind, &job.ticket);

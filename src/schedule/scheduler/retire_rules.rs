@@ -55,8 +55,9 @@ impl Scheduler {
             return;
         }
         let has_finished = |tab: &Tab| tab.stage == Stage::Retiring && tab.in_flight.is_empty();
-        let finished: Vec<TabId> =
-            self.worn.iter().copied().filter(|id| self.tabs.get(*id).is_some_and(has_finished)).collect();
+        // States of sessions are waited for: each ends at the latest when nothing is asked of it for its time to live.
+        let is_done = |id: &TabId| self.tabs.get(*id).is_some_and(has_finished) && !self.sessions.live_in(*id);
+        let finished: Vec<TabId> = self.worn.iter().copied().filter(is_done).collect();
         for id in finished {
             if let Some(tab) = self.tabs.remove(id) {
                 self.not_repaired(id, now);

@@ -200,6 +200,7 @@ impl Scheduler {
             timeout,
             expires: None,
             work,
+            alone: false,
             permits: None,
         };
         self.tabs.update(seat.tab, |tab| {
@@ -297,7 +298,8 @@ impl Scheduler {
     fn takes(&self, tab: TabId, id: JobId) -> bool {
         let (Some(tab), Some(job)) = (self.tabs.get(tab), self.jobs.get(&id)) else { return false };
         let load = tab.in_flight.len();
-        load < self.policy.in_flight_per_tab
+        !tab.is_alone
+            && load < self.policy.in_flight_per_tab
             && (load == 0 || tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab)
     }
 }

@@ -12,11 +12,15 @@ use crate::{
 use std::time::Instant;
 
 impl Scheduler {
-    /// Puts what a tab was handed back into the queue, where it keeps its place.
+    /// A tab's worker is gone: what the tab was handed is put back into the queue, where it keeps its place.
     pub(super) fn displace(&mut self, tab: TabId, now: Instant) {
+        self.lose_sessions(tab);
+        if let Some((job, _)) = self.tabs.update(tab, |tab| tab.reserved.take()).flatten() {
+            self.wait(job);
+        }
         let held = self.tabs.update(tab, |tab| tab.clear(now));
         for id in held.iter().flatten().flat_map(InFlight::jobs) {
-            if self.jobs.get(&id).is_some_and(|job| job.place == Place::InFlight(tab)) {
+            if self.jobs.get(&id).is_some_and(|job| job.place == Place::InFlight(tab)) && !self.end_displaced_call(id) {
                 self.wait(id);
             }
         }
@@ -52,7 +56,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&head).filter(|job| job.place == Place::InFlight(id)) else { return };
         let model = job.spec.model;
         let number = job.attempts.len() as u32 + 1;
-        let goes_on = number < job.spec.attempts;
+        let goes_on = number < job.spec.attempts && !job.is_seated();
         if goes_on {
             // Told apart when the cause is known; should it be answered before, this is what its result says.
             job.attempts.push(Attempt { target, tab: id, failure: cut(), elapsed_ms });
@@ -125,7 +129,7 @@ impl Scheduler {
         match strategy {
             Strategy::RestartWorker => {
                 self.repair_tab(id, target, &failure, strategy, now);
-                self.restart_worker(id, failure, now);
+                self.restart_worker(id, failure.message, now);
             }
             Strategy::RestartBrowser => self.restart_browser(browser, target.browser, &failure, now),
             _ => {
@@ -135,7 +139,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn restart_worker(&mut self, tab: TabId, failure: Failure, now: Instant) {
+    pub(super) fn restart_worker(&mut self, tab: TabId, reason: String, now: Instant) {
         let give_up = now + self.policy.restart_timeout;
         let restarts = self.tabs.update(tab, |tab| {
             let restarts = tab.enter(Stage::Restarting(give_up));
@@ -145,7 +149,7 @@ impl Scheduler {
             restarts
         });
         if restarts == Some(true) {
-            self.actions.push_back(Action::RestartWorker { tab, failure });
+            self.actions.push_back(Action::RestartWorker { tab, reason });
         }
     }
 
@@ -165,6 +169,7 @@ impl Scheduler {
         let found = self.tabs.update(id, |tab| {
             tab.enter(Stage::Ready).then(|| {
                 tab.head_since = now;
+                (tab.is_used, tab.is_alone) = (false, false);
                 (tab.target, tab.browser, tab.ready_since.replace(now))
             })
         });
@@ -177,6 +182,7 @@ impl Scheduler {
             self.look_after_tab(id, now);
             self.succeed_worn(id, target, now);
         }
+        self.hand_out_reserved(id, now);
     }
 
     pub(super) fn tab_failed(&mut self, tab: TabId, failure: Failure, now: Instant) {

@@ -33,6 +33,7 @@ impl Scheduler {
             timeout,
             expires: None,
             work,
+            alone: false,
             permits: None,
         };
         self.tabs.update(id, |tab| {

@@ -17,8 +17,13 @@ pub(super) struct World {
     /// Of how many jobs each run was that was halved.
     pub(super) split: Vec<u32>,
     pub(super) restarted: Vec<TabId>,
+    /// Whether fresh workers never connect.
+    pub(super) restarts_hang: bool,
     pub(super) retired: Vec<TabId>,
     pub(super) warmed: Vec<(TabId, ModelId)>,
+    /// What tabs were told to drop of sessions.
+    pub(super) forgotten: Vec<(TabId, SessionId)>,
+    pub(super) sessions_ended: Vec<SessionId>,
     pub(super) given_up: Vec<Target>,
     pub(super) unavailable: Vec<Target>,
     /// What a tab answers to the canary.
@@ -52,8 +57,11 @@ impl World {
             together: BTreeMap::new(),
             split: Vec::new(),
             restarted: Vec::new(),
+            restarts_hang: false,
             retired: Vec::new(),
             warmed: Vec::new(),
+            forgotten: Vec::new(),
+            sessions_ended: Vec::new(),
             given_up: Vec::new(),
             unavailable: unavailable.to_vec(),
             canary: None,
@@ -94,7 +102,7 @@ impl World {
                 Action::RestartWorker { tab, .. } => {
                     self.restarted.push(tab);
                     self.handed.insert(tab, Vec::new());
-                    Some(Input::TabConnected { tab })
+                    (!self.restarts_hang).then_some(Input::TabConnected { tab })
                 }
                 Action::CloseTab { tab, .. } => {
                     self.tabs.remove(&tab);
@@ -114,6 +122,14 @@ impl World {
                     self.canaries.push(tab);
                     let failure = self.canary.map(|cause| Failure::new(cause, "the canary"));
                     Some(Input::CanaryAnswered { tab, failure })
+                }
+                Action::ForgetSession { tab, session } => {
+                    self.forgotten.push((tab, session));
+                    None
+                }
+                Action::SessionEnded { session } => {
+                    self.sessions_ended.push(session);
+                    None
                 }
                 Action::DropModel { .. } => None,
                 Action::LoadModel { tab, model } => {
@@ -198,6 +214,8 @@ impl World {
             caller: Caller::default(),
             release: false,
             batch: None,
+            session: None,
+            isolation: Isolation::Shared,
         }
     }
 

@@ -1,0 +1,134 @@
+//! Calls of sessions: handed to the tab that holds the state, or told that it is gone; and when states end.
+
+use super::{Action, Scheduler, time_rules::Timer};
+use crate::{
+    schedule::{
+        jobs::{Job, JobSpec, Place},
+        sessions::{Session, SessionCall, gone, spares_state},
+        stages::Seat,
+    },
+    types::{Failure, JobId, ModelId, Placement, SessionId, TabId},
+};
+use std::time::Instant;
+
+impl Scheduler {
+    /// A later call of a session goes to the tab that holds its state.
+    pub(super) fn submit_call(&mut self, id: JobId, spec: JobSpec, session: SessionId, order: u64, now: Instant) {
+        let refuse = |failure| Action::EndWithFailure { job: id, failure, attempts: Vec::new() };
+        let tab = match self.sessions.get(session).map(|session| &session.seat) {
+            Some(Ok(seat)) => seat.tab,
+            Some(Err(why)) => {
+                self.actions.push_back(refuse(why.clone()));
+                self.sessions.remove(session);
+                return;
+            }
+            None => {
+                let why = "it was never begun, or its time to live was over, or it was closed";
+                self.actions.push_back(refuse(gone(why)));
+                return;
+            }
+        };
+        if let Some(session) = self.sessions.get_mut(session) {
+            (session.call, session.last_used) = (Some(id), now);
+        }
+        self.expiries.insert((spec.expires, id));
+        self.jobs.insert(id, Job::new(id, spec, order, now));
+        let load = self.tabs.get(tab).map_or(0, |tab| tab.in_flight.len());
+        if self.hand_out(id, &[], tab, Placement::at_home(load), now).is_none() {
+            self.end(id, gone("the tab that held it is gone"));
+        }
+    }
+
+    /// A call was answered: the state is there now, or has gone on.
+    pub(super) fn call_succeeded(&mut self, tab: TabId, spec: &JobSpec, now: Instant) {
+        let Some(SessionCall { session: id, begins, time_to_live }) = spec.session else { return };
+        if !begins {
+            if let Some(session) = self.sessions.get_mut(id) {
+                (session.last_used, session.time_to_live) = (now, time_to_live);
+            }
+            return;
+        }
+        let Some((target, ready_since)) = self.tabs.get(tab).and_then(|tab| Some((tab.target, tab.ready_since?)))
+        else {
+            return;
+        };
+        let seat = Ok(Seat { tab, target, ready_since, loaded: true });
+        self.sessions.begin(id, Session { model: spec.model, seat, time_to_live, last_used: now, call: None });
+        self.timers.insert((now + time_to_live, Timer::Session(id)));
+    }
+
+    /// What the caller of a call that failed is told: when that took the state, that it is gone.
+    pub(super) fn call_failed(&mut self, id: JobId, failure: Failure) -> Failure {
+        let call = self.jobs.get(&id).and_then(|job| job.spec.session);
+        let Some(SessionCall { session, begins: false, .. }) = call else { return failure };
+        if spares_state(failure.cause) {
+            return failure;
+        }
+        let lost = gone(failure.message);
+        if let Some(tab) = self.sessions.remove(session).and_then(|session| session.seat.ok()).map(|seat| seat.tab) {
+            self.actions.push_back(Action::ForgetSession { tab, session });
+        }
+        lost
+    }
+
+    /// A worker is gone: the states that it held are, too, and calls that stood in its line end.
+    pub(super) fn lose_sessions(&mut self, tab: TabId) {
+        self.sessions.lose_all(tab);
+    }
+
+    /// A displaced call of a session cannot wait for another tab.
+    pub(super) fn end_displaced_call(&mut self, id: JobId) -> bool {
+        let call = self.jobs.get(&id).and_then(|job| job.spec.session);
+        let Some(SessionCall { session, begins: false, .. }) = call else { return false };
+        let failure = match self.sessions.remove(session).map(|session| session.seat) {
+            Some(Err(why)) => why,
+            _ => gone("the tab that held it is gone"),
+        };
+        self.end(id, failure);
+        true
+    }
+
+    /// A call is given up, and a tab may be at it: nobody knows then which calls its state will have been through.
+    pub(super) fn give_up_call(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let (Place::InFlight(at), Some(SessionCall { session, begins, .. })) = (job.place, job.spec.session) else {
+            return;
+        };
+        let holder = if begins {
+            Some(at)
+        } else {
+            self.sessions.lose(session, "a call of it was given up while a tab was at it")
+        };
+        if let Some(tab) = holder {
+            // It stands behind the call in the tab's line.
+            self.actions.push_back(Action::ForgetSession { tab, session });
+        }
+    }
+
+    /// Nothing may have been asked of a session for its time to live.
+    pub(super) fn session_due(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let under_way = session.call.is_some_and(|call| self.jobs.contains_key(&call));
+        let since = if under_way { now } else { session.last_used };
+        let due = since + session.time_to_live;
+        if due > now {
+            self.timers.insert((due, Timer::Session(id)));
+        } else {
+            self.end_session(id);
+        }
+    }
+
+    pub(super) fn end_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(id) else { return };
+        if let Ok(seat) = session.seat {
+            self.actions.push_back(Action::ForgetSession { tab: seat.tab, session: id });
+        }
+        self.actions.push_back(Action::SessionEnded { session: id });
+    }
+
+    pub(super) fn end_sessions_of(&mut self, model: ModelId) {
+        for session in self.sessions.of_model(model) {
+            self.end_session(session);
+        }
+    }
+}

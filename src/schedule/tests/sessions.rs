@@ -1,0 +1,213 @@
+//! Sessions: calls go where the state is, and when it is gone they are told so.
+
+use super::*;
+use crate::schedule::{Retirement, SessionCall};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(300);
+
+fn two_tabs() -> Policy {
+    Policy { tabs_per_target: 2, ..Policy::default() }
+}
+
+impl World {
+    fn call(&mut self, session: u64, begins: bool) -> JobId {
+        let session = SessionId(session);
+        let expires = self.now + MINUTE;
+        self.submit_spec(&[CHROME_WASM], |spec| {
+            spec.session = Some(SessionCall { session, begins, time_to_live: TTL });
+            spec.expires = expires;
+        })
+    }
+
+    /// Begins a session, and returns the tab that its state is in.
+    fn begin(&mut self, session: u64) -> TabId {
+        let job = self.call(session, true);
+        let tab = self.tab_of(job).expect("there is room");
+        self.answer(job, None);
+        tab
+    }
+
+    fn how(&self, job: JobId) -> Result<(), Cause> {
+        self.ended[&job].0
+    }
+}
+
+#[test]
+fn calls_go_where_the_state_is_whatever_its_tab_holds() {
+    let policy = Policy { in_flight_per_tab: 2, ..two_tabs() };
+    let mut world = World::new(&[CHROME_WASM], policy);
+    let tab = world.begin(1);
+    // Both tabs are as full as they may be, and jobs wait.
+    let jobs: Vec<JobId> = (0..8).map(|_| world.submit(&[CHROME_WASM])).collect();
+    assert!(world.tab_of(jobs[7]).is_none());
+    let call = world.call(1, false);
+    assert_eq!(world.tab_of(call), Some(tab));
+    world.answer(call, None);
+    assert_eq!(world.how(call), Ok(()));
+}
+
+#[test]
+fn a_call_that_fails_in_a_worker_that_goes_on_leaves_the_state() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let tab = world.begin(1);
+    for cause in [Cause::ModelRun, Cause::BadInput] {
+        let call = world.call(1, false);
+        world.answer(call, Some(Failure::new(cause, "no")));
+        assert_eq!(world.how(call), Err(cause), "it is not tried where there is no state");
+    }
+    let call = world.call(1, false);
+    assert_eq!(world.tab_of(call), Some(tab));
+    assert_eq!(world.forgotten, []);
+}
+
+#[test]
+fn when_the_tab_dies_the_call_at_work_the_one_in_line_and_the_next_are_told() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = world.begin(1);
+    world.begin(2);
+    world.begin(3);
+    let (at_work, in_line) = (world.call(1, false), world.call(2, false));
+    let job = world.submit(&[CHROME_WASM]);
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!(world.how(at_work), Err(Cause::StateLost));
+    let causes: Vec<Cause> = world.ended[&at_work].1.iter().map(|attempt| attempt.failure.cause).collect();
+    assert_eq!(causes, [Cause::TabCrashed], "the true cause is among the attempts");
+    assert_eq!(world.how(in_line), Err(Cause::StateLost));
+    assert!(world.ended[&in_line].1.is_empty(), "it only stood behind the other");
+    let next = world.call(3, false);
+    assert_eq!(world.how(next), Err(Cause::StateLost));
+    assert!(world.tab_of(job).is_some_and(|now| now != tab), "what is of no session moves");
+    world.answer(job, None);
+    // Who was told may begin anew.
+    world.begin(1);
+    let call = world.call(1, false);
+    world.answer(call, None);
+    assert_eq!(world.how(call), Ok(()));
+}
+
+#[test]
+fn a_socket_that_closes_costs_the_state_and_is_blamed_when_it_is_known_for_what() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let tab = world.begin(1);
+    let call = world.call(1, false);
+    world.cut(tab);
+    assert!(!world.ended.contains_key(&call), "its error has to say why");
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!(world.how(call), Err(Cause::StateLost));
+    assert_eq!(world.ended[&call].1[0].failure.cause, Cause::TabCrashed);
+}
+
+#[test]
+fn the_call_that_begins_is_tried_again_elsewhere_as_any_job() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let call = world.call(1, true);
+    let first = world.tab_of(call).expect("there is room");
+    world.tell(Input::TabLost { tab: first, failure: crash() });
+    let second = world.tab_of(call).expect("there is another");
+    world.answer(call, None);
+    assert_eq!(world.how(call), Ok(()));
+    let next = world.call(1, false);
+    assert_eq!(world.tab_of(next), Some(second));
+}
+
+#[test]
+fn a_state_ends_when_no_call_came_for_its_time_to_live() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let tab = world.begin(1);
+    for _ in 0..3 {
+        world.wait(TTL - MINUTE);
+        let call = world.call(1, false);
+        world.answer(call, None);
+        assert_eq!(world.how(call), Ok(()));
+    }
+    assert_eq!(world.sessions_ended, []);
+    world.wait(TTL);
+    assert_eq!((&world.forgotten[..], &world.sessions_ended[..]), (&[(tab, SessionId(1))][..], &[SessionId(1)][..]));
+    let late = world.call(1, false);
+    assert_eq!(world.how(late), Err(Cause::StateLost));
+}
+
+#[test]
+fn the_time_to_live_does_not_run_while_a_call_is_under_way() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    world.begin(1);
+    let expires = world.now + 3 * TTL;
+    let call = world.submit_spec(&[CHROME_WASM], |spec| {
+        spec.session = Some(SessionCall { session: SessionId(1), begins: false, time_to_live: TTL });
+        (spec.expires, spec.attempt_timeout) = (expires, 3 * TTL);
+    });
+    world.wait(2 * TTL);
+    assert_eq!(world.sessions_ended, []);
+    world.answer(call, None);
+    assert_eq!(world.how(call), Ok(()));
+}
+
+#[test]
+fn a_call_given_up_midway_costs_the_state_and_one_refused_does_not() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let tab = world.begin(1);
+    let call = world.call(1, false);
+    world.tell(Input::Cancel { job: call });
+    assert_eq!(world.forgotten, [(tab, SessionId(1))], "nobody knows how far it has come");
+    let next = world.call(1, false);
+    assert_eq!(world.how(next), Err(Cause::StateLost));
+
+    let begins = world.call(2, true);
+    let tab = world.tab_of(begins).expect("there is room");
+    world.tell(Input::Cancel { job: begins });
+    assert_eq!(world.forgotten.last(), Some(&(tab, SessionId(2))));
+}
+
+#[test]
+fn a_tab_that_says_that_it_has_no_such_state_is_believed_and_not_blamed() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let tab = world.begin(1);
+    let call = world.call(1, false);
+    world.answer(call, Some(Failure::new(Cause::StateLost, "another one")));
+    assert_eq!(world.how(call), Err(Cause::StateLost));
+    assert_eq!(world.forgotten, [(tab, SessionId(1))]);
+    assert_eq!(world.breakers, []);
+    let next = world.call(1, false);
+    assert_eq!(world.how(next), Err(Cause::StateLost));
+}
+
+#[test]
+fn a_worn_out_tab_takes_no_new_jobs_and_waits_for_its_sessions() {
+    let retirement = Retirement { jobs: 2, jobs_not_before: Duration::ZERO, ..Retirement::default() };
+    let mut world = World::new(&[CHROME_WASM], Policy { retirement, ..one_tab() });
+    let tab = world.begin(1);
+    for _ in 0..3 {
+        let call = world.call(1, false);
+        assert_eq!(world.tab_of(call), Some(tab));
+        world.answer(call, None);
+        assert_eq!(world.how(call), Ok(()));
+    }
+    assert_eq!(world.tabs.len(), 2, "another stands in for it");
+    let job = world.submit(&[CHROME_WASM]);
+    assert!(world.tab_of(job).is_some_and(|other| other != tab));
+    assert_eq!(world.retired, []);
+    world.tell(Input::EndSession { session: SessionId(1) });
+    assert_eq!(world.retired, [tab]);
+    assert_eq!(world.forgotten, [(tab, SessionId(1))]);
+}
+
+#[test]
+fn memory_that_is_only_a_little_too_much_is_borne_while_a_tab_holds_a_state() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = world.begin(1);
+    let heavy = || Input::TabAlive { tab, heap_bytes: Some(Policy::default().tab_memory.soft + 1) };
+    world.tell(heavy());
+    assert_eq!(world.restarted, []);
+    world.tell(Input::EndSession { session: SessionId(1) });
+    world.tell(heavy());
+    assert_eq!(world.restarted, [tab]);
+}
+
+#[test]
+fn a_forgotten_model_takes_its_sessions_along() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.begin(1);
+    world.tell(Input::ForgetModel { model: ModelId(1) });
+    assert_eq!(world.sessions_ended, [SessionId(1)]);
+}
