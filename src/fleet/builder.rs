@@ -5,7 +5,7 @@ use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
     history::{HistoryMode, RunInfo},
-    schedule::Policy,
+    schedule::{Fallback, Policy},
     types::{Backend, Browser, Target},
 };
 use std::{
@@ -26,6 +26,9 @@ pub struct FleetConfig {
     pub job_deadline: Duration,
     /// A job's attempts unless it has its own.
     pub attempts: u32,
+    /// What becomes of a job that no target can take. It is meant for jobs that may run anywhere: one that is pinned to
+    /// targets, and a model in stages, does not fall back.
+    pub fallback: Fallback,
     /// Jobs that may be under way, waiting or running; further calls wait until there is room. Jobs of low priority may
     /// fill four fifths of it and are refused beyond, those of normal priority nine tenths, of high nineteen twentieths.
     pub queue_limit: usize,
@@ -75,6 +78,7 @@ impl Default for FleetConfig {
             policy: Policy::default(),
             job_deadline: Duration::from_secs(60),
             attempts: 3,
+            fallback: Fallback::Off,
             queue_limit: 10_000,
             queue_bytes: 1 << 30,
             overrides: Overrides::default().from_env(),
@@ -140,6 +144,13 @@ impl FleetBuilder {
         self
     }
 
+    /// What becomes of a job that no target can take. With [`Fallback::Native`] it runs in this process, and the fleet
+    /// launches also where no browser works.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.config.fallback = fallback;
+        self
+    }
+
     /// Records every attempt in this DuckDB file.
     pub fn history(mut self, path: impl AsRef<Path>) -> Self {
         self.config.history = Some(path.as_ref().to_owned());
@@ -174,7 +185,7 @@ impl FleetBuilder {
     ///
     /// # Errors
     /// [`FleetError::NoTargets`] when none was named, [`FleetError::Policy`] for a number out of range,
-    /// [`FleetError::NothingWorks`] with each target's reason when none works here, [`FleetError::Alerts`] for alerts
+    /// [`FleetError::NothingWorks`] with each target's reason when none works here and there is no fallback, [`FleetError::Alerts`] for alerts
     /// that cannot be, and what keeps the harness server or the history from opening.
     pub async fn launch(self) -> Result<Fleet, FleetError> {
         coordinator::launch(self.config).await

@@ -2,7 +2,7 @@
 
 use super::FleetConfig;
 use crate::{
-    schedule::{Attempt, TargetSet},
+    schedule::{Attempt, Fallback, TargetSet},
     types::{Caller, Priority, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub struct JobOptions {
     pub(super) release: bool,
     pub(super) priority: Priority,
     pub(super) caller: Caller,
+    pub(super) fallback: Fallback,
 }
 
 impl JobOptions {
@@ -64,16 +65,17 @@ impl JobOptions {
             release: false,
             priority: Priority::Normal,
             caller: Caller::default(),
+            fallback: config.fallback,
         }
     }
 
-    /// Runs it on this target and no other.
+    /// Runs it on this target and no other; it does not fall back.
     pub fn pin(mut self, target: Target) -> Self {
         self.allowed = Some([target].into_iter().collect());
         self
     }
 
-    /// Runs it on any of these targets and no other.
+    /// Runs it on any of these targets and no other; it does not fall back.
     pub fn among(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.allowed = Some(targets.into_iter().collect());
         self
@@ -106,6 +108,12 @@ impl JobOptions {
     /// Who asks: jobs of one priority of different callers take turns.
     pub fn caller(mut self, caller: Caller) -> Self {
         self.caller = caller;
+        self
+    }
+
+    /// What becomes of it when no target can take it, in the place of what the fleet's configuration says.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
         self
     }
 

@@ -1,11 +1,11 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
-use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord, warm::WarmUp};
+use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord, native::NativeResult, warm::WarmUp};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
     schedule::{JobSpec, StageSpec, TargetSet},
-    types::{BrowserId, FleetHealth, JobId, ModelId, TabId, Target, TargetInfo},
+    types::{BrowserId, Failure, FleetHealth, JobId, ModelId, TabId, Target, TargetInfo},
 };
 use std::{
     sync::Arc,
@@ -57,4 +57,5 @@ pub(super) enum Report {
     BrowserClosed { id: BrowserId },
     Heartbeat { id: BrowserId, result: Result<Heartbeat, BrowserError>, took: Duration },
     Memory { id: BrowserId, bytes: u64 },
+    RanNatively { job: JobId, result: Result<NativeResult, Failure> },
 }

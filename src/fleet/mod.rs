@@ -20,6 +20,7 @@ mod measured;
 mod message;
 mod metrics;
 mod model;
+mod native;
 mod performance;
 mod pipeline;
 mod recording;

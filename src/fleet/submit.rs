@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::{RunRequest, TensorBatch},
-    schedule::{JobSpec, Overload, TargetSet},
+    schedule::{Fallback, JobSpec, Overload, TargetSet},
     types::{Cause, Failure, JobId, Priority},
 };
 use std::{
@@ -176,6 +176,8 @@ impl Fleet {
         let batch = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
         let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
+        // What is meant for certain targets is to show what they do; and only a model whose file is known runs natively.
+        let may_fall_back = options.allowed.is_none() && model.file.is_some();
         let spec = JobSpec {
             model: model.id,
             family: model.tag.family,
@@ -188,6 +190,7 @@ impl Fleet {
             priority: options.priority,
             caller: options.caller,
             release: options.release,
+            fallback: if may_fall_back { options.fallback } else { Fallback::Off },
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);

@@ -189,6 +189,8 @@ impl Rows {
             | EventKind::TabDisconnected { .. }
             | EventKind::AttemptStarted { .. }
             | EventKind::JobEnded { .. }
+            // What ran in no browser is no browser's performance.
+            | EventKind::RanNatively { .. }
             | EventKind::FleetClosed => return,
         };
         self.browser_events.push(row);

@@ -1,7 +1,7 @@
 //! Jobs: what is asked for, and what was tried.
 
 use super::{TargetSet, policy::Pauses, queue::Ticket};
-use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target};
+use crate::types::{Caller, Cause, Failure, Family, JobId, ModelId, Priority, Strategy, TabId, Target, names};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,21 @@ pub struct JobSpec {
     pub caller: Caller,
     /// Whether the tab is to forget the model after it.
     pub release: bool,
+    /// What becomes of it when no target can take it.
+    pub fallback: Fallback,
 }
+
+/// What becomes of a job that no target can take: because none works any more, because every circuit breaker turns it
+/// away, or because its model can be loaded or run nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// It ends with an error that lists what was tried.
+    #[default]
+    Off,
+    /// It runs in the fleet's own process.
+    Native,
+}
+names!(Fallback { Off = "off", Native = "native" });
 
 /// One try of a job on one tab that failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,6 +150,15 @@ impl Job {
         }
         let spent = self.attempts.len() >= self.spec.attempts as usize;
         if spent || self.open_to.is_empty() { Verdict::End } else { Verdict::Retry }
+    }
+
+    /// Whether it has found, or is as good as sure to find, that none of the targets that work can take it: it spent no
+    /// attempt on anything else than targets where its model cannot be loaded or run.
+    pub fn has_nowhere_to_go(&self, hopeful: TargetSet) -> bool {
+        let remedies = || self.attempts.iter().map(|attempt| Remedy::of(attempt.failure.cause));
+        let may_help = remedies().all(|remedy| !matches!(remedy, Remedy::None));
+        let barred = || !self.attempts.is_empty() && remedies().all(|remedy| matches!(remedy, Remedy::OtherTarget));
+        may_help && (self.open_to.intersection(hopeful).is_empty() || barred())
     }
 }
 

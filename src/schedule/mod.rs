@@ -27,7 +27,7 @@ mod tests;
 
 pub(crate) use admission::Admission;
 pub use admission::{Overload, QueueLimits};
-pub use jobs::{Attempt, JobSpec};
+pub use jobs::{Attempt, Fallback, JobSpec};
 pub use placement::preferred_browser;
 pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, RetryBackoff, SlidingWindowType};
 pub use retirement::Retirement;

@@ -143,6 +143,8 @@ pub enum Action {
     EndWithResult { job: JobId, attempts: Vec<Attempt> },
     /// The job ended without a result.
     EndWithFailure { job: JobId, failure: Failure, attempts: Vec<Attempt> },
+    /// No target can take the job, and it may [fall back](crate::schedule::Fallback): it has ended for the scheduler.
+    FallBack { job: JobId, failure: Failure, attempts: Vec<Attempt> },
     /// The target does not work here and is no longer tried.
     GiveUpTarget { target: Target, failure: Failure },
 }

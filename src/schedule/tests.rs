@@ -1,5 +1,6 @@
 //! The scheduler in a simulated world: it hands out actions, the world answers them as the test says.
 
+mod fallback;
 mod health;
 mod many;
 mod placement;
@@ -260,6 +261,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         priority: Priority::Normal,
         caller: Caller::default(),
         release: false,
+        fallback: Fallback::Off,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);

@@ -74,6 +74,9 @@ pub enum EventKind {
         severity: Severity,
         elapsed_ms: f64,
     },
+    /// No target could take the job, for the reason `why`; it fell back and ran in the fleet's own process, with a result
+    /// or with `failure`. It is nobody's attempt.
+    RanNatively { job: JobId, model: Arc<ModelTag>, why: Failure, failure: Option<Failure>, elapsed_ms: f64 },
     /// A target's breaker, or with `model` that of the model on the target, changed its state.
     BreakerChanged {
         target: Target,

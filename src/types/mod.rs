@@ -27,7 +27,7 @@ pub use health::{
 pub use id::{BrowserId, JobId, ModelId, PipelineId, TabId};
 pub use placement::Placement;
 pub use priority::Priority;
-pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
+pub use provenance::{Adapter, BrowserRun, Identity, NativeRun, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};
 pub use tensor::{Dtype, Element, Tensor, TensorData, TensorError, TensorInfo};

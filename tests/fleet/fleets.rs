@@ -45,7 +45,8 @@ pub async fn launched(targets: &[&str]) -> Option<Fleet> {
 /// come up a moment later.
 pub async fn with_tabs(builder: FleetBuilder, tabs: usize) -> Fleet {
     let fleet = builder.tabs_per_browser(tabs).launch().await.unwrap();
-    let ready = async { while !fleet.health().await.unwrap().targets.iter().all(|of| of.ready_tabs as usize == tabs) {} };
+    let ready =
+        async { while !fleet.health().await.unwrap().targets.iter().all(|of| of.ready_tabs as usize == tabs) {} };
     within(PATIENCE, "all tabs", ready).await;
     fleet
 }

@@ -289,7 +289,7 @@ async fn jobs_go_where_their_model_was_measured_to_run_best() {
     assert_eq!(model.measured_best(), [target("firefox/wasm")]);
     for _ in 0..4 {
         let ran = model.run(count(1000, 0.5)).await.unwrap();
-        assert_eq!(ran.provenance.target, target("firefox/wasm"));
+        assert_eq!(ran.provenance.browser().unwrap().target, target("firefox/wasm"));
     }
     fleet.close().await.unwrap();
 
@@ -297,7 +297,7 @@ async fn jobs_go_where_their_model_was_measured_to_run_best() {
     let fleet = builder().launch().await.unwrap();
     let model = fleet.get_model(spec()).await.unwrap();
     assert_eq!(model.measured_best(), []);
-    assert_eq!(model.run(count(1000, 0.5)).await.unwrap().provenance.target, target("chrome/wasm"));
+    assert_eq!(model.run(count(1000, 0.5)).await.unwrap().provenance.browser().unwrap().target, target("chrome/wasm"));
     fleet.close().await.unwrap();
 }
 

@@ -21,6 +21,7 @@ mod lifecycle;
 mod matrix;
 mod metrics;
 mod models;
+mod native;
 #[path = "../../src/onnx/tests/nets.rs"]
 #[allow(dead_code)]
 mod nets;

@@ -7,7 +7,7 @@ use std::{
 };
 use tabfleet::{
     Backend, Browser, Family, Target,
-    schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
+    schedule::{Action, Fallback, Input, JobSpec, Policy, Scheduler, TargetSet},
     types::{Caller, JobId, ModelId, Priority, TabId},
 };
 
@@ -99,6 +99,7 @@ pub fn of_a_job() -> Row {
                 priority: Priority::Normal,
                 caller: Caller::default(),
                 release: false,
+                fallback: Fallback::Off,
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE {
@@ -175,6 +176,7 @@ fn behind(queued: usize, tabs: usize) -> f64 {
             priority: Priority::ALL[number % 11 % Priority::ALL.len()],
             caller: callers[number % 13 % callers.len()],
             release: false,
+            fallback: Fallback::Off,
         };
         fleet.tell(Input::Submit { job: JobId(number as u64 + 1), spec });
     };

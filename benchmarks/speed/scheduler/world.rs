@@ -10,7 +10,7 @@ use std::{
 };
 use tabfleet::{
     Browser, Cause, Failure, Family, Target,
-    schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
+    schedule::{Action, Fallback, Input, JobSpec, Policy, Scheduler, TargetSet},
     types::{BrowserId, Caller, JobId, ModelId, Priority, TabId},
 };
 
@@ -275,6 +275,7 @@ impl World {
             attempts: 3,
             caller: Caller::default(),
             release: false,
+            fallback: Fallback::Off,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
@@ -406,8 +407,8 @@ impl World {
                     assert!(self.awaited[job.0 as usize - 1], "{job} was handed out after its end");
                     self.hand(tab, Work::Job(job));
                 }
-                // No stages are declared here.
-                Action::DropModel { .. } => {}
+                // No stages are declared here, and no job may fall back.
+                Action::DropModel { .. } | Action::FallBack { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
                 Action::LoadModel { tab, model } => self.hand(tab, Work::Load(model)),
                 Action::RetireTab { tab, .. } => {

@@ -11,8 +11,8 @@ use crate::{
     harness::{RunReport, StartOptions},
     schedule::{Action, Attempt, Input, Recovery},
     types::{
-        Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity, TabId, Target,
-        Timings,
+        Browser, BrowserId, BrowserRun, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, Severity,
+        TabId, Target, Timings,
     },
 };
 use std::time::{Duration, Instant};
@@ -40,6 +40,7 @@ impl Coordinator {
                 }
                 Action::EndWithResult { job, attempts } => self.end_with_result(job, attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end_with_failure(job, failure, attempts),
+                Action::FallBack { job, failure, attempts } => self.fall_back(job, failure, attempts),
                 Action::AttemptFailed { job, model, number, severity, attempt } => {
                     self.attempt_failed(job, model, number, severity, attempt);
                 }
@@ -302,7 +303,7 @@ impl Coordinator {
         };
         let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
         job.span.in_scope(|| tracing::debug!(run_ms = timings.run_ms, total_ms = timings.total_ms, "answered"));
-        let provenance = Provenance {
+        let provenance = Provenance::Browser(BrowserRun {
             target,
             backend: target.backend,
             cpu_fallback,
@@ -310,7 +311,7 @@ impl Coordinator {
             tab: tab_id,
             info,
             placement,
-        };
+        });
         self.events.emit(|| EventKind::AttemptSucceeded {
             job: id,
             attempt,

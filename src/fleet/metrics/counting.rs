@@ -125,6 +125,8 @@ impl Counting {
                 self.throughput.entry(*target).or_insert(Rate { events: 0.0, since: *at }).count(*at);
                 self.take_in_timings(*target, timings);
             }
+            EventKind::RanNatively { failure: None, .. } => count(Name::NativeRuns, &[&"result"]),
+            EventKind::RanNatively { failure: Some(failure), .. } => count(Name::NativeRuns, &[&failure.category()]),
             EventKind::BrowserStarted { identity, .. } => count(Name::BrowsersStarted, &[&identity.browser]),
             EventKind::BrowserFailed { browser, .. } => count(Name::BrowsersFailed, &[browser]),
             EventKind::BrowserEnded { failure, .. } => {

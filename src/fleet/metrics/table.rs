@@ -71,6 +71,8 @@ metrics! {
     AttemptsFailed: Counter "tabfleet_attempts_failed_total" ["target", "cause"];
     /// Time that tabs worked for results: loading, running and reading back
     Busy: Counter "tabfleet_busy_seconds_total" ["target"];
+    /// Jobs that no target could take and that ran in the fleet's own process: with a `result`, or with a failure of a category
+    NativeRuns: Counter "tabfleet_native_runs_total" ["outcome"];
     /// Results of sessions of which some nodes ran on the CPU although the target is a GPU or NPU
     CpuFallbacks: Counter "tabfleet_cpu_fallbacks_total" ["target"];
     /// Sessions that were created for results

@@ -5,6 +5,7 @@ mod build;
 mod compare;
 mod inputs;
 mod model;
+mod native;
 mod nets;
 mod shards;
 mod suite;

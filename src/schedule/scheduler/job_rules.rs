@@ -5,7 +5,7 @@ use crate::{
     schedule::{
         TargetSet,
         breakers::{Permits, blames_target},
-        jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
+        jobs::{Attempt, Avoid, Fallback, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         policy::Pauses,
         recovery::JobFailure,
     },
@@ -27,7 +27,7 @@ impl Scheduler {
         self.next_order += 1;
         if spec.allowed.intersection(self.hopeful()).is_empty() {
             let failure = self.no_target(spec.allowed);
-            self.actions.push_back(Action::EndWithFailure { job: id, failure, attempts: Vec::new() });
+            self.actions.push_back(without_target(id, spec.fallback, failure, Vec::new()));
             return;
         }
         self.expiries.insert((spec.expires, id));
@@ -142,7 +142,11 @@ impl Scheduler {
         if kills >= self.policy.quarantine_after && is_killing(failure.cause) {
             self.quarantine(id);
         } else if verdict == Verdict::End || job.open_to.intersection(self.hopeful()).is_empty() {
-            self.end(id, failure);
+            if job.has_nowhere_to_go(self.hopeful()) {
+                self.end_without_target(id, failure);
+            } else {
+                self.end(id, failure);
+            }
         } else {
             self.try_again(id, tab, target, number, &failure, now);
         }
@@ -225,8 +229,12 @@ impl Scheduler {
     }
 
     pub(super) fn retry_due(&mut self, id: JobId) {
-        if matches!(self.jobs.get(&id).map(|job| job.place), Some(Place::Paused(_))) {
-            self.wait(id);
+        let Some(job) = self.jobs.get(&id).filter(|job| matches!(job.place, Place::Paused(_))) else { return };
+        match job.attempts.last() {
+            Some(last) if job.open_to.intersection(self.hopeful()).is_empty() => {
+                self.end_without_target(id, last.failure.clone());
+            }
+            _ => self.wait(id),
         }
     }
 
@@ -278,6 +286,13 @@ impl Scheduler {
         }
     }
 
+    /// No target can take the job.
+    pub(super) fn end_without_target(&mut self, id: JobId, failure: Failure) {
+        if let Some(job) = self.forget(id) {
+            self.actions.push_back(without_target(id, job.spec.fallback, failure, job.attempts));
+        }
+    }
+
     /// Takes a job out of every order it stands in. What a tab still works on stays booked there until it is answered.
     pub(super) fn forget(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
@@ -305,5 +320,13 @@ impl Scheduler {
             format!("no target can take the job ({})", reasons.join("; "))
         };
         Failure::new(Cause::NoTarget, message)
+    }
+}
+
+/// What becomes of a job that no target can take.
+fn without_target(job: JobId, fallback: Fallback, failure: Failure, attempts: Vec<Attempt>) -> Action {
+    match fallback {
+        Fallback::Off => Action::EndWithFailure { job, failure, attempts },
+        Fallback::Native => Action::FallBack { job, failure, attempts },
     }
 }

@@ -298,7 +298,7 @@ impl Scheduler {
                 Some(attempt) => attempt.failure.clone(),
                 None => self.no_target(waiting.spec.allowed),
             };
-            self.end(job, failure);
+            self.end_without_target(job, failure);
         }
     }
 }

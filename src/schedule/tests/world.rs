@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
     pub(super) recoveries: Vec<(crate::types::Strategy, bool)>,
     pub(super) blamed: Vec<(JobId, Cause)>,
+    /// Jobs that were left to the fallback, and why.
+    pub(super) fell_back: Vec<(JobId, Cause)>,
     pub(super) next_job: u64,
 }
 
@@ -54,6 +56,7 @@ impl World {
             breakers: Vec::new(),
             recoveries: Vec::new(),
             blamed: Vec::new(),
+            fell_back: Vec::new(),
             next_job: 1,
         };
         world.carry_out();
@@ -135,6 +138,10 @@ impl World {
                 Action::HealthChecked { .. } | Action::Disconnected { .. } => None,
                 Action::EndWithResult { job, attempts } => self.end(job, Ok(()), attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end(job, Err(failure.cause), attempts),
+                Action::FallBack { job, failure, .. } => {
+                    self.fell_back.push((job, failure.cause));
+                    None
+                }
                 Action::GiveUpTarget { target, .. } => {
                     self.given_up.push(target);
                     None
@@ -183,6 +190,7 @@ impl World {
             priority: Priority::Normal,
             caller: Caller::default(),
             release: false,
+            fallback: Fallback::Off,
         }
     }
 
