@@ -11,6 +11,7 @@ use crate::{
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -149,6 +150,14 @@ impl FleetBuilder {
     pub fn fallback(mut self, fallback: Fallback) -> Self {
         self.config.fallback = fallback;
         self
+    }
+
+    /// How many tabs each browser keeps open for each of its targets: the first number always, and up to the last while
+    /// jobs wait and a further tab is measured to get more done. What it goes by is in
+    /// [`Scaling`](crate::schedule::Scaling).
+    pub fn tabs(mut self, tabs: RangeInclusive<usize>) -> Self {
+        self.config.policy.scaling.max_tabs = *tabs.end();
+        self.tabs_per_browser(*tabs.start())
     }
 
     /// Records every attempt in this DuckDB file.

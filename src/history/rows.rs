@@ -189,6 +189,7 @@ impl Rows {
             | EventKind::TabDisconnected { .. }
             | EventKind::AttemptStarted { .. }
             | EventKind::JobEnded { .. }
+            | EventKind::Scaled { .. }
             // What ran in no browser is no browser's performance.
             | EventKind::RanNatively { .. }
             | EventKind::FleetClosed => return,

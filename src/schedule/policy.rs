@@ -1,7 +1,7 @@
 //! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
-use super::Retirement;
 use super::backoff::{Backoff, BackoffError, Decorrelated, Exponential, Fibonacci, Jitter, Linear};
+use super::{Retirement, Scaling};
 use crate::types::{Browser, names};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 pub struct Policy {
     /// Tabs kept open for each target.
     pub tabs_per_target: usize,
+    /// Whether there are more of them while there is more to do.
+    pub scaling: Scaling,
     /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
     /// wait in the tab, where they can no longer go elsewhere.
     pub in_flight_per_tab: usize,
@@ -155,6 +157,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             tabs_per_target: 1,
+            scaling: Scaling::default(),
             in_flight_per_tab: 8,
             line_work: Duration::from_millis(5),
             in_flight_bytes_per_tab: 64 << 20,
@@ -316,6 +319,13 @@ impl Policy {
         in_order("1 ms", least, "heartbeat_timeout", self.heartbeat_timeout)?;
         in_order("heartbeat_interval", self.heartbeat_interval, "health_check_interval", self.health_check_interval)?;
         in_order("1 ms", least, "canary_timeout", self.canary_timeout)?;
+        within("scaling.up_above", self.scaling.up_above, 0.0, 1.0)?;
+        within("scaling.down_below", self.scaling.down_below, 0.0, self.scaling.up_above)?;
+        within("scaling.least_gain", self.scaling.least_gain, 0.0, 1e6)?;
+        in_order("1 s", Duration::from_secs(1), "scaling.down_after", self.scaling.down_after)?;
+        in_order("1 s", Duration::from_secs(1), "scaling.retry_after", self.scaling.retry_after)?;
+        let (pause, cap) = (self.scaling.retry_after, self.scaling.retry_after_cap);
+        in_order("scaling.retry_after", pause, "scaling.retry_after_cap", cap)?;
         within("slow_call_factor", self.slow_call_factor, 1.0, 1e6)?;
         for (name, limits) in [("tab_memory", self.tab_memory), ("browser_memory", self.browser_memory)] {
             check(limits.soft <= limits.hard, format!("{name}.soft"), limits.soft, || {

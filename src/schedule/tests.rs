@@ -5,6 +5,7 @@ mod health;
 mod many;
 mod placement;
 mod retirement;
+mod scaling;
 mod stages;
 mod world;
 

@@ -49,6 +49,8 @@ pub enum EventKind {
     TabLost { tab: TabId, target: Target, failure: Failure },
     /// A tab was closed because it was no longer needed.
     TabClosed { tab: TabId, target: Target },
+    /// A target is to have another number of tabs, by its load or by what the last one brought.
+    Scaled { target: Target, from: usize, to: usize, reason: String },
     /// A job was accepted into the queue.
     JobQueued { job: JobId, model: String },
     /// A tab was given the job.

@@ -33,6 +33,7 @@ mod queue;
 mod recovery;
 mod run;
 mod runtime;
+mod scaling;
 #[path = "../../src/report/schema_check.rs"]
 mod schema_check;
 mod shards;

@@ -438,7 +438,7 @@ impl World {
                 Action::BreakerChanged { .. } => self.counts.breaker_changes += 1,
                 Action::Recovered(_) => self.counts.recoveries += 1,
                 Action::GiveUpTarget { .. } => self.counts.targets_given_up += 1,
-                Action::HealthChecked { .. } | Action::Disconnected { .. } => {}
+                Action::HealthChecked { .. } | Action::Disconnected { .. } | Action::Scaled { .. } => {}
             }
         }
     }

@@ -52,6 +52,10 @@ impl Coordinator {
                     self.events.emit(|| EventKind::TabClosed { tab, target });
                     self.take_tab_away(tab);
                 }
+                Action::Scaled { target, from, to, reason } => {
+                    tracing::info!(%target, from, to, reason, "another number of tabs");
+                    self.events.emit(|| EventKind::Scaled { target, from, to, reason });
+                }
                 Action::PingTab { tab } => self.ping_tab(tab),
                 Action::PingBrowser { id } => self.ping_browser(id),
                 Action::MeasureMemory { id } => self.measure_memory(id),

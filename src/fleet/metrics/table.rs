@@ -87,6 +87,8 @@ metrics! {
     TabsReady: Counter "tabfleet_tabs_ready_total" ["target"];
     /// Tabs that were lost
     TabsLost: Counter "tabfleet_tabs_lost_total" ["target", "cause"];
+    /// Times that a target was to have one tab more or fewer: `up` or `down`
+    Scalings: Counter "tabfleet_scalings_total" ["target", "direction"];
     /// Sockets of tabs that were closed
     TabsDisconnected: Counter "tabfleet_tabs_disconnected_total" ["target"];
     /// Targets found not to work
@@ -131,6 +133,8 @@ metrics! {
     ExpectedWait: Gauge "tabfleet_expected_wait_seconds" [];
     /// Tabs by the stage of their life
     Tabs: Gauge "tabfleet_tabs" ["target", "stage"];
+    /// Tabs that a target is to have; absent until that number changes
+    TabsWanted: Gauge "tabfleet_tabs_wanted" ["target"];
     /// The part of a target's ready tabs that have a job
     Utilization: Gauge "tabfleet_utilization_ratio" ["target"];
     /// The score of a target's health, from 0 to 100

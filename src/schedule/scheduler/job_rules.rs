@@ -69,6 +69,9 @@ impl Scheduler {
         let Answered { target, permits, .. } = answered;
         let model = job.spec.model;
         let slowdown = self.speeds.take_in(model, target, run);
+        if let Some(scale) = self.scales.get_mut(&target) {
+            scale.answered(model, now);
+        }
         let limit = self.policy.breaker(target.browser).slow_call_duration_threshold;
         let is_slow = run > limit && slowdown.is_some_and(|times| times >= self.policy.slow_call_factor);
         let slow = is_slow.then(|| {

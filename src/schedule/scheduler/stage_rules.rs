@@ -257,7 +257,7 @@ impl Scheduler {
     /// A stage for which there is no tab: its jobs wait while one may yet come up, and else end.
     fn without_home(&mut self, model: ModelId) {
         let targets = self.stage_targets(model);
-        let hopeful = targets.iter().any(|target| self.tabs.ready(target).count() < self.policy.tabs_per_target);
+        let hopeful = targets.iter().any(|target| self.tabs.ready(target).count() < self.tabs_wanted(target));
         let Some(stage) = self.stages.get(model).filter(|_| !hopeful) else { return };
         let failure = if targets.is_empty() {
             self.no_target(stage.spec.allowed)

@@ -6,7 +6,7 @@ use crate::{
         TargetSet, browsers,
         tabs::{CANARY, Stage},
     },
-    types::{Browser, BrowserId, Cause, Failure, JobId, TabId},
+    types::{Browser, BrowserId, Cause, Failure, JobId, TabId, Target},
 };
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ pub(super) enum Timer {
     BrowserHeartbeat(BrowserId),
     BrowserCheck(BrowserId),
     Retry(JobId),
+    Scale(Target),
 }
 
 impl Scheduler {
@@ -56,6 +57,7 @@ impl Scheduler {
             Timer::BrowserHeartbeat(id) => self.browser_heartbeat_due(id),
             Timer::BrowserCheck(id) => self.browser_check_due(id, now),
             Timer::Retry(job) => self.retry_due(job),
+            Timer::Scale(target) => self.scale_due(target, now),
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
     pub(super) recoveries: Vec<(crate::types::Strategy, bool)>,
     pub(super) blamed: Vec<(JobId, Cause)>,
+    /// How the number of a target's tabs changed.
+    pub(super) scaled: Vec<(Target, usize, usize)>,
     /// Jobs that were left to the fallback, and why.
     pub(super) fell_back: Vec<(JobId, Cause)>,
     pub(super) next_job: u64,
@@ -56,6 +58,7 @@ impl World {
             breakers: Vec::new(),
             recoveries: Vec::new(),
             blamed: Vec::new(),
+            scaled: Vec::new(),
             fell_back: Vec::new(),
             next_job: 1,
         };
@@ -133,6 +136,10 @@ impl World {
                 }
                 Action::AttemptFailed { job, attempt, .. } => {
                     self.blamed.push((job, attempt.failure.cause));
+                    None
+                }
+                Action::Scaled { target, from, to, .. } => {
+                    self.scaled.push((target, from, to));
                     None
                 }
                 Action::HealthChecked { .. } | Action::Disconnected { .. } => None,
