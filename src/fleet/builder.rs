@@ -27,6 +27,9 @@ pub struct FleetConfig {
     pub job_deadline: Duration,
     /// A job's attempts unless it has its own.
     pub attempts: u32,
+    /// How long a job may wait for its turn unless it has a time of its own: for room in the queue, for its model's
+    /// limit, and for a tab. Without it, as long as its deadline.
+    pub queue_timeout: Option<Duration>,
     /// What becomes of a job that no target can take. It is meant for jobs that may run anywhere: one that is pinned to
     /// targets, and a model in stages, does not fall back.
     pub fallback: Fallback,
@@ -79,6 +82,7 @@ impl Default for FleetConfig {
             policy: Policy::default(),
             job_deadline: Duration::from_secs(60),
             attempts: 3,
+            queue_timeout: None,
             fallback: Fallback::Off,
             queue_limit: 10_000,
             queue_bytes: 1 << 30,

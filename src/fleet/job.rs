@@ -45,6 +45,7 @@ impl Inputs<'_> {
 pub struct JobOptions {
     pub(super) allowed: Option<TargetSet>,
     pub(super) deadline: Duration,
+    pub(super) queue_timeout: Option<Duration>,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) attempts: u32,
     pub(super) outputs: Option<Vec<String>>,
@@ -59,6 +60,7 @@ impl JobOptions {
         Self {
             allowed: None,
             deadline: config.job_deadline,
+            queue_timeout: config.queue_timeout,
             attempt_timeout: None,
             attempts: config.attempts,
             outputs: None,
@@ -84,6 +86,14 @@ impl JobOptions {
     /// When the job ends at the latest, counted from the call; it ends with a timeout then, wherever it is.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// How long it may wait for its turn, counted from the call: for its model's limit, for room in the queue, and for a
+    /// tab. It ends then with `model-limit`, `queue-full`, `tab-limit` or `browser-limit`. Without it, as long as the
+    /// deadline.
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
         self
     }
 
@@ -121,6 +131,11 @@ impl JobOptions {
     pub fn outputs(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.outputs = Some(names.into_iter().map(Into::into).collect());
         self
+    }
+
+    /// How long it waits for its turn.
+    pub(super) fn patience(&self) -> Duration {
+        self.queue_timeout.unwrap_or(self.deadline).min(self.deadline)
     }
 
     /// Drops the model's session in the tab after this job: for a model that is run once.

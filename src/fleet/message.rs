@@ -1,6 +1,8 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
-use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord, native::NativeResult, warm::WarmUp};
+use super::{
+    FleetError, JobError, Output, gate::Room, model::ModelRecord, native::NativeResult, turns::Turn, warm::WarmUp,
+};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
@@ -45,8 +47,8 @@ pub(super) struct Submission {
     /// From the call to the job's end, within the caller's own span.
     pub span: tracing::Span,
     pub reply: oneshot::Sender<Result<Output, JobError>>,
-    /// Held until the job has ended.
-    pub _room: Room,
+    /// Its model's turn, if turns are limited, and its room in the queue: held until the job has ended.
+    pub _leave: (Option<Turn>, Room),
 }
 
 /// From a task the coordinator started.

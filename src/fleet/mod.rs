@@ -29,6 +29,7 @@ mod shards;
 mod submit;
 mod tab;
 mod targets;
+mod turns;
 mod warm;
 
 pub use alerts::{Alert, AlertConfig, AlertConfigError, AlertKind, Alerts};

@@ -5,6 +5,7 @@ use super::{
     message::Request,
     pipeline::{Origin, Pipeline, Whole},
     shards::Shards,
+    turns::Turns,
 };
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
@@ -30,6 +31,7 @@ pub struct ModelSpec {
     name: Option<String>,
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
+    concurrency: Option<usize>,
     pub(super) shards: Option<Shards>,
 }
 
@@ -70,6 +72,7 @@ impl ModelSpec {
             name: None,
             cpu_fallback: CpuFallback::Record,
             session_options: Map::new(),
+            concurrency: None,
             shards: None,
         }
     }
@@ -95,6 +98,13 @@ impl ModelSpec {
     /// An option merged into the runtime's own when a session is created.
     pub fn session_option(mut self, name: impl Into<String>, value: Value) -> Self {
         self.session_options.insert(name.into(), value);
+        self
+    }
+
+    /// Most jobs of the model under way at once, waiting or running; further ones wait in the order of their calls.
+    /// Without it, as many as the fleet takes.
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.concurrency = Some(jobs);
         self
     }
 
@@ -148,7 +158,9 @@ impl ModelSpec {
             session_options: self.session_options,
         });
         let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
-        Ok(ModelRecord { id, key: key.into(), tag, file, served, pipeline: None, store: store.clone(), requests })
+        let turns = self.concurrency.map(Turns::new);
+        let (key, store) = (key.into(), store.clone());
+        Ok(ModelRecord { id, key, tag, file, served, turns, pipeline: None, store, requests })
     }
 }
 
@@ -179,6 +191,8 @@ pub(super) struct ModelRecord {
     /// What the file declares; `None` when only a custom runtime understands it.
     pub file: Option<ModelFile>,
     pub served: Arc<ModelFiles>,
+    /// Of how many jobs at once, if that is limited.
+    pub turns: Option<Turns>,
     /// Its stages, when it was cut.
     pub pipeline: Option<Pipeline>,
     store: ModelStore,

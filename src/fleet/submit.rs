@@ -5,6 +5,7 @@ use super::{
     gate::Room,
     message::{Request, Submission},
     model::ModelRecord,
+    turns::{Turn, Turns},
 };
 use crate::{
     harness::{RunRequest, TensorBatch},
@@ -15,7 +16,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -116,17 +117,23 @@ impl Fleet {
     ) -> Result<JobHandle, JobError> {
         check(model, &inputs)?;
         let (submitted, priority, bytes) = (Instant::now(), options.priority, inputs.bytes());
+        let turn = turn(model, options.patience()).await?;
         let gate = &self.0.gate;
         let room = match gate.try_enter(priority, bytes) {
             Ok(room) => room,
             Err(_) if priority == Priority::Low => {
                 return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)));
             }
-            Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes))
-                .await
-                .map_err(|_| refused(model, "the queue stayed full until the job's deadline", gate.refuse(priority)))?,
+            Err(_) => {
+                let left = options.patience().saturating_sub(submitted.elapsed());
+                let late = |_| {
+                    let why = format!("the queue stayed full for the {:.0?} that the job waits", options.patience());
+                    refused(model, &why, gate.refuse(priority))
+                };
+                tokio::time::timeout(left, gate.enter(priority, bytes)).await.map_err(late)?
+            }
         };
-        self.send(model, inputs, options, room, submitted)
+        self.send(model, inputs, options, (turn, room), submitted)
     }
 
     /// Takes a job into the queue if there is room now.
@@ -141,9 +148,13 @@ impl Fleet {
         }
         check(model, &inputs)?;
         let (gate, priority) = (&self.0.gate, options.priority);
+        let turn = match &model.turns {
+            Some(turns) => Some(turns.now().ok_or_else(|| at_its_limit(model, turns, Duration::ZERO))?),
+            None => None,
+        };
         let room = gate.try_enter(priority, inputs.bytes());
         let room = room.map_err(|_| refused(model, "the queue is full", gate.refuse(priority)))?;
-        self.send(model, inputs, options, room, Instant::now())
+        self.send(model, inputs, options, (turn, room), Instant::now())
     }
 
     /// Has a task see the job through the stages of its model, each of which goes into the queue when its turn comes.
@@ -158,9 +169,12 @@ impl Fleet {
         let (reply, answer) = oneshot::channel();
         let (fleet, record, inputs) = (self.clone(), model.clone(), inputs.into_owned());
         let task = tokio::spawn(async move {
-            if let Some(pipeline) = &record.pipeline {
-                let _ = reply.send(pipeline.run(&fleet, &record, inputs, options).await);
-            }
+            let Some(pipeline) = &record.pipeline else { return };
+            let result = match turn(&record, options.patience()).await {
+                Ok(_turn) => pipeline.run(&fleet, &record, inputs, options).await,
+                Err(error) => Err(error),
+            };
+            let _ = reply.send(result);
         });
         Ok(JobHandle { job, model: model.clone(), answer, work: Work::Stages(task.abort_handle()), ended: false })
     }
@@ -170,7 +184,7 @@ impl Fleet {
         model: &Arc<ModelRecord>,
         inputs: Inputs<'_>,
         options: JobOptions,
-        room: Room,
+        leave: (Option<Turn>, Room),
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
         let batch = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
@@ -186,6 +200,7 @@ impl Fleet {
             bytes: batch.body_len(),
             attempt_timeout: options.attempt_timeout.unwrap_or(options.deadline),
             expires: submitted + options.deadline,
+            turn_by: submitted + options.patience(),
             attempts: options.attempts,
             priority: options.priority,
             caller: options.caller,
@@ -194,11 +209,31 @@ impl Fleet {
         };
         let run = RunRequest { inputs: batch, outputs: options.outputs, release: options.release };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);
-        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _room: room };
+        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _leave: leave };
         let requests = self.0.requests.clone();
         requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed(model))?;
         Ok(JobHandle { job, model: model.clone(), answer, work: Work::Queued(requests), ended: false })
     }
+}
+
+/// Waits until the model may have another job under way.
+async fn turn(model: &ModelRecord, patience: Duration) -> Result<Option<Turn>, JobError> {
+    match &model.turns {
+        Some(turns) => {
+            let taken = tokio::time::timeout(patience, turns.next()).await;
+            Ok(Some(taken.map_err(|_| at_its_limit(model, turns, patience))?))
+        }
+        None => Ok(None),
+    }
+}
+
+fn at_its_limit(model: &ModelRecord, turns: &Turns, patience: Duration) -> JobError {
+    let message = format!(
+        "{} jobs of the model are under way, which is its limit, and none of them ended within {patience:.0?}; raise it \
+         (ModelSpec::concurrency), let the job wait longer (queue_timeout), or ask for less at once",
+        turns.most()
+    );
+    failed(model, Cause::ModelLimit, message)
 }
 
 fn check(model: &ModelRecord, inputs: &Inputs<'_>) -> Result<(), JobError> {

@@ -255,6 +255,9 @@ impl Blame {
             | Cause::Cancelled
             | Cause::FleetClosed
             | Cause::QueueFull
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
             | Cause::NoTarget
             | Cause::CircuitOpen => Blame::Caller,
             Cause::ModelLoad | Cause::ModelRun | Cause::Quarantined => Blame::Model,

@@ -22,6 +22,8 @@ pub struct JobSpec {
     pub attempt_timeout: Duration,
     /// When the job ends whatever its state.
     pub expires: Instant,
+    /// When the job ends if no tab has ever been handed it; later than `expires` is never.
+    pub turn_by: Instant,
     /// Most attempts, at least 1. A job displaced by another's failure does not spend one.
     pub attempts: u32,
     /// How much it matters.
@@ -187,6 +189,9 @@ impl Remedy {
             | Cause::Cancelled
             | Cause::FleetClosed
             | Cause::QueueFull
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
             | Cause::NoTarget
             | Cause::CircuitOpen
             | Cause::Quarantined => Remedy::None,

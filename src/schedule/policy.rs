@@ -15,6 +15,8 @@ pub struct Policy {
     /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
     /// wait in the tab, where they can no longer go elsewhere.
     pub in_flight_per_tab: usize,
+    /// Most jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its tabs.
+    pub in_flight_per_browser: Option<usize>,
     /// A tab that holds more work than this, by how long its jobs' models take there, is handed no further job: what
     /// matters most never stands behind more. It is many times the way there and back, so tabs do not run dry.
     pub line_work: Duration,
@@ -159,6 +161,7 @@ impl Default for Policy {
             tabs_per_target: 1,
             scaling: Scaling::default(),
             in_flight_per_tab: 8,
+            in_flight_per_browser: None,
             line_work: Duration::from_millis(5),
             in_flight_bytes_per_tab: 64 << 20,
             preferred_depth: 2,
@@ -298,6 +301,7 @@ impl Policy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         at_least("tabs_per_target", self.tabs_per_target, 1)?;
         at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
+        self.in_flight_per_browser.map_or(Ok(()), |most| at_least("in_flight_per_browser", most, 1))?;
         at_least("aged_share", self.aged_share, 1)?;
         at_least("give_up_after", self.give_up_after, 1)?;
         at_least("replace_tab_after", self.replace_tab_after, 1)?;

@@ -5,6 +5,7 @@ mod browser_rules;
 mod check_rules;
 mod health;
 mod job_rules;
+mod limit_rules;
 mod place_rules;
 mod repairs;
 mod retire_rules;

@@ -2,6 +2,7 @@
 
 mod fallback;
 mod health;
+mod limits;
 mod many;
 mod placement;
 mod retirement;
@@ -258,6 +259,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         bytes: 0,
         attempt_timeout: Duration::from_secs(1),
         expires: now + Duration::from_secs(60),
+        turn_by: now + Duration::from_secs(60),
         attempts: 1,
         priority: Priority::Normal,
         caller: Caller::default(),

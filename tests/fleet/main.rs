@@ -18,6 +18,7 @@ mod health_command;
 mod history;
 mod interrupted;
 mod lifecycle;
+mod limits;
 mod matrix;
 mod metrics;
 mod models;

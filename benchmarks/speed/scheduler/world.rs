@@ -272,6 +272,7 @@ impl World {
             bytes: 1 << self.random.random_range(8..20),
             attempt_timeout: Duration::from_secs(10),
             expires: self.now + Duration::from_secs(60),
+            turn_by: self.now + Duration::from_secs(60),
             attempts: 3,
             caller: Caller::default(),
             release: false,

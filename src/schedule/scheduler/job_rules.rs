@@ -31,6 +31,9 @@ impl Scheduler {
             return;
         }
         self.expiries.insert((spec.expires, id));
+        if spec.turn_by < spec.expires {
+            self.timers.insert((spec.turn_by, Timer::Turn(id)));
+        }
         self.jobs.insert(id, Job::new(id, spec, order, now));
         self.wait(id);
     }
@@ -300,6 +303,9 @@ impl Scheduler {
     pub(super) fn forget(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.expiries.remove(&(job.spec.expires, id));
+        if job.spec.turn_by < job.spec.expires {
+            self.timers.remove(&(job.spec.turn_by, Timer::Turn(id)));
+        }
         match job.place {
             Place::Waiting => {
                 self.queue.remove(job.route, &job.ticket);

@@ -18,7 +18,7 @@ impl Scheduler {
             return;
         }
         let hopeful = self.hopeful();
-        let has_room = |target: &Target| self.tabs.with_room(*target).next().is_some();
+        let has_room = |target: &Target| self.tabs.with_room(*target).next().is_some() && !self.is_full(target.browser);
         let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
         let mut ejected = self.breakers.ejected();
         while !free.is_empty() {
@@ -39,7 +39,7 @@ impl Scheduler {
             let admitted = admitted(route);
             let (tabs, policy, speeds, vitals) = (&self.tabs, &self.policy, &self.speeds, &self.vitals);
             let placing = Placing { tabs, policy, speeds, vitals, software: self.software, now };
-            let Some((tab, placement)) = placing.choose(job, admitted) else {
+            let Some((tab, placement)) = placing.choose(job, self.not_full(admitted)) else {
                 // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
                 free = free.difference(admitted);
                 continue;
@@ -48,6 +48,7 @@ impl Scheduler {
             if self.tabs.with_room(target).next().is_none() {
                 free.remove(target);
             }
+            free = self.not_full(free);
             ejected = self.breakers.ejected();
         }
     }

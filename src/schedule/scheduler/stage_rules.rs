@@ -290,6 +290,7 @@ impl Scheduler {
         let (Some(tab), Some(job)) = (self.tabs.get(tab), self.jobs.get(&id)) else { return false };
         let load = tab.in_flight.len();
         load < self.policy.in_flight_per_tab
+            && !self.is_full(tab.target.browser)
             && (load == 0 || tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab)
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Timer {
     BrowserHeartbeat(BrowserId),
     BrowserCheck(BrowserId),
     Retry(JobId),
+    /// The job is to have had its turn.
+    Turn(JobId),
     Scale(Target),
 }
 
@@ -57,6 +59,7 @@ impl Scheduler {
             Timer::BrowserHeartbeat(id) => self.browser_heartbeat_due(id),
             Timer::BrowserCheck(id) => self.browser_check_due(id, now),
             Timer::Retry(job) => self.retry_due(job),
+            Timer::Turn(job) => self.turn_missed(job),
             Timer::Scale(target) => self.scale_due(target, now),
         }
     }

@@ -193,6 +193,7 @@ impl World {
             bytes: 256,
             attempt_timeout: Duration::from_secs(1),
             expires: self.now + Duration::from_secs(60),
+            turn_by: self.now + Duration::from_secs(60),
             attempts: 3,
             priority: Priority::Normal,
             caller: Caller::default(),
