@@ -8,6 +8,7 @@ mod echo;
 mod failover;
 mod measures;
 mod memory;
+mod mixed;
 #[allow(dead_code)] // The tests make more models than one.
 #[path = "../../tests/fleet/models.rs"]
 mod models;
@@ -19,6 +20,7 @@ mod pipelines;
 mod priority;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
+mod scaling;
 mod scheduler;
 mod table;
 mod workload;
@@ -33,7 +35,7 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 12] = [
     "scheduler",
     "round-trips",
     "in-flight",
@@ -43,6 +45,8 @@ const GROUPS: [&str; 10] = [
     "memory",
     "failover",
     "priority",
+    "mixed",
+    "scaling",
     "matrix",
 ];
 
@@ -108,6 +112,12 @@ async fn run() -> Result<(), Failed> {
     }
     if wanted("priority") {
         print([priority::measure().await?]);
+    }
+    if wanted("mixed") {
+        print(mixed::measure(&peers, &browser).await?);
+    }
+    if wanted("scaling") {
+        print([scaling::measure().await?]);
     }
     if wanted("matrix") {
         let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);
