@@ -27,7 +27,8 @@ const cluster = await Cluster.launch({
   concurrency: Cluster.CONCURRENCY_PAGE,
   maxConcurrency: 2,
   puppeteer,
-  puppeteerOptions: { executablePath: executable, args },
+  // The fleet's flags and no others, so that both sides measure the same browser.
+  puppeteerOptions: { executablePath: executable, args, ignoreDefaultArgs: true, waitForInitialPage: false },
 });
 
 let answers = 0;

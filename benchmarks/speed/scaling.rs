@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tabfleet::{fleet::Fleet, types::EventKind};
 
 const TABS: std::ops::RangeInclusive<usize> = 1..=4;
-const TIME: Duration = Duration::from_secs(90);
+const TIME: Duration = Duration::from_secs(60);
 const UNDER_WAY: usize = 32;
 
-/// The number of tabs that the fleet had most of the time in the second half of a minute and a half under load.
+/// The number of tabs that the fleet had most of the time in the second half of a minute under load.
 pub async fn measure() -> Result<Row, Failed> {
     let builder = Fleet::builder().targets([workload::TARGET]).tabs(TABS);
     let fleet = builder.configure(|config| config.threads = 1).launch().await?;

@@ -11,7 +11,9 @@ pub(super) struct Turns {
 }
 
 /// A job's turn, which ends when it is dropped.
-pub(super) struct Turn(#[allow(dead_code)] OwnedSemaphorePermit);
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Turns {
     pub fn new(most: usize) -> Self {
@@ -26,13 +28,13 @@ impl Turns {
 
     /// A turn, if one is free and nobody waits.
     pub fn now(&self) -> Option<Turn> {
-        self.free.clone().try_acquire_owned().ok().map(Turn)
+        self.free.clone().try_acquire_owned().ok().map(|_permit| Turn { _permit })
     }
 
     /// Waits for one, in the order of calls.
     pub async fn next(&self) -> Turn {
         match self.free.clone().acquire_owned().await {
-            Ok(permit) => Turn(permit),
+            Ok(_permit) => Turn { _permit },
             // Nobody closes it.
             Err(_) => std::future::pending().await,
         }

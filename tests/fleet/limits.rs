@@ -36,7 +36,7 @@ async fn a_models_jobs_wait_for_each_other_and_no_other_models() {
     let first = model.submit(count(ENDLESS, 1.0), model.options()).await.unwrap();
     started(&mut events).await;
     let hasty = model.run_with(count(1, 1.0), model.options().queue_timeout(A_MOMENT)).await.unwrap_err();
-    met(&hasty, Cause::ModelLimit, "1 jobs of the model are under way");
+    met(&hasty, Cause::ModelLimit, "limit of 1 jobs under way");
     let at_once = model.try_submit(count(1, 1.0), model.options()).map(|handle| handle.id()).unwrap_err();
     met(&at_once, Cause::ModelLimit, "ModelSpec::concurrency");
     let second = model.run(count(2, 1.0));
