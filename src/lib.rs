@@ -12,7 +12,7 @@
 //! let vit = fleet.get_model(ModelSpec::onnx("vit.onnx").family(Family::Vision)).await?;
 //! let image = Tensor::from_values([1, 3, 32, 32], &vec![0.5_f32; 3 * 32 * 32])?;
 //! let output = vit.run([("pixel_values", image)]).await?;
-//! println!("{} in {:.1} ms", output.provenance.target, output.timings.run_ms);
+//! println!("{} in {:.1} ms", output.provenance, output.timings.run_ms);
 //! fleet.close().await?;
 //! # Ok(())
 //! # }
@@ -67,11 +67,11 @@ pub use fleet::{
     ModelSpecError, Output, SessionOptions, Shards, StageRun,
 };
 pub use harness::{CpuFallback, WebnnDevice};
-pub use schedule::Batching;
+pub use schedule::{Batching, Fallback};
 pub use types::{
-    Adapter, Backend, Basis, Browser, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure, Family,
-    Identity, Isolation, KeptLocation, KeptTensor, Placement, Priority, Provenance, Severity, Target, TargetInfo,
-    Tensor, TensorError, Timings, Verdict,
+    Adapter, Backend, Basis, Browser, BrowserRun, Caller, Category, Cause, Dtype, Element, Event, EventKind, Failure,
+    Family, Identity, Isolation, KeptLocation, KeptTensor, NativeRun, Placement, Priority, Provenance, Severity,
+    Target, TargetInfo, Tensor, TensorError, Timings, Verdict,
 };
 
 /// The README's examples, compiled.

@@ -7,7 +7,7 @@ use crate::{
 };
 use tabfleet::{
     fleet::{MetricName, ModelSpec},
-    onnx::Suite,
+    onnx::{NamedTensor, Suite},
     schedule::Batching,
 };
 
@@ -21,9 +21,11 @@ pub async fn measure() -> Result<[Row; 2], Failed> {
     let case = suite.cases.iter().find(|case| case.name == "mlp-dynamic").ok_or("no such case")?.load()?;
     let (name, rows) = case.sets[0].0.first().ok_or("it has no input")?;
     let inputs = vec![(name.clone(), rows.rows(0..1).ok_or("it has no rows")?)];
+    let first_row = |(name, rows): &NamedTensor| Some((name.clone(), rows.rows(0..1)?));
+    let expected: Vec<NamedTensor> = case.sets[0].1.iter().filter_map(first_row).collect();
     let spec = || ModelSpec::read(case.model.clone());
-    let off = Workload { model: fleet.get_model(spec()).await?, inputs: inputs.clone() };
-    let on = Workload { model: fleet.get_model(spec().batched(Batching::default())).await?, inputs };
+    let off = Workload { model: fleet.get_model(spec()).await?, inputs: inputs.clone(), expected: expected.clone() };
+    let on = Workload { model: fleet.get_model(spec().batched(Batching::default())).await?, inputs, expected };
     for workload in [&off, &on] {
         workload.rate(2_000, MANY).await?;
     }

@@ -135,7 +135,7 @@ async fn trial(
     match &trial {
         Some(Trial { detected_ms, beyond_ms }) => {
             let failed: Vec<String> = output.failed_attempts.iter().map(|failed| failed.target.to_string()).collect();
-            let (failed, by) = (failed.join(", "), output.provenance.target);
+            let (failed, by) = (failed.join(", "), output.provenance);
             eprintln!("{failed}: detected {detected_ms:.1} ms, answered by {by} {beyond_ms:.1} ms beyond its run");
         }
         None => eprintln!("the fault met another tab"),

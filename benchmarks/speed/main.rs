@@ -10,6 +10,7 @@ mod echo;
 mod failover;
 mod measures;
 mod memory;
+mod mixed;
 #[allow(dead_code)] // The tests make more models than one.
 #[path = "../../tests/fleet/models.rs"]
 mod models;
@@ -21,6 +22,7 @@ mod pipelines;
 mod priority;
 #[path = "../../tests/shared/processes.rs"]
 mod processes;
+mod scaling;
 mod scheduler;
 mod sessions;
 mod table;
@@ -36,7 +38,7 @@ use table::Row;
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The groups of measures, by the names that the command line takes.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 15] = [
     "scheduler",
     "round-trips",
     "in-flight",
@@ -49,6 +51,8 @@ const GROUPS: [&str; 13] = [
     "failover",
     "priority",
     "batching",
+    "mixed",
+    "scaling",
     "matrix",
 ];
 
@@ -123,6 +127,12 @@ async fn run() -> Result<(), Failed> {
     }
     if wanted("batching") {
         print(batching::measure().await?);
+    }
+    if wanted("mixed") {
+        print(mixed::measure(&peers, &browser).await?);
+    }
+    if wanted("scaling") {
+        print([scaling::measure().await?]);
     }
     if wanted("matrix") {
         let program = env::var_os("TABFLEET").map_or_else(|| env!("CARGO_BIN_EXE_tabfleet").into(), Into::into);

@@ -22,7 +22,7 @@ use std::{
 use tabfleet::{
     fleet::{Fleet, Model, ModelSpec, Output, Shards},
     onnx::{ModelFile, Suite, random_inputs},
-    types::{EventKind, JobId, Target, Tensor},
+    types::{BrowserRun, EventKind, JobId, Target, Tensor},
 };
 use tract_onnx::pb::ModelProto;
 
@@ -188,7 +188,8 @@ async fn killed(spares: usize) -> Result<[Row; 2], Failed> {
                 Ok(output) => {
                     ledger.answered.fetch_add(1, Ordering::Relaxed);
                     ledger.wrong.fetch_add(u64::from(!close(&output)), Ordering::Relaxed);
-                    newest.send_replace(output.stages.iter().map(|stage| stage.provenance.clone()).collect());
+                    newest
+                        .send_replace(output.stages.iter().map(|stage| stage.provenance.browser().cloned()).collect());
                 }
                 Err(error) => {
                     eprintln!("lost: {error}");
@@ -207,13 +208,14 @@ async fn killed(spares: usize) -> Result<[Row; 2], Failed> {
             // Weyl's sequence again: as good as chance, and the same in every run.
             turn += 1;
             let stage = usize::from((turn as f64 * 0.618_033_988_75).fract() < 0.5);
-            let Some(home) = answers.borrow_and_update().get(stage).cloned() else { continue };
+            let Some(Some(home)) = answers.borrow_and_update().get(stage).cloned() else { continue };
             let processes = fleet.processes().await?;
             let Some((_, pid)) = processes.iter().find(|(id, _)| *id == home.browser_id) else { continue };
             kill(*pid);
             let at = Instant::now();
-            let elsewhere =
-                |stages: &Vec<tabfleet::types::Provenance>| stages.get(stage).is_some_and(|now| now.tab != home.tab);
+            let elsewhere = |stages: &Vec<Option<BrowserRun>>| {
+                stages.get(stage).is_some_and(|now| now.as_ref().is_some_and(|now| now.tab != home.tab))
+            };
             answers.wait_for(elsewhere).await?;
             times.push(at.elapsed().as_secs_f64() * 1e3);
         }

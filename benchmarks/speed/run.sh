@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the speed benchmarks and prints their table as Markdown. Names of groups as arguments run only those:
-# scheduler, round-trips, in-flight, two-tabs, first, pipelines, sessions, memory, failover, matrix.
+# scheduler, round-trips, in-flight, two-tabs, first, channels, pipelines, sessions, memory, failover,
+# priority, batching, mixed, scaling, matrix.
 #
 # Sets up what it needs the first time: the peers' packages, and the cases for `matrix`, which the pinned onnx package
 # makes. Wants `drivers/install.sh` to have run, a Chromium, node and Python; measures what an idle machine can do only

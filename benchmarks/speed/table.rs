@@ -7,6 +7,7 @@ use std::fmt;
 pub enum Bar {
     AtMost(f64),
     AtLeast(f64),
+    Within(f64, f64),
 }
 
 impl Bar {
@@ -14,6 +15,7 @@ impl Bar {
         match self {
             Bar::AtMost(bar) => value <= bar,
             Bar::AtLeast(bar) => value >= bar,
+            Bar::Within(least, most) => (least..=most).contains(&value),
         }
     }
 }
@@ -23,6 +25,7 @@ impl fmt::Display for Bar {
         match self {
             Bar::AtMost(bar) => write!(f, "≤ {bar}"),
             Bar::AtLeast(bar) => write!(f, "≥ {bar}"),
+            Bar::Within(least, most) => write!(f, "{least} to {most}"),
         }
     }
 }

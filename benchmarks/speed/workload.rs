@@ -29,20 +29,31 @@ pub fn folder(name: &str) -> PathBuf {
 pub struct Workload {
     pub model: Model,
     pub inputs: Vec<NamedTensor>,
+    pub expected: Vec<NamedTensor>,
 }
 
 impl Workload {
     /// Gets the model and runs it once, so that its session is there and its outputs are known to be right.
     pub async fn ready(fleet: &Fleet, name: &str) -> Result<Self, Failed> {
-        let case = Suite::open(&folder(name))?.cases.into_iter().next().ok_or("no such case")?;
-        let mut loaded = case.load()?;
-        let (inputs, expected) = loaded.sets.swap_remove(0);
-        let workload = Self { model: fleet.get_model(ModelSpec::read(loaded.model)).await?, inputs };
+        Self::ready_in(fleet, &folder(name)).await
+    }
+
+    /// As [`ready`](Self::ready), of the case in a folder.
+    pub async fn ready_in(fleet: &Fleet, folder: &Path) -> Result<Self, Failed> {
+        let workload = Self::unloaded(fleet, folder).await?;
         let output = workload.model.run(workload.inputs()).await?;
-        match compare(&expected, &output.tensors, &Tolerance::default()).mismatch {
-            Some(mismatch) => Err(format!("{name}: {mismatch}").into()),
+        match compare(&workload.expected, &output.tensors, &Tolerance::default()).mismatch {
+            Some(mismatch) => Err(format!("{}: {mismatch}", folder.display()).into()),
             None => Ok(workload),
         }
+    }
+
+    /// A model that no tab has loaded yet, with its inputs.
+    pub async fn unloaded(fleet: &Fleet, folder: &Path) -> Result<Self, Failed> {
+        let case = Suite::open(folder)?.cases.into_iter().next().ok_or("no such case")?;
+        let mut loaded = case.load()?;
+        let (inputs, expected) = loaded.sets.swap_remove(0);
+        Ok(Self { model: fleet.get_model(ModelSpec::read(loaded.model)).await?, inputs, expected })
     }
 
     /// The shape of its one input.
@@ -51,7 +62,7 @@ impl Workload {
     }
 
     /// Views of the inputs, as a caller with data of its own would give them.
-    fn inputs(&self) -> Inputs<'_> {
+    pub fn inputs(&self) -> Inputs<'_> {
         self.inputs.iter().map(|(name, tensor): &(String, Tensor<'_>)| (name.as_str(), tensor.view())).collect()
     }
 

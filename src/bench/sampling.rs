@@ -145,7 +145,7 @@ impl<'a> Sampler<'a> {
                     self.samples_ms.push(timings.run_ms + timings.readback_ms.unwrap_or(0.0));
                     if let (Some(download), Some(create)) = (timings.download_ms, timings.create_ms) {
                         self.load_ms = Some(download + create);
-                        self.cpu_fallback = output.provenance.cpu_fallback;
+                        self.cpu_fallback = output.provenance.browser().and_then(|run| run.cpu_fallback);
                     }
                 }
                 Err(error) => self.failure = Some(error),

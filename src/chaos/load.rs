@@ -29,7 +29,7 @@ pub(super) enum Outcome {
     /// The expected answer, after that many failed attempts.
     Right { failed_attempts: usize },
     /// Another answer.
-    Wrong { browser: Browser, mismatch: String },
+    Wrong { browser: Option<Browser>, mismatch: String },
     /// None.
     Lost(JobError),
 }
@@ -93,8 +93,8 @@ impl Workload {
             Ok(output) => match compare(expected, &output.tensors, &tolerance).mismatch {
                 None => Outcome::Right { failed_attempts: output.failed_attempts.len() },
                 Some(mismatch) => {
-                    let target = output.provenance.target;
-                    Outcome::Wrong { browser: target.browser, mismatch: format!("on {target}: {mismatch}") }
+                    let browser = output.provenance.browser().map(|run| run.target.browser);
+                    Outcome::Wrong { browser, mismatch: format!("on {}: {mismatch}", output.provenance) }
                 }
             },
             Err(error) => Outcome::Lost(error),

@@ -228,7 +228,7 @@ impl<'a, N: FnMut(Notice)> Turmoil<'a, N> {
                 self.report.jobs.retried += u64::from(failed_attempts > 0);
             }
             Outcome::Wrong { browser, mismatch } => {
-                let mode = self.ledger.blame(at, &[browser]);
+                let mode = self.ledger.blame(at, browser.as_slice());
                 self.bad(Badness::Wrong, case, at, mode, mismatch);
             }
             Outcome::Lost(error) => {

@@ -57,6 +57,7 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.policy = policy(settings);
         config.job_deadline = *settings.job_deadline;
         config.attempts = *settings.retries + 1;
+        config.fallback = *settings.fallback;
         config.queue_limit = *settings.queue_limit as usize;
         config.queue_bytes = *settings.queue_bytes;
         config.overrides = overrides(settings);

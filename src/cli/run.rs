@@ -4,7 +4,8 @@ use super::{config::Settings, error::CliError, fleet, interrupt::interrupted, ou
 use crate::{
     fleet::{Fleet, ModelSpec, Output},
     onnx::{ModelFile, read_tensor_file, write_npy},
-    types::{Basis, Family, Tensor},
+    schedule::Fallback,
+    types::{Basis, Browser, BrowserRun, Family, NativeRun, Provenance, Tensor},
 };
 use clap::Args;
 use std::{
@@ -39,7 +40,12 @@ pub(super) async fn execute(args: RunArgs, settings: &Settings) -> Result<Outcom
     };
     let builder = fleet::builder(settings, "run");
     let builder = if settings.targets.is_empty() {
-        builder.browsers([fleet::browser_for(settings, family)?])
+        let browser = match fleet::browser_for(settings, family) {
+            // It is looked for in vain, which is what the fallback is for.
+            Err(CliError::NoBrowser) if *settings.fallback == Fallback::Native => Browser::Chrome,
+            found => found?,
+        };
+        builder.browsers([browser])
     } else {
         builder.targets(fleet::targets(settings)?)
     };
@@ -105,26 +111,33 @@ fn preview(tensor: &Tensor<'_>) -> String {
 }
 
 fn provenance(output: &Output) -> String {
-    let (info, timings) = (&output.provenance.info, &output.timings);
+    let timings = &output.timings;
+    let load = match (timings.download_ms, timings.create_ms) {
+        (None, None) => String::new(),
+        (download, create) => format!("load {:.1} ms, ", download.unwrap_or(0.0) + create.unwrap_or(0.0)),
+    };
+    format!(
+        "ran on {} ({}): {load}run {:.2} ms, total {:.1} ms",
+        output.provenance,
+        match &output.provenance {
+            Provenance::Browser(run) => in_browser(run),
+            Provenance::Native(NativeRun { runtime, why }) => format!("{} {}; {why}", runtime.name, runtime.version),
+        },
+        timings.run_ms + timings.readback_ms.unwrap_or(0.0),
+        timings.total_ms,
+    )
+}
+
+fn in_browser(BrowserRun { info, cpu_fallback, placement, .. }: &BrowserRun) -> String {
     let product = info.identity.as_ref().map(|who| format!("{} {}", who.product, who.version)).unwrap_or_default();
     let adapter = info.adapter.as_ref().map(|adapter| {
         let software = if adapter.software == Some(true) { ", software" } else { "" };
         format!(", {} {}{software}", adapter.vendor, adapter.architecture)
     });
-    let fallback = if output.provenance.cpu_fallback == Some(true) { ", partly on the CPU" } else { "" };
-    let load = match (timings.download_ms, timings.create_ms) {
-        (Some(download), Some(create)) => format!("load {:.1} ms, ", download + create),
-        _ => String::new(),
-    };
-    let chosen = match output.provenance.placement.basis {
-        Basis::History => ", where earlier runs were best",
+    let fallback = if *cpu_fallback == Some(true) { ", partly on the CPU" } else { "" };
+    let chosen = match placement.basis {
+        Basis::History => "; earlier runs were best there",
         _ => "",
     };
-    format!(
-        "ran on {}{chosen} ({product}{}{fallback}): {load}run {:.2} ms, total {:.1} ms",
-        output.provenance.target,
-        adapter.unwrap_or_default(),
-        timings.run_ms + timings.readback_ms.unwrap_or(0.0),
-        timings.total_ms,
-    )
+    format!("{product}{}{fallback}{chosen}", adapter.unwrap_or_default())
 }

@@ -5,12 +5,13 @@ use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
     history::{HistoryMode, RunInfo},
-    schedule::Policy,
+    schedule::{Fallback, Policy},
     types::{Backend, Browser, Target},
 };
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -29,6 +30,12 @@ pub struct FleetConfig {
     /// How long a tab keeps the state of a session that no call comes for, unless the call before says otherwise: long
     /// enough for a person to answer, and no longer, since the memory is the tab's.
     pub session_time_to_live: Duration,
+    /// How long a job may wait for its turn unless it has a time of its own: for room in the queue, for its model's
+    /// limit, and for a tab. Without it, as long as its deadline.
+    pub queue_timeout: Option<Duration>,
+    /// What becomes of a job that no target can take. It is meant for jobs that may run anywhere: one that is pinned to
+    /// targets, and a model in stages, does not fall back.
+    pub fallback: Fallback,
     /// Jobs that may be under way, waiting or running; further calls wait until there is room. Jobs of low priority may
     /// fill four fifths of it and are refused beyond, those of normal priority nine tenths, of high nineteen twentieths.
     pub queue_limit: usize,
@@ -79,6 +86,8 @@ impl Default for FleetConfig {
             job_deadline: Duration::from_secs(60),
             attempts: 3,
             session_time_to_live: Duration::from_secs(300),
+            queue_timeout: None,
+            fallback: Fallback::Off,
             queue_limit: 10_000,
             queue_bytes: 1 << 30,
             overrides: Overrides::default().from_env(),
@@ -144,6 +153,21 @@ impl FleetBuilder {
         self
     }
 
+    /// What becomes of a job that no target can take. With [`Fallback::Native`] it runs in this process, and the fleet
+    /// launches also where no browser works.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.config.fallback = fallback;
+        self
+    }
+
+    /// How many tabs each browser keeps open for each of its targets: the first number always, and up to the last while
+    /// jobs wait and a further tab is measured to get more done. What it goes by is in
+    /// [`Scaling`](crate::schedule::Scaling).
+    pub fn tabs(mut self, tabs: RangeInclusive<usize>) -> Self {
+        self.config.policy.scaling.max_tabs = *tabs.end();
+        self.tabs_per_browser(*tabs.start())
+    }
+
     /// Records every attempt in this DuckDB file.
     pub fn history(mut self, path: impl AsRef<Path>) -> Self {
         self.config.history = Some(path.as_ref().to_owned());
@@ -178,7 +202,7 @@ impl FleetBuilder {
     ///
     /// # Errors
     /// [`FleetError::NoTargets`] when none was named, [`FleetError::Policy`] for a number out of range,
-    /// [`FleetError::NothingWorks`] with each target's reason when none works here, [`FleetError::Alerts`] for alerts
+    /// [`FleetError::NothingWorks`] with each target's reason when none works here and there is no fallback, [`FleetError::Alerts`] for alerts
     /// that cannot be, and what keeps the harness server or the history from opening.
     pub async fn launch(self) -> Result<Fleet, FleetError> {
         coordinator::launch(self.config).await

@@ -1,5 +1,6 @@
 //! The event loop: it alone owns the scheduler and what the scheduler decides about.
 
+mod fallback;
 mod incoming;
 mod outgoing;
 
@@ -15,6 +16,7 @@ use super::{
     measured::{self, Measured},
     message::{Report, Request, Submission},
     metrics::{self, Counting},
+    native::Natives,
     recording::Recording,
     session::Sessions,
     tab::Tab,
@@ -25,7 +27,7 @@ use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
-    schedule::{Input, Policy, QueueLimits, Scheduler},
+    schedule::{Fallback, Input, Policy, QueueLimits, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Tensor},
 };
 use std::{
@@ -104,7 +106,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     metrics_listener.into_iter().for_each(|listener| metrics::serve(listener, &fleet));
     fleet.settled().await?;
     let targets = fleet.targets().await?;
-    if targets.iter().any(|info| info.available) {
+    if targets.iter().any(|info| info.available) || fleet.config().fallback == Fallback::Native {
         Ok(fleet)
     } else {
         fleet.close().await?;
@@ -173,6 +175,7 @@ struct Coordinator {
     models: HashMap<ModelId, KnownModel>,
     warm_ups: WarmUps,
     sessions: Sessions,
+    natives: Natives,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
     result: Option<Answer>,
@@ -219,6 +222,7 @@ impl Coordinator {
             models: HashMap::new(),
             warm_ups: WarmUps::default(),
             sessions: Sessions::default(),
+            natives: Natives::new(),
             canary,
             result: None,
             without_gpu: HashSet::new(),
@@ -258,6 +262,7 @@ impl Coordinator {
     async fn close(mut self) -> Result<(), FleetError> {
         self.announcement = None;
         self.tell(Input::Close);
+        self.close_natives();
         self.tabs.clear();
         let launching = self.launching.len();
         let running: Vec<_> = self.browsers.drain().map(|(_, (_, browser))| browser).collect();

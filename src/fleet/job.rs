@@ -2,7 +2,7 @@
 
 use super::FleetConfig;
 use crate::{
-    schedule::{Attempt, TargetSet},
+    schedule::{Attempt, Fallback, TargetSet},
     types::{Caller, KeptTensor, Priority, Provenance, Target, Tensor, Timings},
 };
 use std::time::Duration;
@@ -45,12 +45,14 @@ impl Inputs<'_> {
 pub struct JobOptions {
     pub(super) allowed: Option<TargetSet>,
     pub(super) deadline: Duration,
+    pub(super) queue_timeout: Option<Duration>,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) attempts: u32,
     pub(super) outputs: Option<Vec<String>>,
     pub(super) release: bool,
     pub(super) priority: Priority,
     pub(super) caller: Caller,
+    pub(super) fallback: Fallback,
 }
 
 impl JobOptions {
@@ -58,22 +60,24 @@ impl JobOptions {
         Self {
             allowed: None,
             deadline: config.job_deadline,
+            queue_timeout: config.queue_timeout,
             attempt_timeout: None,
             attempts: config.attempts,
             outputs: None,
             release: false,
             priority: Priority::Normal,
             caller: Caller::default(),
+            fallback: config.fallback,
         }
     }
 
-    /// Runs it on this target and no other.
+    /// Runs it on this target and no other; it does not fall back.
     pub fn pin(mut self, target: Target) -> Self {
         self.allowed = Some([target].into_iter().collect());
         self
     }
 
-    /// Runs it on any of these targets and no other.
+    /// Runs it on any of these targets and no other; it does not fall back.
     pub fn among(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.allowed = Some(targets.into_iter().collect());
         self
@@ -82,6 +86,14 @@ impl JobOptions {
     /// When the job ends at the latest, counted from the call; it ends with a timeout then, wherever it is.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// How long it may wait for its turn, counted from the call: for its model's limit, for room in the queue, and for a
+    /// tab. It ends then with `model-limit`, `queue-full`, `tab-limit` or `browser-limit`. Without it, as long as the
+    /// deadline.
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
         self
     }
 
@@ -109,10 +121,21 @@ impl JobOptions {
         self
     }
 
+    /// What becomes of it when no target can take it, in the place of what the fleet's configuration says.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
     /// Asks for these outputs only.
     pub fn outputs(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.outputs = Some(names.into_iter().map(Into::into).collect());
         self
+    }
+
+    /// How long it waits for its turn.
+    pub(super) fn patience(&self) -> Duration {
+        self.queue_timeout.unwrap_or(self.deadline).min(self.deadline)
     }
 
     /// Drops the model's session in the tab after this job, and with it what sessions of calls keep there of the model:

@@ -1,11 +1,13 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
-use super::{FleetError, JobError, Output, gate::Room, model::ModelRecord, warm::WarmUp};
+use super::{
+    FleetError, JobError, Output, gate::Room, model::ModelRecord, native::NativeResult, turns::Turn, warm::WarmUp,
+};
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
     harness::RunRequest,
     schedule::{JobSpec, StageSpec, TargetSet},
-    types::{BrowserId, FleetHealth, JobId, ModelId, SessionId, TabId, Target, TargetInfo},
+    types::{BrowserId, Failure, FleetHealth, JobId, ModelId, SessionId, TabId, Target, TargetInfo},
 };
 use std::{
     sync::Arc,
@@ -37,6 +39,9 @@ pub(super) enum Request {
     Close(oneshot::Sender<Result<(), FleetError>>),
 }
 
+/// What a job holds until it has ended: its model's turn, if turns are limited, and its room in the queue.
+pub(super) type Leave = (Option<Turn>, Room);
+
 /// A job on its way into the queue.
 pub(super) struct Submission {
     pub job: JobId,
@@ -47,8 +52,7 @@ pub(super) struct Submission {
     /// From the call to the job's end, within the caller's own span.
     pub span: tracing::Span,
     pub reply: oneshot::Sender<Result<Output, JobError>>,
-    /// Held until the job has ended.
-    pub _room: Room,
+    pub _leave: Leave,
 }
 
 /// From a task the coordinator started.
@@ -59,4 +63,5 @@ pub(super) enum Report {
     BrowserClosed { id: BrowserId },
     Heartbeat { id: BrowserId, result: Result<Heartbeat, BrowserError>, took: Duration },
     Memory { id: BrowserId, bytes: u64 },
+    RanNatively { job: JobId, result: Result<NativeResult, Failure> },
 }

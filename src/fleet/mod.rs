@@ -21,6 +21,7 @@ mod measured;
 mod message;
 mod metrics;
 mod model;
+mod native;
 mod performance;
 mod pipeline;
 mod recording;
@@ -30,6 +31,7 @@ mod shards;
 mod submit;
 mod tab;
 mod targets;
+mod turns;
 mod warm;
 
 pub use alerts::{Alert, AlertConfig, AlertConfigError, AlertKind, Alerts};

@@ -6,6 +6,7 @@ use super::{
     message::Request,
     pipeline::{Origin, Pipeline, Whole},
     shards::Shards,
+    turns::Turns,
 };
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
@@ -33,6 +34,7 @@ pub struct ModelSpec {
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
     isolation: Isolation,
+    concurrency: Option<usize>,
     pub(super) shards: Option<Shards>,
     batching: Option<Batching>,
 }
@@ -75,6 +77,7 @@ impl ModelSpec {
             cpu_fallback: CpuFallback::Record,
             session_options: Map::new(),
             isolation: Isolation::Shared,
+            concurrency: None,
             shards: None,
             batching: None,
         }
@@ -108,6 +111,13 @@ impl ModelSpec {
     /// runtime session in it.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
+        self
+    }
+
+    /// Most jobs of the model under way at once, waiting or running; further ones wait in the order of their calls.
+    /// Without it, as many as the fleet takes.
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.concurrency = Some(jobs);
         self
     }
 
@@ -176,8 +186,9 @@ impl ModelSpec {
             session_options: self.session_options,
         });
         let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let turns = self.concurrency.map(Turns::new);
         let (key, isolation, store) = (key.into(), self.isolation, store.clone());
-        Ok(ModelRecord { id, key, tag, file, served, isolation, pipeline: None, batched, store, requests })
+        Ok(ModelRecord { id, key, tag, file, served, isolation, turns, pipeline: None, batched, store, requests })
     }
 }
 
@@ -234,6 +245,8 @@ pub(super) struct ModelRecord {
     pub file: Option<ModelFile>,
     pub served: Arc<ModelFiles>,
     pub isolation: Isolation,
+    /// Of how many jobs at once, if that is limited.
+    pub turns: Option<Turns>,
     /// Its stages, when it was cut.
     pub pipeline: Option<Pipeline>,
     /// How its jobs run together, when they may.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     onnx::{InputError, ShardOptions},
-    schedule::TargetSet,
+    schedule::{Fallback, TargetSet},
     types::{Cause, Failure, Tensor, Timings},
 };
 use cut::{Cut, Stage};
@@ -157,7 +157,7 @@ impl Pipeline {
             held.retain(|name, _| cut.is_needed_after(name, index));
             let mut options = options.clone();
             options.deadline = options.deadline.saturating_sub(started.elapsed());
-            (options.outputs, options.release) = (None, false);
+            (options.outputs, options.release, options.fallback) = (None, false, Fallback::Off);
             let submitted = fleet.submit_whole(stage, given, options).await;
             let ended = match submitted {
                 Ok(job) => job.await,

@@ -2,20 +2,20 @@
 
 use super::{
     Fleet, Inputs, JobError, JobOptions, Output,
-    gate::Room,
-    message::{Request, Submission},
+    message::{Leave, Request, Submission},
     model::ModelRecord,
+    turns::{Turn, Turns},
 };
 use crate::{
     harness::{RunRequest, StateCall, TensorBatch},
-    schedule::{JobSpec, Overload, SessionCall, TargetSet},
+    schedule::{Fallback, JobSpec, Overload, SessionCall, TargetSet},
     types::{Cause, Failure, Isolation, JobId, Priority},
 };
 use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -130,8 +130,8 @@ impl Fleet {
     ) -> Result<JobHandle, JobError> {
         check(model, &inputs)?;
         let submitted = Instant::now();
-        let room = self.room(model, inputs.bytes(), &options).await?;
-        self.send(model, Payload::new(&inputs), options, room, submitted)
+        let leave = self.leave(model, inputs.bytes(), &options).await?;
+        self.send(model, Payload::new(&inputs), options, leave, submitted)
     }
 
     /// As [`submit_whole`](Self::submit_whole), of what was checked and encoded before.
@@ -142,22 +142,29 @@ impl Fleet {
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
         let submitted = Instant::now();
-        let room = self.room(model, payload.inputs.body_len() as u64, &options).await?;
-        self.send(model, payload, options, room, submitted)
+        let leave = self.leave(model, payload.inputs.body_len() as u64, &options).await?;
+        self.send(model, payload, options, leave, submitted)
     }
 
-    /// Waits for room for a job; one of low priority does not wait.
-    async fn room(&self, model: &ModelRecord, bytes: u64, options: &JobOptions) -> Result<Room, JobError> {
-        let (gate, priority) = (&self.0.gate, options.priority);
-        match gate.try_enter(priority, bytes) {
-            Ok(room) => Ok(room),
+    /// Waits for a job's turn of its model and for room in the queue; one of low priority does not wait for room.
+    async fn leave(&self, model: &ModelRecord, bytes: u64, options: &JobOptions) -> Result<Leave, JobError> {
+        let (submitted, gate, priority) = (Instant::now(), &self.0.gate, options.priority);
+        let turn = turn(model, options.patience()).await?;
+        let room = match gate.try_enter(priority, bytes) {
+            Ok(room) => room,
             Err(_) if priority == Priority::Low => {
-                Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)))
+                return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)));
             }
-            Err(_) => tokio::time::timeout(options.deadline, gate.enter(priority, bytes))
-                .await
-                .map_err(|_| refused(model, "the queue stayed full until the job's deadline", gate.refuse(priority))),
-        }
+            Err(_) => {
+                let left = options.patience().saturating_sub(submitted.elapsed());
+                let late = |_| {
+                    let why = format!("the queue stayed full for the {:.0?} that the job waits", options.patience());
+                    refused(model, &why, gate.refuse(priority))
+                };
+                tokio::time::timeout(left, gate.enter(priority, bytes)).await.map_err(late)?
+            }
+        };
+        Ok((turn, room))
     }
 
     /// Takes a job into the queue if there is room now.
@@ -172,9 +179,13 @@ impl Fleet {
         }
         check(model, &inputs)?;
         let (gate, priority) = (&self.0.gate, options.priority);
+        let turn = match &model.turns {
+            Some(turns) => Some(turns.now().ok_or_else(|| at_its_limit(model, turns, Duration::ZERO))?),
+            None => None,
+        };
         let room = gate.try_enter(priority, inputs.bytes());
         let room = room.map_err(|_| refused(model, "the queue is full", gate.refuse(priority)))?;
-        self.send(model, Payload::new(&inputs), options, room, Instant::now())
+        self.send(model, Payload::new(&inputs), options, (turn, room), Instant::now())
     }
 
     /// Has a task see the job through the stages of its model, each of which goes into the queue when its turn comes.
@@ -189,9 +200,12 @@ impl Fleet {
         let (reply, answer) = oneshot::channel();
         let (fleet, record, inputs) = (self.clone(), model.clone(), inputs.into_owned());
         let task = tokio::spawn(async move {
-            if let Some(pipeline) = &record.pipeline {
-                let _ = reply.send(pipeline.run(&fleet, &record, inputs, options).await);
-            }
+            let Some(pipeline) = &record.pipeline else { return };
+            let result = match turn(&record, options.patience()).await {
+                Ok(_turn) => pipeline.run(&fleet, &record, inputs, options).await,
+                Err(error) => Err(error),
+            };
+            let _ = reply.send(result);
         });
         Ok(JobHandle { job, model: model.clone(), answer, work: Work::Stages(task.abort_handle()), ended: false })
     }
@@ -201,7 +215,7 @@ impl Fleet {
         model: &Arc<ModelRecord>,
         payload: Payload,
         options: JobOptions,
-        room: Room,
+        leave: Leave,
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
         let Payload { inputs, session } = payload;
@@ -214,6 +228,9 @@ impl Fleet {
         // Whoever keeps state or wants a worker to itself goes alone.
         let alone = session.is_some() || isolation != Isolation::Shared;
         let together = model.batched.as_ref().zip(model.file.as_ref()).filter(|_| !alone);
+        // What is meant for certain targets is to show what they do; state is kept in tabs; and only a model whose file is
+        // known runs natively.
+        let may_fall_back = options.allowed.is_none() && session.is_none() && model.file.is_some();
         let spec = JobSpec {
             batch: together.and_then(|(batched, file)| batched.spec(file, &inputs, &options, attempt_timeout)),
             model: model.id,
@@ -223,20 +240,42 @@ impl Fleet {
             bytes: inputs.body_len(),
             attempt_timeout,
             expires: submitted + options.deadline,
+            turn_by: submitted + options.patience(),
             attempts: options.attempts,
             priority: options.priority,
             caller: options.caller,
             release,
             session,
             isolation,
+            fallback: if may_fall_back { options.fallback } else { Fallback::Off },
         };
         let run = RunRequest { inputs, outputs: options.outputs, release, state };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);
-        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _room: room };
+        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _leave: leave };
         let requests = self.0.requests.clone();
         requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed(model))?;
         Ok(JobHandle { job, model: model.clone(), answer, work: Work::Queued(requests), ended: false })
     }
+}
+
+/// Waits until the model may have another job under way.
+async fn turn(model: &ModelRecord, patience: Duration) -> Result<Option<Turn>, JobError> {
+    match &model.turns {
+        Some(turns) => {
+            let taken = tokio::time::timeout(patience, turns.next()).await;
+            Ok(Some(taken.map_err(|_| at_its_limit(model, turns, patience))?))
+        }
+        None => Ok(None),
+    }
+}
+
+fn at_its_limit(model: &ModelRecord, turns: &Turns, patience: Duration) -> JobError {
+    let message = format!(
+        "the model's limit of {} jobs under way is reached, and the job waits no longer than {patience:.0?}; raise it \
+         (ModelSpec::concurrency), let the job wait longer (queue_timeout), or ask for less at once",
+        turns.most()
+    );
+    failed(model, Cause::ModelLimit, message)
 }
 
 fn check(model: &ModelRecord, inputs: &Inputs<'_>) -> Result<(), JobError> {

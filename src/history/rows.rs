@@ -212,6 +212,9 @@ impl Rows {
             | EventKind::AttemptStarted { .. }
             | EventKind::BatchSplit { .. }
             | EventKind::JobEnded { .. }
+            | EventKind::Scaled { .. }
+            // What ran in no browser is no browser's performance.
+            | EventKind::RanNatively { .. }
             | EventKind::FleetClosed => return,
         };
         self.browser_events.push(row);

@@ -236,7 +236,7 @@ fn record(result: &mut CaseResult, output: &Output, comparison: &Comparison) {
     if let (Some(download), Some(create)) = (timings.download_ms, timings.create_ms) {
         result.load_ms = Some(download + create);
     }
-    result.cpu_fallback = output.provenance.cpu_fallback.or(result.cpu_fallback);
+    result.cpu_fallback = output.provenance.browser().and_then(|run| run.cpu_fallback).or(result.cpu_fallback);
     result.max_abs_error = larger(result.max_abs_error, comparison.max_abs_error);
     result.max_rel_error = larger(result.max_rel_error, comparison.max_rel_error);
     result.verdict = verdict::of_comparison(comparison);

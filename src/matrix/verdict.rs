@@ -9,9 +9,15 @@ use crate::{
 pub(super) const fn of_failure(cause: Cause) -> Option<Verdict> {
     Some(match cause {
         Cause::ModelLoad | Cause::ModelDownload => Verdict::LoadError,
-        Cause::ModelRun | Cause::BadInput | Cause::OutOfMemory | Cause::BadFrame | Cause::QueueFull | Cause::System => {
-            Verdict::RunError
-        }
+        Cause::ModelRun
+        | Cause::BadInput
+        | Cause::OutOfMemory
+        | Cause::BadFrame
+        | Cause::QueueFull
+        | Cause::TabLimit
+        | Cause::BrowserLimit
+        | Cause::ModelLimit
+        | Cause::System => Verdict::RunError,
         Cause::TabCrashed
         | Cause::TabClosed
         | Cause::TabFailed

@@ -8,6 +8,7 @@ mod conformance;
 mod external;
 mod inputs;
 mod model;
+mod native;
 mod npy;
 mod precision;
 mod proto;
@@ -25,6 +26,7 @@ pub use conformance::{CaseCounts, ConformanceError, write_conformance_suite};
 pub use external::ExternalFile;
 pub use inputs::InputError;
 pub use model::{ModelError, ModelFile};
+pub use native::{NativeError, NativeModel, native_runtime};
 pub use npy::{from_npy, npy_bytes, write_npy};
 pub use random::{ShapeFlagError, parse_shape_flag, random_inputs};
 pub use shards::{

@@ -255,6 +255,9 @@ impl Blame {
             | Cause::Cancelled
             | Cause::FleetClosed
             | Cause::QueueFull
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
             | Cause::NoTarget
             | Cause::StateLost
             | Cause::CircuitOpen => Blame::Caller,

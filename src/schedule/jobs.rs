@@ -1,7 +1,9 @@
 //! Jobs: what is asked for, and what was tried.
 
 use super::{BatchSpec, TargetSet, batching::Bond, policy::Pauses, queue::Ticket, sessions::SessionCall};
-use crate::types::{Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority, Strategy, TabId, Target};
+use crate::types::{
+    Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority, Strategy, TabId, Target, names,
+};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ pub struct JobSpec {
     pub attempt_timeout: Duration,
     /// When the job ends whatever its state.
     pub expires: Instant,
+    /// When the job ends if no tab has ever been handed it; later than `expires` is never.
+    pub turn_by: Instant,
     /// Most attempts, at least 1. A job displaced by another's failure does not spend one.
     pub attempts: u32,
     /// How much it matters.
@@ -36,7 +40,21 @@ pub struct JobSpec {
     pub session: Option<SessionCall>,
     /// Whether it wants a worker to itself.
     pub isolation: Isolation,
+    /// What becomes of it when no target can take it.
+    pub fallback: Fallback,
 }
+
+/// What becomes of a job that no target can take: because none works any more, because every circuit breaker turns it
+/// away, or because its model can be loaded or run nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// It ends with an error that lists what was tried.
+    #[default]
+    Off,
+    /// It runs in the fleet's own process.
+    Native,
+}
+names!(Fallback { Off = "off", Native = "native" });
 
 /// One try of a job on one tab that failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,6 +176,15 @@ impl Job {
         let spent = self.attempts.len() >= self.spec.attempts as usize || self.is_seated();
         if spent || self.open_to.is_empty() { Verdict::End } else { Verdict::Retry }
     }
+
+    /// Whether it has found, or is as good as sure to find, that none of the targets that work can take it: it spent no
+    /// attempt on anything else than targets where its model cannot be loaded or run.
+    pub fn has_nowhere_to_go(&self, hopeful: TargetSet) -> bool {
+        let remedies = || self.attempts.iter().map(|attempt| Remedy::of(attempt.failure.cause));
+        let may_help = remedies().all(|remedy| !matches!(remedy, Remedy::None));
+        let barred = || !self.attempts.is_empty() && remedies().all(|remedy| matches!(remedy, Remedy::OtherTarget));
+        may_help && (self.open_to.intersection(hopeful).is_empty() || barred())
+    }
 }
 
 /// Whether a job goes on after a failed attempt.
@@ -185,6 +212,9 @@ impl Remedy {
             | Cause::Cancelled
             | Cause::FleetClosed
             | Cause::QueueFull
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
             | Cause::NoTarget
             | Cause::CircuitOpen
             | Cause::StateLost

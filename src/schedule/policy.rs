@@ -1,7 +1,7 @@
 //! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
-use super::Retirement;
 use super::backoff::{Backoff, BackoffError, Decorrelated, Exponential, Fibonacci, Jitter, Linear};
+use super::{Retirement, Scaling};
 use crate::types::{Browser, names};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -10,9 +10,13 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 pub struct Policy {
     /// Tabs kept open for each target.
     pub tabs_per_target: usize,
+    /// Whether there are more of them while there is more to do.
+    pub scaling: Scaling,
     /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
     /// wait in the tab, where they can no longer go elsewhere.
     pub in_flight_per_tab: usize,
+    /// Most jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its tabs.
+    pub in_flight_per_browser: Option<usize>,
     /// A tab that holds more work than this, by how long its jobs' models take there, is handed no further job: what
     /// matters most never stands behind more. It is many times the way there and back, so tabs do not run dry.
     pub line_work: Duration,
@@ -155,7 +159,9 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             tabs_per_target: 1,
+            scaling: Scaling::default(),
             in_flight_per_tab: 8,
+            in_flight_per_browser: None,
             line_work: Duration::from_millis(5),
             in_flight_bytes_per_tab: 64 << 20,
             preferred_depth: 2,
@@ -295,6 +301,7 @@ impl Policy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         at_least("tabs_per_target", self.tabs_per_target, 1)?;
         at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
+        self.in_flight_per_browser.map_or(Ok(()), |most| at_least("in_flight_per_browser", most, 1))?;
         at_least("aged_share", self.aged_share, 1)?;
         at_least("give_up_after", self.give_up_after, 1)?;
         at_least("replace_tab_after", self.replace_tab_after, 1)?;
@@ -316,6 +323,13 @@ impl Policy {
         in_order("1 ms", least, "heartbeat_timeout", self.heartbeat_timeout)?;
         in_order("heartbeat_interval", self.heartbeat_interval, "health_check_interval", self.health_check_interval)?;
         in_order("1 ms", least, "canary_timeout", self.canary_timeout)?;
+        within("scaling.up_above", self.scaling.up_above, 0.0, 1.0)?;
+        within("scaling.down_below", self.scaling.down_below, 0.0, self.scaling.up_above)?;
+        within("scaling.least_gain", self.scaling.least_gain, 0.0, 1e6)?;
+        in_order("1 s", Duration::from_secs(1), "scaling.down_after", self.scaling.down_after)?;
+        in_order("1 s", Duration::from_secs(1), "scaling.retry_after", self.scaling.retry_after)?;
+        let (pause, cap) = (self.scaling.retry_after, self.scaling.retry_after_cap);
+        in_order("scaling.retry_after", pause, "scaling.retry_after_cap", cap)?;
         within("slow_call_factor", self.slow_call_factor, 1.0, 1e6)?;
         for (name, limits) in [("tab_memory", self.tab_memory), ("browser_memory", self.browser_memory)] {
             check(limits.soft <= limits.hard, format!("{name}.soft"), limits.soft, || {

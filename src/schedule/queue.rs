@@ -117,6 +117,11 @@ impl Queue {
         self.groups.iter().filter(|(route, _)| suits(**route)).flat_map(|(_, group)| group.jobs()).collect()
     }
 
+    /// Whether a job waits that may go to `target`.
+    pub fn waits_for(&self, target: Target) -> bool {
+        self.groups.keys().any(|route| route.contains(target))
+    }
+
     pub const fn len(&self) -> usize {
         self.len
     }

@@ -7,9 +7,11 @@ mod check_rules;
 mod health;
 mod isolation_rules;
 mod job_rules;
+mod limit_rules;
 mod place_rules;
 mod repairs;
 mod retire_rules;
+mod scale_rules;
 mod session_rules;
 mod stage_rules;
 mod tab_rules;
@@ -24,6 +26,7 @@ use super::{
     jobs::{Attempt, Job, JobSpec},
     queue::{Ageing, Queue},
     recovery::Recoveries,
+    scaling::Scale,
     sessions::Sessions,
     speeds::Speeds,
     stages::{StageSpec, Stages},
@@ -159,6 +162,10 @@ pub enum Action {
     EndWithResult { job: JobId, attempts: Vec<Attempt> },
     /// The job ended without a result.
     EndWithFailure { job: JobId, failure: Failure, attempts: Vec<Attempt> },
+    /// A target is to have another number of tabs; for those who watch.
+    Scaled { target: Target, from: usize, to: usize, reason: String },
+    /// No target can take the job, and it may [fall back](crate::schedule::Fallback): it has ended for the scheduler.
+    FallBack { job: JobId, failure: Failure, attempts: Vec<Attempt> },
     /// The target does not work here and is no longer tried.
     GiveUpTarget { target: Target, failure: Failure },
 }
@@ -210,6 +217,8 @@ pub struct Scheduler {
     repairs: Repairs,
     vitals: BTreeMap<Target, Vitals>,
     speeds: Speeds,
+    /// Of targets whose number of tabs may change.
+    scales: BTreeMap<Target, Scale>,
     actions: VecDeque<Action>,
     next_browser: u64,
     next_tab: u64,
@@ -227,6 +236,7 @@ impl Scheduler {
             repairs: Repairs::default(),
             vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
             speeds: Speeds::default(),
+            scales: BTreeMap::new(),
             tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
             worn: BTreeSet::new(),
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
@@ -249,6 +259,7 @@ impl Scheduler {
         };
         let browsers: BTreeSet<Browser> = targets.iter().map(|target| target.browser).collect();
         browsers.into_iter().for_each(|browser| scheduler.launch(browser));
+        scheduler.begin_scaling(now);
         scheduler
     }
 

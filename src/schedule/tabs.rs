@@ -1,7 +1,7 @@
 //! Tabs: their life, and what each has been handed.
 
 use super::{batching::budget::Budget, breakers::Permits, vitals::Vitals};
-use crate::types::{BrowserId, JobId, ModelId, Placement, TabId, TabStage, Target};
+use crate::types::{Browser, BrowserId, JobId, ModelId, Placement, TabId, TabStage, Target};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
@@ -272,11 +272,19 @@ struct Orders {
     /// Those of them that have room.
     with_room: BTreeMap<Target, BTreeSet<(usize, TabId)>>,
     deadlines: BTreeSet<(Instant, TabId)>,
+    /// What the tabs of each browser hold.
+    held: BTreeMap<Browser, usize>,
 }
 
 impl Tabs {
     pub fn new(line: Line) -> Self {
-        let orders = Orders { line, by_load: BTreeMap::new(), with_room: BTreeMap::new(), deadlines: BTreeSet::new() };
+        let orders = Orders {
+            line,
+            by_load: BTreeMap::new(),
+            with_room: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            held: BTreeMap::new(),
+        };
         Self { all: BTreeMap::new(), orders, counts: BTreeMap::new() }
     }
 
@@ -358,6 +366,11 @@ impl Tabs {
         self.orders.with_room.get(&target).into_iter().flatten().copied()
     }
 
+    /// How much the tabs of a browser hold.
+    pub fn held_by(&self, browser: Browser) -> usize {
+        self.orders.held.get(&browser).copied().unwrap_or_default()
+    }
+
     pub fn next_deadline(&self) -> Option<(Instant, TabId)> {
         self.orders.deadlines.first().copied()
     }
@@ -365,6 +378,7 @@ impl Tabs {
 
 impl Orders {
     fn index(&mut self, id: TabId, tab: &Tab) {
+        *self.held.entry(tab.target.browser).or_default() += tab.in_flight.len();
         if tab.stage == Stage::Ready {
             self.by_load.entry(tab.target).or_default().insert((tab.in_flight.len(), id));
         }
@@ -377,6 +391,9 @@ impl Orders {
     }
 
     fn unindex(&mut self, id: TabId, tab: &Tab) {
+        if let Some(held) = self.held.get_mut(&tab.target.browser) {
+            *held -= tab.in_flight.len();
+        }
         if let Some(ready) = self.by_load.get_mut(&tab.target) {
             ready.remove(&(tab.in_flight.len(), id));
         }

@@ -1,11 +1,14 @@
 //! The scheduler in a simulated world: it hands out actions, the world answers them as the test says.
 
 mod batching;
+mod fallback;
 mod health;
 mod isolation;
+mod limits;
 mod many;
 mod placement;
 mod retirement;
+mod scaling;
 mod sessions;
 mod stages;
 mod world;
@@ -260,6 +263,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         bytes: 0,
         attempt_timeout: Duration::from_secs(1),
         expires: now + Duration::from_secs(60),
+        turn_by: now + Duration::from_secs(60),
         attempts: 1,
         priority: Priority::Normal,
         caller: Caller::default(),
@@ -267,6 +271,7 @@ fn a_missing_browser_ends_the_jobs_that_can_run_nowhere_else() {
         batch: None,
         session: None,
         isolation: Isolation::Shared,
+        fallback: Fallback::Off,
     };
     scheduler.handle(Input::Submit { job: JobId(1), spec: spec.clone() }, now);
     scheduler.handle(Input::BrowserMissing { id, failure: Failure::new(Cause::LaunchFailed, "no chrome found") }, now);

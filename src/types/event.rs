@@ -60,6 +60,8 @@ pub enum EventKind {
     TabLost { tab: TabId, target: Target, failure: Failure },
     /// A tab was closed because it was no longer needed.
     TabClosed { tab: TabId, target: Target },
+    /// A target is to have another number of tabs, by its load or by what the last one brought.
+    Scaled { target: Target, from: usize, to: usize, reason: String },
     /// A job was accepted into the queue.
     JobQueued { job: JobId, model: String },
     /// A tab was given the job.
@@ -95,6 +97,9 @@ pub enum EventKind {
     },
     /// A run of several jobs failed for what may be one job's doing. They go on in halves and have spent no attempt.
     BatchSplit { tab: TabId, target: Target, model: Arc<ModelTag>, jobs: u32, failure: Failure },
+    /// No target could take the job, for the reason `why`; it fell back and ran in the fleet's own process, with a result
+    /// or with `failure`. It is nobody's attempt.
+    RanNatively { job: JobId, model: Arc<ModelTag>, why: Failure, failure: Option<Failure>, elapsed_ms: f64 },
     /// A target's breaker, or with `model` that of the model on the target, changed its state.
     BreakerChanged {
         target: Target,

@@ -104,6 +104,12 @@ pub enum Cause {
     NoTarget,
     /// The queue is full.
     QueueFull,
+    /// No tab took the job in time: they held as many jobs as they may.
+    TabLimit,
+    /// No browser took the job in time: they held as many jobs as they may.
+    BrowserLimit,
+    /// The job had no turn in time: as many jobs of its model were under way as may be.
+    ModelLimit,
     /// The caller gave the job up.
     Cancelled,
     /// The fleet was closed.
@@ -138,6 +144,9 @@ names!(Cause {
     BadInput = "bad-input",
     NoTarget = "no-target",
     QueueFull = "queue-full",
+    TabLimit = "tab-limit",
+    BrowserLimit = "browser-limit",
+    ModelLimit = "model-limit",
     Cancelled = "cancelled",
     FleetClosed = "fleet-closed",
     System = "system",
@@ -151,9 +160,14 @@ impl Cause {
             Cause::TabCrashed | Cause::TabClosed | Cause::BrowserExited | Cause::SocketClosed => Category::Connection,
             Cause::BadFrame | Cause::ModelDownload => Category::Communication,
             Cause::DeadlineExceeded | Cause::DriverHung => Category::Timeout,
-            Cause::OutOfMemory | Cause::MemoryLimit | Cause::QueueFull | Cause::NoTarget | Cause::CircuitOpen => {
-                Category::Resource
-            }
+            Cause::OutOfMemory
+            | Cause::MemoryLimit
+            | Cause::QueueFull
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
+            | Cause::NoTarget
+            | Cause::CircuitOpen => Category::Resource,
             Cause::HeartbeatMissed | Cause::WrongOutput => Category::HealthCheck,
             Cause::DeviceLost | Cause::ModelLoad | Cause::DriverExited | Cause::WorkerCrashed | Cause::StateLost => {
                 Category::Session
@@ -176,6 +190,9 @@ impl Cause {
             | Cause::Cancelled
             | Cause::QueueFull
             | Cause::StateLost
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
             | Cause::ModelRun
             | Cause::ModelLoad
             | Cause::FleetClosed => Severity::Minor,

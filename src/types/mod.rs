@@ -31,7 +31,7 @@ pub use isolation::Isolation;
 pub use kept::{KeptLocation, KeptTensor};
 pub use placement::{Basis, Placement};
 pub use priority::Priority;
-pub use provenance::{Adapter, Identity, Provenance, RuntimeInfo, TargetInfo};
+pub use provenance::{Adapter, BrowserRun, Identity, NativeRun, Provenance, RuntimeInfo, TargetInfo};
 pub(crate) use target::names;
 pub use target::{Backend, Browser, Family, ParseTargetError, Target};
 pub use tensor::{Dtype, Element, Tensor, TensorData, TensorError, TensorInfo};

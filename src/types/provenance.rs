@@ -1,7 +1,8 @@
 //! Where a number came from.
 
-use super::{Backend, Browser, BrowserId, Placement, TabId, Target};
+use super::{Backend, Browser, BrowserId, Failure, Placement, TabId, Target};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a running browser says it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +68,37 @@ pub struct TargetInfo {
 
 /// What really ran a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Provenance {
+#[serde(tag = "ran_on", rename_all = "lowercase")]
+pub enum Provenance {
+    /// A tab of a browser.
+    Browser(BrowserRun),
+    /// This process itself, because no target could take the job and it had leave to
+    /// ([`Fallback`](crate::schedule::Fallback)). It tells nothing of any browser.
+    Native(NativeRun),
+}
+
+impl Provenance {
+    /// The tab that ran it; `None` when no browser did.
+    pub const fn browser(&self) -> Option<&BrowserRun> {
+        match self {
+            Self::Browser(run) => Some(run),
+            Self::Native(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Browser(run) => run.target.fmt(f),
+            Self::Native(_) => f.pad("native"),
+        }
+    }
+}
+
+/// The tab that ran a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrowserRun {
     /// The target.
     pub target: Target,
     /// The execution provider that was asked for and created the session.
@@ -84,4 +115,13 @@ pub struct Provenance {
     pub placement: Placement,
     /// How many jobs ran together, this one included: the times of the run are then those of all of them.
     pub batch: u32,
+}
+
+/// A run in this process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NativeRun {
+    /// What computed it.
+    pub runtime: RuntimeInfo,
+    /// Why no target could take the job.
+    pub why: Failure,
 }

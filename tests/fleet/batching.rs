@@ -71,7 +71,7 @@ fn values(output: &Output) -> Vec<f32> {
 async fn what_is_alike_runs_together_and_everybody_gets_their_own_rows() {
     let Some(mut bench) = Bench::of(&unary("Neg", Dtype::Float32, 2)).await else { return };
     let alone = bench.model.run(floats("x", &[1, 3], &[1.0, 2.0, 3.0])).await.unwrap();
-    assert_eq!((alone.provenance.batch, values(&alone)), (1, vec![-1.0, -2.0, -3.0]));
+    assert_eq!((alone.provenance.browser().unwrap().batch, values(&alone)), (1, vec![-1.0, -2.0, -3.0]));
 
     let jobs: Vec<(usize, usize)> = vec![(1, 3), (2, 3), (5, 3), (2, 4), (1, 3), (3, 3), (1, 4), (7, 1)];
     let numbers = |job: usize| move |n| (1000 * job + n) as f32;
@@ -88,9 +88,10 @@ async fn what_is_alike_runs_together_and_everybody_gets_their_own_rows() {
         assert_eq!(output.get("y").unwrap().shape(), [*rows, *columns]);
         assert_eq!(values(output), expected, "bit by bit");
     }
-    let batches: Vec<u32> = outputs.iter().map(|output| output.provenance.batch).collect();
+    let batches: Vec<u32> = outputs.iter().map(|output| output.provenance.browser().unwrap().batch).collect();
     assert_eq!(batches, [5, 5, 5, 2, 5, 5, 2, 1], "nobody runs with other columns");
-    let together: Vec<&Output> = outputs.iter().filter(|output| output.provenance.batch == 5).collect();
+    let together: Vec<&Output> =
+        outputs.iter().filter(|output| output.provenance.browser().unwrap().batch == 5).collect();
     let runs: Vec<f64> = together.iter().map(|output| output.timings.run_ms).collect();
     assert!(runs.windows(2).all(|pair| pair[0] == pair[1]), "one run: {runs:?}");
     let waits = together.iter().map(|output| output.timings.queue_ms);
@@ -119,7 +120,7 @@ async fn a_net_answers_a_batch_as_it_answers_each_row() {
     let mut most = 0;
     for (n, answer) in answers.into_iter().enumerate() {
         let output = answer.unwrap();
-        most = most.max(output.provenance.batch);
+        most = most.max(output.provenance.browser().unwrap().batch);
         // A matrix product adds in another order for one row than for many: the last bits differ.
         for ((_, got), (_, right)) in output.tensors.iter().zip(&expected[n % 3]) {
             let (got, right) = (got.to_vec::<f32>().unwrap(), right.to_vec::<f32>().unwrap());
@@ -173,7 +174,7 @@ async fn a_browser_killed_with_a_batch_in_flight_loses_and_doubles_no_job() {
         let output = output.unwrap();
         assert_eq!(values(&output), [-(job as f32), -0.5]);
         assert_eq!(output.failed_attempts, [], "it was nobody's doing");
-        assert!(output.provenance.batch <= 6, "they went on in halves");
+        assert!(output.provenance.browser().unwrap().batch <= 6, "they went on in halves");
     }
     let mut ends = BTreeMap::<JobId, u32>::new();
     for kind in bench.events.so_far() {
@@ -213,7 +214,7 @@ async fn outputs_that_turn_out_to_be_no_rows_are_given_to_nobody_and_jobs_run_al
     for _ in 0..2 {
         for (job, result) in bench.run(&inputs).await.into_iter().enumerate() {
             let output = result.unwrap();
-            assert_eq!((values(&output), output.provenance.batch), (vec![job as f32], 1));
+            assert_eq!((values(&output), output.provenance.browser().unwrap().batch), (vec![job as f32], 1));
         }
     }
     let split = bench.events.so_far().iter().filter(|kind| matches!(kind, EventKind::BatchSplit { .. })).count();

@@ -98,7 +98,7 @@ async fn a_job_whose_tab_is_killed_is_answered_by_another_tab() {
     let (output, killed) = tokio::join!(job, killing);
     let output = output.unwrap();
     assert_eq!(sum(&output), 0.0);
-    assert_ne!(output.provenance.tab, killed);
+    assert_ne!(output.provenance.browser().unwrap().tab, killed);
     let [attempt] = &output.failed_attempts[..] else { panic!("{:?}", output.failed_attempts) };
     assert_eq!((attempt.target, attempt.tab), (target("chrome/wasm"), killed));
     assert!(says(&attempt.failure, Cause::TabCrashed), "{attempt:?}");
@@ -140,7 +140,7 @@ async fn jobs_whose_browser_is_killed_are_answered_by_the_next_one() {
     let (results, new) = tokio::join!(jobs, killing);
     assert_ne!(new, old);
     let outputs: Vec<Output> = results.into_iter().map(Result::unwrap).collect();
-    assert!(outputs.iter().all(|output| sum(output) == 0.0 && output.provenance.browser_id == new));
+    assert!(outputs.iter().all(|output| sum(output) == 0.0 && output.provenance.browser().unwrap().browser_id == new));
     // Only the job it was at is counted as tried; the others were waiting.
     let tried: Vec<_> = outputs.iter().flat_map(|output| &output.failed_attempts).collect();
     let [attempt] = &tried[..] else { panic!("{tried:?}") };
@@ -153,7 +153,7 @@ async fn an_endless_model_costs_only_itself_and_its_tab_goes_on() {
     let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     let model = counting_on(&fleet, &folder).await;
-    let tab = model.run(count(1, 1.0)).await.unwrap().provenance.tab;
+    let tab = model.run(count(1, 1.0)).await.unwrap().provenance.browser().unwrap().tab;
     let endless = model.options().attempt_timeout(Duration::from_secs(2)).attempts(1);
     let mut events = Events::of(&fleet);
     let others = async {
@@ -168,7 +168,7 @@ async fn an_endless_model_costs_only_itself_and_its_tab_goes_on() {
     assert_eq!(stopped.attempts.len(), 1);
     for (n, other) in (1..=5).zip(others) {
         let other = other.unwrap();
-        assert_eq!((sum(&other), other.provenance.tab), (n as f32, tab), "the tab itself was kept");
+        assert_eq!((sum(&other), other.provenance.browser().unwrap().tab), (n as f32, tab), "the tab itself was kept");
         assert_eq!(other.failed_attempts, [], "waiting behind it is no attempt");
     }
     assert_eq!(events.so_far().iter().find_map(tab_lost), None);
@@ -179,7 +179,7 @@ async fn an_endless_model_is_stopped(name: &str) {
     let Some(fleet) = launched(&[name]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     let model = counting_on(&fleet, &folder).await;
-    let tab = model.run(count(1, 1.0)).await.unwrap().provenance.tab;
+    let tab = model.run(count(1, 1.0)).await.unwrap().provenance.browser().unwrap().tab;
     let endless = model.options().attempt_timeout(Duration::from_secs(2)).attempts(1);
     let before = Instant::now();
     let stopped = model.run_with(count(ENDLESS, 1.0), endless).await.unwrap_err();
@@ -187,7 +187,7 @@ async fn an_endless_model_is_stopped(name: &str) {
     println!("{name}: stopped after {:?}", before.elapsed());
     let next = model.run(count(7, 1.0)).await.unwrap();
     println!("{name}: usable again after {:?}", before.elapsed());
-    assert_eq!((sum(&next), next.provenance.tab), (7.0, tab));
+    assert_eq!((sum(&next), next.provenance.browser().unwrap().tab), (7.0, tab));
     fleet.close().await.unwrap();
 }
 
@@ -219,7 +219,7 @@ async fn a_tab_that_goes_elsewhere_is_replaced_and_its_job_answered() {
     };
     let (output, left) = tokio::join!(model.run(count(trips, 0.0)), leaving);
     let output = output.unwrap();
-    assert_ne!(output.provenance.tab, left);
+    assert_ne!(output.provenance.browser().unwrap().tab, left);
     let causes: Vec<_> = output.failed_attempts.iter().map(|attempt| attempt.failure.category()).collect();
     assert_eq!(causes, [Category::Connection], "{:?}", output.failed_attempts);
     fleet.close().await.unwrap();
@@ -255,7 +255,7 @@ async fn a_lost_gpu_is_got_back() {
     let gpu = descendants(browser).into_iter().find(|(_, command)| command.contains("--type=gpu-process"));
     kill(gpu.expect("a GPU process").0);
     let tab = events.next("the tab to be ready again", tab_ready).await;
-    assert_eq!(tab, before.provenance.tab, "a fresh worker is enough");
+    assert_eq!(tab, before.provenance.browser().unwrap().tab, "a fresh worker is enough");
     let after = mlp.run(case.sets[0].0.clone()).await.unwrap();
     assert_eq!(compare(&case.sets[0].1, &after.tensors, &Tolerance::default()).mismatch, None);
     assert!(after.timings.create_ms.is_some(), "its session was lost with the device");

@@ -318,8 +318,9 @@ async fn jobs_go_where_their_model_was_measured_to_run_best() {
     assert_eq!(model.measured_best(), [target("firefox/wasm")]);
     for _ in 0..4 {
         let ran = model.run(count(1000, 0.5)).await.unwrap();
-        assert_eq!(ran.provenance.target, target("firefox/wasm"));
-        assert_eq!(ran.provenance.placement.basis, Basis::History, "until it is measured well enough");
+        let run = ran.provenance.browser().unwrap();
+        assert_eq!(run.target, target("firefox/wasm"));
+        assert_eq!(run.placement.basis, Basis::History, "until it is measured well enough");
     }
     fleet.close().await.unwrap();
 
@@ -328,7 +329,8 @@ async fn jobs_go_where_their_model_was_measured_to_run_best() {
     let model = fleet.get_model(spec()).await.unwrap();
     assert_eq!(model.measured_best(), []);
     let ran = model.run(count(1000, 0.5)).await.unwrap();
-    assert_eq!((ran.provenance.target, ran.provenance.placement.basis), (target("chrome/wasm"), Basis::Family));
+    let run = ran.provenance.browser().unwrap();
+    assert_eq!((run.target, run.placement.basis), (target("chrome/wasm"), Basis::Family));
     fleet.close().await.unwrap();
 }
 

@@ -47,10 +47,10 @@ async fn a_tab_that_has_done_enough_is_replaced_without_a_job_noticing() {
         while !events.so_far().iter().any(closed) {
             let output = model.run(count(10, 1.0)).await.unwrap();
             assert_eq!(output.failed_attempts, []);
-            if output.provenance.tab != first {
+            if output.provenance.browser().unwrap().tab != first {
                 assert_eq!(output.timings.create_ms, None, "its successor has loaded the model before");
             }
-            tabs.push(output.provenance.tab);
+            tabs.push(output.provenance.browser().unwrap().tab);
         }
         tabs
     };

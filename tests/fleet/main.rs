@@ -20,9 +20,11 @@ mod history;
 mod interrupted;
 mod isolation;
 mod lifecycle;
+mod limits;
 mod matrix;
 mod metrics;
 mod models;
+mod native;
 #[path = "../../src/onnx/tests/nets.rs"]
 #[allow(dead_code)]
 mod nets;
@@ -34,6 +36,7 @@ mod queue;
 mod recovery;
 mod run;
 mod runtime;
+mod scaling;
 #[path = "../../src/report/schema_check.rs"]
 mod schema_check;
 mod sessions;

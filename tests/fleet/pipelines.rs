@@ -60,7 +60,8 @@ async fn a_model_in_stages_answers_as_the_whole_one_bit_for_bit() {
             for output in all {
                 let output = output.unwrap();
                 assert!(output.tensors == right.tensors, "{} {shards:?}", case.model.name);
-                let tabs: BTreeSet<_> = output.stages.iter().map(|stage| stage.provenance.tab).collect();
+                let tabs: BTreeSet<_> =
+                    output.stages.iter().map(|stage| stage.provenance.browser().unwrap().tab).collect();
                 assert_eq!(tabs.len(), output.stages.len(), "each stage has a tab of its own");
             }
         }
@@ -79,14 +80,14 @@ async fn stages_run_in_any_mix_of_browsers_and_backends() {
     for _ in 0..3 {
         let output = model.run(inputs(given)).await.unwrap();
         within(expected, &output, 1e-4);
-        let ran: Vec<_> = output.stages.iter().map(|stage| stage.provenance.target).collect();
+        let ran: Vec<_> = output.stages.iter().map(|stage| stage.provenance.browser().unwrap().target).collect();
         assert_eq!(ran, targets.map(target));
     }
     // Pinned, all stages go where the caller says.
     let here = target("firefox/wasm");
     let pinned = model.run_with(inputs(given), model.options().pin(here)).await.unwrap();
     within(expected, &pinned, 1e-4);
-    assert!(pinned.stages.iter().all(|stage| stage.provenance.target == here));
+    assert!(pinned.stages.iter().all(|stage| stage.provenance.browser().unwrap().target == here));
     fleet.close().await.unwrap();
 }
 
@@ -111,7 +112,7 @@ async fn several_models_run_as_one_pipeline() {
     let output = model.run([("x", x())]).await.unwrap();
     assert_eq!(output.get("negated").unwrap().to_vec::<f32>().unwrap(), [4.0, 9.0]);
     assert_eq!(output.get("root").unwrap().to_vec::<f32>().unwrap(), [2.0, 3.0]);
-    assert_ne!(output.stages[0].provenance.tab, output.stages[1].provenance.tab);
+    assert_ne!(output.stages[0].provenance.browser().unwrap().tab, output.stages[1].provenance.browser().unwrap().tab);
     let error = model.run([("y", x())]).await.unwrap_err();
     assert_eq!(error.failure.cause, Cause::BadInput);
     assert!(error.failure.message.contains("the model's inputs are `x`"), "{error}");
@@ -177,7 +178,7 @@ async fn no_job_is_lost_when_browsers_of_stages_are_killed() {
         let model = sharded(&fleet, &case.model, shards).await.unwrap();
         let first = model.run(inputs(given)).await.unwrap();
         for stage in &first.stages {
-            let browser = stage.provenance.browser_id;
+            let browser = stage.provenance.browser().unwrap().browser_id;
             let jobs = fleet.execute_concurrent((0..200).map(|_| (&model, inputs(given))));
             let killing = async {
                 // Two stages are at work by now.
@@ -226,11 +227,15 @@ async fn when_tabs_are_lost_for_good_the_model_is_cut_anew_or_says_that_nothing_
     within(expected, &tight.run(inputs(given)).await.unwrap(), 1e-4);
 
     std::fs::remove_file(&program).unwrap();
-    let gone = output.stages.iter().find(|stage| stage.provenance.target.browser == Browser::Firefox).unwrap();
-    kill(process_of(&fleet, gone.provenance.browser_id).await.unwrap());
+    let gone = output
+        .stages
+        .iter()
+        .find(|stage| stage.provenance.browser().unwrap().target.browser == Browser::Firefox)
+        .unwrap();
+    kill(process_of(&fleet, gone.provenance.browser().unwrap().browser_id).await.unwrap());
     let output = model.run(inputs(given)).await.unwrap();
     within(expected, &output, 1e-4);
-    assert!(output.stages.iter().all(|stage| stage.provenance.target == target("chrome/wasm")));
+    assert!(output.stages.iter().all(|stage| stage.provenance.browser().unwrap().target == target("chrome/wasm")));
     let error = tight.run(inputs(given)).await.unwrap_err();
     assert_eq!(error.failure.cause, Cause::NoTarget, "{error}");
     println!("{error}");

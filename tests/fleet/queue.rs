@@ -108,10 +108,10 @@ async fn a_result_says_why_it_ran_where_it_did() {
         }
     }
     let output = model.run(count(1000, 1.0)).await.unwrap();
-    let placement = output.provenance.placement;
+    let placement = output.provenance.browser().unwrap().placement;
     assert_eq!((placement.prior, placement.loaded, placement.candidates), (1.0, 1.0, 2), "{placement}");
     let (other, score) = placement.next_best.unwrap();
-    assert!(other != output.provenance.target && score <= placement.score(), "{placement}");
+    assert!(other != output.provenance.browser().unwrap().target && score <= placement.score(), "{placement}");
     assert!(placement.expected_ms.is_some_and(|ms| ms > 0.0), "{placement}");
     fleet.close().await.unwrap();
 }

@@ -68,7 +68,7 @@ async fn a_browser_that_hangs_is_restarted_and_its_job_answered_elsewhere() {
     // The others never noticed, and Chrome comes back.
     assert_eq!(model.run(count(2, 1.0)).await.unwrap().get("y").unwrap().to_vec::<f32>().unwrap(), [2.0]);
     let again = model.run_with(count(3, 1.0), model.options().pin(target("chrome/wasm"))).await.unwrap();
-    assert_ne!(again.provenance.browser_id, chrome);
+    assert_ne!(again.provenance.browser().unwrap().browser_id, chrome);
     until(PATIENCE, "the one that hung to be gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists()).await;
     let health = fleet.health().await.unwrap();
     let record = health.recoveries.iter().find(|record| record.strategy == Strategy::RestartBrowser).unwrap();
@@ -134,7 +134,7 @@ async fn a_target_that_computes_wrongly_is_found_out_and_gets_no_more_jobs() {
     for n in 0..20 {
         let output = model.run([("x", tensor(&[n as f32]))]).await.unwrap();
         assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [2.0 * n as f32]);
-        assert_eq!(output.provenance.target, target("chrome/wasm"));
+        assert_eq!(output.provenance.browser().unwrap().target, target("chrome/wasm"));
     }
     let health = fleet.health().await.unwrap();
     let of = |name: &str| health.targets.iter().find(|of| of.target == target(name)).unwrap();
@@ -223,7 +223,11 @@ async fn memory_that_runs_out_costs_the_worker_and_too_much_of_it_is_given_back(
     let error = model.run_with(models::expand(3 << 29), model.options().attempts(1)).await.unwrap_err();
     assert_eq!((error.failure.cause, error.failure.category()), (Cause::OutOfMemory, Category::Resource), "{error}");
     let next = model.run(models::expand(10)).await.unwrap();
-    assert_eq!(next.provenance.tab, first.provenance.tab, "a fresh worker is enough");
+    assert_eq!(
+        next.provenance.browser().unwrap().tab,
+        first.provenance.browser().unwrap().tab,
+        "a fresh worker is enough"
+    );
 
     // 600 MB that it can have, but is not to keep: WASM memory never shrinks.
     let mut events = Events::of(&fleet);

@@ -45,7 +45,7 @@ async fn two_models_run_in_two_browsers_with_right_numbers_in_order() {
         let output = result.unwrap();
         let case = if number % 2 == 0 { &bert_case } else { &mlp_case };
         let comparison = compare(&case.sets[0].1, &output.tensors, &Tolerance::default());
-        assert_eq!(comparison.mismatch, None, "job {number} on {}", output.provenance.target);
+        assert_eq!(comparison.mismatch, None, "job {number} on {}", output.provenance.browser().unwrap().target);
         assert_eq!(output.failed_attempts, []);
     }
 
@@ -53,7 +53,7 @@ async fn two_models_run_in_two_browsers_with_right_numbers_in_order() {
     for (name, product) in [("chrome/wasm", "Chrom"), ("firefox/wasm", "irefox")] {
         let options = mlp.options().pin(target(name));
         let output = mlp.run_with(mlp_case.sets[0].0.clone(), options).await.unwrap();
-        let (provenance, timings) = (&output.provenance, output.timings);
+        let (provenance, timings) = (output.provenance.browser().unwrap(), output.timings);
         assert_eq!((provenance.target, provenance.backend), (target(name), Backend::Wasm));
         let identity = provenance.info.identity.as_ref().unwrap();
         assert!(identity.product.contains(product) && identity.version.contains('.'), "{identity:?}");
@@ -131,14 +131,14 @@ async fn a_pinned_job_runs_nowhere_else() {
     for name in ["chrome/wasm", "edge/wasm"] {
         let jobs = (0..8).map(|_| model.run_with(count(3, 1.0), model.options().pin(target(name))));
         for result in futures::future::join_all(jobs).await {
-            assert_eq!(result.unwrap().provenance.target, target(name));
+            assert_eq!(result.unwrap().provenance.browser().unwrap().target, target(name));
         }
     }
     // Without a pin, load spreads: no tab is left idle behind another's queue.
     let mut used: Vec<_> = futures::future::join_all((0..16).map(|_| model.run(count(20_000, 1.0))))
         .await
         .into_iter()
-        .map(|result| result.unwrap().provenance.target)
+        .map(|result| result.unwrap().provenance.browser().unwrap().target)
         .collect();
     used.sort();
     used.dedup();
@@ -156,7 +156,7 @@ async fn webnn_says_what_it_runs_on() {
     let (mlp, case) = builtin(&fleet, "mlp").await;
     let output = mlp.run(case.sets[0].0.clone()).await.unwrap();
     assert_eq!(compare(&case.sets[0].1, &output.tensors, &Tolerance::default()).mismatch, None);
-    let provenance = &output.provenance;
+    let provenance = output.provenance.browser().unwrap();
     assert_eq!((provenance.target, provenance.backend), (target("edge/webnn"), Backend::Webnn));
     assert_eq!(provenance.info.webnn_device.as_deref(), Some("cpu"));
     let identity = provenance.info.identity.as_ref().unwrap();

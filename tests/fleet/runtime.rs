@@ -24,10 +24,10 @@ async fn a_runtime_of_ones_own_computes_on_webgpu() {
     let y = output.get("y").unwrap();
     assert_eq!(y.shape(), [100, 1000]);
     assert_eq!(y.to_vec::<f32>().unwrap(), values.iter().map(|x| 3.0 * x).collect::<Vec<_>>());
-    let info = &output.provenance.info;
+    let info = &output.provenance.browser().unwrap().info;
     let runtime = info.runtime.as_ref().unwrap();
     assert_eq!((runtime.name.as_str(), runtime.version.as_str()), ("webgpu-scale", "1.0.0"));
-    assert_eq!(output.provenance.target, target("chrome/webgpu"));
+    assert_eq!(output.provenance.browser().unwrap().target, target("chrome/webgpu"));
     let adapter = info.adapter.as_ref().unwrap();
     println!("{adapter:?}");
     assert!(!adapter.vendor.is_empty() && adapter.software.is_some(), "{adapter:?}");

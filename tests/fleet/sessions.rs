@@ -104,7 +104,7 @@ async fn a_decoder_that_keeps_its_cache_in_the_tab_says_the_same_bit_for_bit() {
                 assert_eq!(output.tensors.len(), 1, "the cache stays where it is");
                 let kept: Vec<_> = output.kept.iter().map(|kept| (kept.info.shape.clone(), kept.location)).collect();
                 assert_eq!(kept, vec![(vec![1, 4, 9 + at, 16], KeptLocation::Memory); 4]);
-                tabs.insert((output.provenance.target, output.provenance.tab));
+                tabs.insert((output.provenance.browser().unwrap().target, output.provenance.browser().unwrap().tab));
             }
         }
     }
@@ -157,7 +157,8 @@ async fn calls_of_a_session_are_done_one_after_the_other_in_the_order_in_which_t
     };
     call(1, Some(3.0)).await.unwrap();
     let calls = futures::future::join_all((0..12).map(|_| call(2, None))).await;
-    let tabs: BTreeSet<TabId> = calls.into_iter().map(|output| output.unwrap().provenance.tab).collect();
+    let tabs: BTreeSet<TabId> =
+        calls.into_iter().map(|output| output.unwrap().provenance.browser().unwrap().tab).collect();
     assert_eq!(tabs.len(), 1);
     let no_more: [(&str, &str); 0] = [];
     let trips = [("trips", Tensor::scalar(1_i64))];

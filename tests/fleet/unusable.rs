@@ -15,7 +15,7 @@ use tabfleet::{
 };
 
 /// The built-in catalogue, in which these keys of a section name nothing that there is.
-fn catalogue_without(folder: &Path, section: &[&str], keys: &[&str]) -> PathBuf {
+pub fn catalogue_without(folder: &Path, section: &[&str], keys: &[&str]) -> PathBuf {
     let text = include_str!("../../drivers/browsers.toml");
     let mut catalogue: toml::Table = toml::from_str(text).unwrap();
     let mut table = &mut catalogue;

@@ -41,6 +41,17 @@ function tensorOf({ dtype, dims, data }) {
   return new ort.Tensor(dtype, new VIEWS[dtype](decode(data).buffer), dims);
 }
 
+/** Runs a session with inputs by name (or, where data files have other names, by place); returns every output. */
+async function runAll(session, inputs) {
+  const names = session.inputNames;
+  const feeds = inputs.map((input, index) => [names.includes(input.name) ? input.name : names[index], tensorOf(input)]);
+  const results = await session.run(Object.fromEntries(feeds));
+  return session.outputNames.map((name) => {
+    const { type, dims, data } = results[name];
+    return { name, dtype: type, dims, data: encode(bytesOf(data)) };
+  });
+}
+
 let session;
 let dims;
 
@@ -76,20 +87,17 @@ globalThis.peer = {
     return (1000 * count) / (performance.now() - started);
   },
 
+  /** One job in a page of its own: creates a session, runs it; returns its outputs. */
+  async runModel({ url, inputs }) {
+    return runAll(await ort.InferenceSession.create(url, { executionProviders: ["wasm"] }), inputs);
+  },
+
   /** One case: creates a session, runs each data set, releases the session; returns each set's outputs. */
   async runCase({ model, sets }) {
     const session = await ort.InferenceSession.create(decode(model), { executionProviders: ["wasm"] });
     try {
       const all = [];
-      for (const inputs of sets) {
-        const names = session.inputNames;
-        const feeds = inputs.map((input, index) => [names.includes(input.name) ? input.name : names[index], tensorOf(input)]);
-        const results = await session.run(Object.fromEntries(feeds));
-        all.push(session.outputNames.map((name) => {
-          const { type, dims, data } = results[name];
-          return { name, dtype: type, dims, data: encode(bytesOf(data)) };
-        }));
-      }
+      for (const inputs of sets) all.push(await runAll(session, inputs));
       return all;
     } finally {
       await session.release();

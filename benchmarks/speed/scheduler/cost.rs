@@ -7,7 +7,7 @@ use std::{
 };
 use tabfleet::{
     Backend, Browser, Family, Target,
-    schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
+    schedule::{Action, Fallback, Input, JobSpec, Policy, Scheduler, TargetSet},
     types::{Caller, Isolation, JobId, ModelId, Priority, TabId},
 };
 
@@ -95,6 +95,7 @@ pub fn of_a_job() -> Row {
                 bytes: 4096,
                 attempt_timeout: Duration::from_secs(10),
                 expires: fleet.now + Duration::from_secs(60),
+                turn_by: fleet.now + Duration::from_secs(60),
                 attempts: 3,
                 priority: Priority::Normal,
                 caller: Caller::default(),
@@ -102,6 +103,7 @@ pub fn of_a_job() -> Row {
                 batch: None,
                 session: None,
                 isolation: Isolation::Shared,
+                fallback: Fallback::Off,
             };
             fleet.tell(Input::Submit { job: JobId(number as u64), spec });
             if fleet.handed.len() >= AT_ONCE {
@@ -174,6 +176,7 @@ fn behind(queued: usize, tabs: usize) -> f64 {
             attempt_timeout: Duration::from_secs(600),
             // By turns sooner and later, so that deadlines are no order of arrival.
             expires: fleet.now + Duration::from_secs(3_600 + (number as u64 * 7_919) % 1_000),
+            turn_by: fleet.now + Duration::from_secs(3_600 + (number as u64 * 7_919) % 1_000),
             attempts: 3,
             priority: Priority::ALL[number % 11 % Priority::ALL.len()],
             caller: callers[number % 13 % callers.len()],
@@ -181,6 +184,7 @@ fn behind(queued: usize, tabs: usize) -> f64 {
             batch: None,
             session: None,
             isolation: Isolation::Shared,
+            fallback: Fallback::Off,
         };
         fleet.tell(Input::Submit { job: JobId(number as u64 + 1), spec });
     };

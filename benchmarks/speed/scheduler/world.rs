@@ -10,7 +10,7 @@ use std::{
 };
 use tabfleet::{
     Browser, Cause, Failure, Family, Target,
-    schedule::{Action, Input, JobSpec, Policy, Scheduler, TargetSet},
+    schedule::{Action, Fallback, Input, JobSpec, Policy, Scheduler, TargetSet},
     types::{BrowserId, Caller, Isolation, JobId, ModelId, Priority, TabId},
 };
 
@@ -272,12 +272,14 @@ impl World {
             bytes: 1 << self.random.random_range(8..20),
             attempt_timeout: Duration::from_secs(10),
             expires: self.now + Duration::from_secs(60),
+            turn_by: self.now + Duration::from_secs(60),
             attempts: 3,
             caller: Caller::default(),
             release: false,
             batch: None,
             session: None,
             isolation: Isolation::Shared,
+            fallback: Fallback::Off,
             priority: *priority.choose(&mut self.random).unwrap_or(&Priority::Normal),
         }
     }
@@ -409,8 +411,9 @@ impl World {
                     assert!(self.awaited[job.0 as usize - 1], "{job} was handed out after its end");
                     self.hand(tab, Work::Job(job));
                 }
-                // No stages are declared here.
+                // No stages are declared here, there are no sessions, and no job may fall back.
                 Action::DropModel { .. } | Action::ForgetSession { .. } | Action::SessionEnded { .. } => {}
+                Action::FallBack { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
                 Action::LoadModel { tab, model } => self.hand(tab, Work::Load(model)),
                 Action::RetireTab { tab, .. } => {
@@ -442,6 +445,7 @@ impl World {
                 Action::GiveUpTarget { .. } => self.counts.targets_given_up += 1,
                 // No jobs run together here.
                 Action::HealthChecked { .. } | Action::Disconnected { .. } | Action::BatchSplit { .. } => {}
+                Action::Scaled { .. } => {}
             }
         }
     }

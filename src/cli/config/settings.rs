@@ -11,7 +11,7 @@ use crate::{
     browser::GpuMode,
     harness::WebnnDevice,
     history::HistoryMode,
-    schedule::{BreakerPolicy, Policy, RetryBackoff},
+    schedule::{BreakerPolicy, Fallback, Policy, RetryBackoff},
     types::{Browser, names},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -113,6 +113,9 @@ settings! {
         case_timeout: Duration = secs(30), Span(millis(10)..=DAY);
         /// Further attempts after a failed one. One tells a flaw of the tab from one of the model.
         retries: u32 = 1, Number(0..=10);
+        /// What becomes of a job that no target can take: it ends with an error, or runs in this process. Jobs that are
+        /// for certain targets, as all of `bench` and `matrix`, never do, so that what browsers do is not covered up.
+        fallback: Fallback = Fallback::Off, Choice(Fallback::ALL);
         /// The longest a browser may take until it can be driven. A cold start on a busy machine takes ten seconds.
         launch_timeout: Duration = secs(30), Span(secs(1)..=secs(600));
         /// Relative tolerance of outputs. As in the ONNX backend tests.

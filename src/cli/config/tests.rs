@@ -221,6 +221,7 @@ fn the_table_of_settings() {
         job-deadline            1m                  default          a duration with its unit, from 10ms to 24h
         case-timeout            2m                  flag             a duration with its unit, from 10ms to 24h
         retries                 1                   default          a number from 0 to 10
+        fallback                off                 default          off or native
         launch-timeout          30s                 default          a duration with its unit, from 1s to 10m
         rtol                    0.001               default          a number from 0 to 1
         atol                    0.00001             default          a number from 0 to 1

@@ -180,7 +180,17 @@ impl Alerts {
 
 /// Whether an operator could do nothing about it: the caller asked for what cannot be, asked too much, or gave up.
 const fn is_the_callers(cause: Cause) -> bool {
-    matches!(cause, Cause::BadInput | Cause::Cancelled | Cause::QueueFull | Cause::FleetClosed | Cause::NoTarget)
+    matches!(
+        cause,
+        Cause::BadInput
+            | Cause::Cancelled
+            | Cause::QueueFull
+            | Cause::TabLimit
+            | Cause::BrowserLimit
+            | Cause::ModelLimit
+            | Cause::FleetClosed
+            | Cause::NoTarget
+    )
 }
 
 /// Counts over the last while, in steps, so that a million attempts take no more room than one.

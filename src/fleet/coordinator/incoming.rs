@@ -36,7 +36,12 @@ impl Coordinator {
                 self.tell(Input::Submit { job, spec });
             }
             Request::WarmUp(warm_up) => self.warm_up(warm_up),
-            Request::Cancel(job) => self.tell(Input::Cancel { job }),
+            Request::Cancel(job) => {
+                let cancelled = Failure::new(Cause::Cancelled, "the job was cancelled");
+                if !self.stop_native(job, cancelled) {
+                    self.tell(Input::Cancel { job });
+                }
+            }
             Request::DeclareStage(stage, spec) => {
                 let model = stage.id;
                 self.know(&stage);
@@ -49,6 +54,7 @@ impl Coordinator {
             Request::EndSession(session) => self.tell(Input::EndSession { session }),
             Request::Forget(model, key) => {
                 self.models.remove(&model);
+                self.natives.forget(model);
                 self.tell(Input::ForgetModel { model });
                 for tab in self.tabs.values_mut() {
                     if tab.loaded.remove(&key).is_none() {
@@ -129,6 +135,7 @@ impl Coordinator {
                 };
                 self.tell(Input::BrowserHeartbeat { id, answer });
             }
+            Report::RanNatively { job, result } => self.ran_natively(job, result),
             Report::Memory { id, bytes } => self.tell(Input::BrowserMemory { id, bytes }),
             Report::BrowserClosed { id } => {
                 let failure = Failure::new(Cause::BrowserExited, "the browser was restarted");

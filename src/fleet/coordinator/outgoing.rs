@@ -12,8 +12,8 @@ use crate::{
     harness::{RunReport, RunRequest, StartOptions},
     schedule::{Action, Attempt, Input, Recovery},
     types::{
-        BatchShare, Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance, SessionId,
-        Severity, TabId, Target, Timings,
+        BatchShare, Browser, BrowserId, BrowserRun, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance,
+        SessionId, Severity, TabId, Target, Timings,
     },
 };
 use std::time::{Duration, Instant};
@@ -50,6 +50,7 @@ impl Coordinator {
                 }
                 Action::EndWithResult { job, attempts } => self.end_with_result(job, attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end_with_failure(job, failure, attempts),
+                Action::FallBack { job, failure, attempts } => self.fall_back(job, failure, attempts),
                 Action::AttemptFailed { job, model, number, severity, attempt } => {
                     self.attempt_failed(job, model, number, severity, attempt);
                 }
@@ -62,6 +63,10 @@ impl Coordinator {
                     tracing::info!(%tab, %target, reason, "tab retired");
                     self.events.emit(|| EventKind::TabClosed { tab, target });
                     self.take_tab_away(tab);
+                }
+                Action::Scaled { target, from, to, reason } => {
+                    tracing::info!(%target, from, to, reason, "another number of tabs");
+                    self.events.emit(|| EventKind::Scaled { target, from, to, reason });
                 }
                 Action::PingTab { tab } => self.ping_tab(tab),
                 Action::PingBrowser { id } => self.ping_browser(id),
@@ -354,7 +359,8 @@ impl Coordinator {
         let (target, attempt, model) = (tab.target, job.attempt, job.submission.model.tag.clone());
         let (batch, memory_bytes) = (job.rows(), tab.heap_bytes);
         job.span.in_scope(|| tracing::debug!(run_ms = timings.run_ms, total_ms = timings.total_ms, "answered"));
-        let provenance = Provenance {
+        let jobs = job.part.as_ref().map_or(1, |part| part.jobs);
+        let provenance = Provenance::Browser(BrowserRun {
             target,
             backend: target.backend,
             cpu_fallback,
@@ -362,10 +368,9 @@ impl Coordinator {
             tab: tab_id,
             info,
             placement,
-            batch: job.part.as_ref().map_or(1, |part| part.jobs),
-        };
-        let share = BatchShare { jobs: provenance.batch, number: answer.told };
-        let share = job.submission.spec.batch.is_some().then_some(share);
+            batch: jobs,
+        });
+        let share = job.submission.spec.batch.is_some().then_some(BatchShare { jobs, number: answer.told });
         answer.told += 1;
         self.events.emit(|| EventKind::AttemptSucceeded {
             job: id,

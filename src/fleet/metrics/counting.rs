@@ -139,6 +139,8 @@ impl Counting {
                     }
                 }
             }
+            EventKind::RanNatively { failure: None, .. } => count(Name::NativeRuns, &[&"result"]),
+            EventKind::RanNatively { failure: Some(failure), .. } => count(Name::NativeRuns, &[&failure.category()]),
             EventKind::BrowserStarted { identity, .. } => count(Name::BrowsersStarted, &[&identity.browser]),
             EventKind::BrowserFailed { browser, .. } => count(Name::BrowsersFailed, &[browser]),
             EventKind::BrowserEnded { failure, .. } => {
@@ -146,6 +148,10 @@ impl Counting {
             }
             EventKind::TabReady { info, .. } => count(Name::TabsReady, &[&info.target]),
             EventKind::TabLost { target, failure, .. } => count(Name::TabsLost, &[target, &failure.cause]),
+            EventKind::Scaled { target, from, to, .. } => {
+                count(Name::Scalings, &[target, if to > from { &"up" } else { &"down" }]);
+                metrics.set(Name::TabsWanted, &[target], *to as f64);
+            }
             EventKind::TabDisconnected { target, .. } => count(Name::TabsDisconnected, &[target]),
             EventKind::TargetUnavailable { info } => count(Name::TargetsUnavailable, &[&info.target]),
             EventKind::BreakerChanged { target, to, .. } => count(Name::BreakerChanges, &[target, to]),

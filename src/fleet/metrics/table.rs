@@ -71,6 +71,8 @@ metrics! {
     AttemptsFailed: Counter "tabfleet_attempts_failed_total" ["target", "cause"];
     /// Time that tabs worked for results: loading, running and reading back
     Busy: Counter "tabfleet_busy_seconds_total" ["target"];
+    /// Jobs that no target could take and that ran in the fleet's own process: with a `result`, or with a failure of a category
+    NativeRuns: Counter "tabfleet_native_runs_total" ["outcome"];
     /// Results of sessions of which some nodes ran on the CPU although the target is a GPU or NPU
     CpuFallbacks: Counter "tabfleet_cpu_fallbacks_total" ["target"];
     /// Sessions that were created for results
@@ -85,6 +87,8 @@ metrics! {
     TabsReady: Counter "tabfleet_tabs_ready_total" ["target"];
     /// Tabs that were lost
     TabsLost: Counter "tabfleet_tabs_lost_total" ["target", "cause"];
+    /// Times that a target was to have one tab more or fewer: `up` or `down`
+    Scalings: Counter "tabfleet_scalings_total" ["target", "direction"];
     /// Sockets of tabs that were closed
     TabsDisconnected: Counter "tabfleet_tabs_disconnected_total" ["target"];
     /// Targets found not to work
@@ -135,6 +139,8 @@ metrics! {
     ExpectedWait: Gauge "tabfleet_expected_wait_seconds" [];
     /// Tabs by the stage of their life
     Tabs: Gauge "tabfleet_tabs" ["target", "stage"];
+    /// Tabs that a target is to have; absent until that number changes
+    TabsWanted: Gauge "tabfleet_tabs_wanted" ["target"];
     /// The part of a target's ready tabs that have a job
     Utilization: Gauge "tabfleet_utilization_ratio" ["target"];
     /// The score of a target's health, from 0 to 100

@@ -6,6 +6,7 @@ mod build;
 mod compare;
 mod inputs;
 mod model;
+mod native;
 #[allow(dead_code)] // The benchmarks make more of them.
 mod nets;
 mod shards;

@@ -6,7 +6,7 @@ use crate::{
         TargetSet,
         breaker::{Call, Change},
         breakers::{Changed, Owner, Permits},
-        jobs::{Job, Place},
+        jobs::{Fallback, Job, Place},
         tabs::{CANARY, Companions, InFlight},
     },
     types::{BreakerState, Category, Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
@@ -33,7 +33,15 @@ impl Scheduler {
     pub(super) fn route(&self, job: &Job) -> TargetSet {
         let open = job.open_to.intersection(self.hopeful());
         let narrowed = open.difference(self.breakers.ejected_for(job.spec.model));
-        if narrowed.len() < self.policy.keep_targets.min(open.len()) { job.open_to } else { narrowed }
+        if narrowed.len() < self.keep_targets(job).min(open.len()) { job.open_to } else { narrowed }
+    }
+
+    /// Targets that breakers may not take from the job. One that may fall back has somebody else to take it.
+    const fn keep_targets(&self, job: &Job) -> usize {
+        match job.spec.fallback {
+            Fallback::Off => self.policy.keep_targets,
+            Fallback::Native => 0,
+        }
     }
 
     /// Puts a job into the queue.
@@ -46,8 +54,10 @@ impl Scheduler {
         }
         let Some(job) = self.jobs.get(&id) else { return };
         let route = self.route(job);
-        if self.policy.keep_targets == 0 && self.admitted(route, self.hopeful(), self.breakers.ejected()).is_empty() {
-            self.end(id, circuit_open(route));
+        let (open, ejected) = (job.open_to.intersection(self.hopeful()), self.breakers.ejected());
+        if self.keep_targets(job) == 0 && route.intersection(open).difference(ejected).is_empty() {
+            let failure = if open.is_empty() { self.no_target(job.spec.allowed) } else { circuit_open(open) };
+            self.end_without_target(id, failure);
             return;
         }
         if let Some(job) = self.jobs.get_mut(&id) {
@@ -73,8 +83,9 @@ impl Scheduler {
             self.actions.push_back(Action::BreakerChanged { target, model, from, to, reason, wait });
             match model {
                 Some(model) => self.route_again(|job| job.spec.model == model),
+                // The others stay where they wait: placement keeps targets for them.
                 None if self.policy.keep_targets == 0 => self.route_again(|job| job.route.contains(target)),
-                None => {}
+                None => self.route_again(|job| job.spec.fallback == Fallback::Native && job.route.contains(target)),
             }
         }
     }

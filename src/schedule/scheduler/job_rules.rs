@@ -5,7 +5,7 @@ use crate::{
     schedule::{
         TargetSet,
         breakers::{Permits, blames_target},
-        jobs::{Attempt, Avoid, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
+        jobs::{Attempt, Avoid, Fallback, Guilt, Job, JobRecovery, JobSpec, Place, Verdict, is_killing, spends_worker},
         policy::Pauses,
         recovery::JobFailure,
         sessions::SessionCall,
@@ -47,10 +47,13 @@ impl Scheduler {
         }
         if spec.allowed.intersection(self.hopeful()).is_empty() {
             let failure = self.no_target(spec.allowed);
-            self.actions.push_back(Action::EndWithFailure { job: id, failure, attempts: Vec::new() });
+            self.actions.push_back(without_target(id, spec.fallback, failure, Vec::new()));
             return;
         }
         self.expiries.insert((spec.expires, id));
+        if spec.turn_by < spec.expires {
+            self.timers.insert((spec.turn_by, Timer::Turn(id)));
+        }
         self.jobs.insert(id, Job::new(id, spec, order, now));
         self.gather_or_wait(id, now);
     }
@@ -93,6 +96,10 @@ impl Scheduler {
     fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
         let (target, model) = (answered.target, job.spec.model);
         let slowdown = self.alone(job, &answered, run).and_then(|run| self.speeds.take_in(model, target, run));
+        if let Some(scale) = self.scales.get_mut(&target) {
+            // Each job of a run counts.
+            answered.jobs().for_each(|_| scale.answered(model, now));
+        }
         let limit = self.policy.breaker(target.browser).slow_call_duration_threshold;
         let is_slow = run > limit && slowdown.is_some_and(|times| times >= self.policy.slow_call_factor);
         let slow = is_slow.then(|| {
@@ -169,7 +176,12 @@ impl Scheduler {
             self.quarantine(id);
         } else if verdict == Verdict::End || job.open_to.intersection(self.hopeful()).is_empty() {
             let failure = self.call_failed(id, failure);
-            self.end(id, failure);
+            let Some(job) = self.jobs.get(&id) else { return };
+            if job.has_nowhere_to_go(self.hopeful()) {
+                self.end_without_target(id, failure);
+            } else {
+                self.end(id, failure);
+            }
         } else {
             self.try_again(id, tab, target, number, &failure, now);
         }
@@ -255,8 +267,12 @@ impl Scheduler {
         if self.gathered(id) {
             return;
         }
-        if matches!(self.jobs.get(&id).map(|job| job.place), Some(Place::Paused(_))) {
-            self.wait(id);
+        let Some(job) = self.jobs.get(&id).filter(|job| matches!(job.place, Place::Paused(_))) else { return };
+        match job.attempts.last() {
+            Some(last) if job.open_to.intersection(self.hopeful()).is_empty() => {
+                self.end_without_target(id, last.failure.clone());
+            }
+            _ => self.wait(id),
         }
     }
 
@@ -312,11 +328,21 @@ impl Scheduler {
         }
     }
 
+    /// No target can take the job.
+    pub(super) fn end_without_target(&mut self, id: JobId, failure: Failure) {
+        if let Some(job) = self.forget(id) {
+            self.actions.push_back(without_target(id, job.spec.fallback, failure, job.attempts));
+        }
+    }
+
     /// Takes a job out of every order it stands in. What a tab still works on stays booked there until it is answered.
     pub(super) fn forget(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.withdraw(&job);
         self.expiries.remove(&(job.spec.expires, id));
+        if job.spec.turn_by < job.spec.expires {
+            self.timers.remove(&(job.spec.turn_by, Timer::Turn(id)));
+        }
         match job.place {
             Place::Waiting => {
                 self.queue.remove(job.route, &job.ticket);
@@ -343,5 +369,13 @@ impl Scheduler {
             format!("no target can take the job ({})", reasons.join("; "))
         };
         Failure::new(Cause::NoTarget, message)
+    }
+}
+
+/// What becomes of a job that no target can take.
+fn without_target(job: JobId, fallback: Fallback, failure: Failure, attempts: Vec<Attempt>) -> Action {
+    match fallback {
+        Fallback::Off => Action::EndWithFailure { job, failure, attempts },
+        Fallback::Native => Action::FallBack { job, failure, attempts },
     }
 }

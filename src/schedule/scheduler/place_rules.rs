@@ -18,7 +18,7 @@ impl Scheduler {
             return;
         }
         let hopeful = self.hopeful();
-        let has_room = |target: &Target| self.tabs.with_room(*target).next().is_some();
+        let has_room = |target: &Target| self.tabs.with_room(*target).next().is_some() && !self.is_full(target.browser);
         let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
         let mut ejected = self.breakers.ejected();
         while !free.is_empty() {
@@ -40,7 +40,7 @@ impl Scheduler {
             let (tabs, policy, speeds, vitals) = (&self.tabs, &self.policy, &self.speeds, &self.vitals);
             let (software, sessions) = (self.software, &self.sessions);
             let placing = Placing { tabs, policy, speeds, vitals, sessions, software, now };
-            let Some((tab, placement)) = placing.choose(job, admitted) else {
+            let Some((tab, placement)) = placing.choose(job, self.not_full(admitted)) else {
                 // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
                 free = free.difference(admitted);
                 continue;
@@ -50,6 +50,7 @@ impl Scheduler {
             if self.tabs.with_room(target).next().is_none() {
                 free.remove(target);
             }
+            free = self.not_full(free);
             ejected = self.breakers.ejected();
         }
     }

@@ -266,7 +266,7 @@ impl Scheduler {
     /// A stage for which there is no tab: its jobs wait while one may yet come up, and else end.
     fn without_home(&mut self, model: ModelId) {
         let targets = self.stage_targets(model);
-        let hopeful = targets.iter().any(|target| self.tabs.ready(target).count() < self.policy.tabs_per_target);
+        let hopeful = targets.iter().any(|target| self.tabs.ready(target).count() < self.tabs_wanted(target));
         let Some(stage) = self.stages.get(model).filter(|_| !hopeful) else { return };
         let failure = if targets.is_empty() {
             self.no_target(stage.spec.allowed)
@@ -300,6 +300,7 @@ impl Scheduler {
         let load = tab.in_flight.len();
         !tab.is_alone
             && load < self.policy.in_flight_per_tab
+            && !self.is_full(tab.target.browser)
             && (load == 0 || tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab)
     }
 }

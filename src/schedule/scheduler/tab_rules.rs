@@ -289,7 +289,7 @@ impl Scheduler {
     pub(super) fn open_missing_tabs(&mut self, now: Instant) {
         for target in self.hopeful().iter() {
             let Some(browser) = self.slots.get(&target.browser).and_then(Slot::running) else { continue };
-            for _ in self.tabs.count(target)..self.policy.tabs_per_target {
+            for _ in self.tabs.count(target)..self.tabs_wanted(target) {
                 let tab = TabId(self.next_tab);
                 self.next_tab += 1;
                 self.tabs.insert(tab, Tab::new(target, browser, now + self.policy.open_timeout, now));
@@ -323,7 +323,7 @@ impl Scheduler {
                 Some(attempt) => attempt.failure.clone(),
                 None => self.no_target(waiting.spec.allowed),
             };
-            self.end(job, failure);
+            self.end_without_target(job, failure);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
         TargetSet, browsers,
         tabs::{CANARY, Stage},
     },
-    types::{Browser, BrowserId, Cause, Failure, JobId, SessionId, TabId},
+    types::{Browser, BrowserId, Cause, Failure, JobId, SessionId, TabId, Target},
 };
 use std::time::Instant;
 
@@ -19,6 +19,9 @@ pub(super) enum Timer {
     BrowserCheck(BrowserId),
     Retry(JobId),
     Session(SessionId),
+    /// The job is to have had its turn.
+    Turn(JobId),
+    Scale(Target),
 }
 
 impl Scheduler {
@@ -58,6 +61,8 @@ impl Scheduler {
             Timer::BrowserCheck(id) => self.browser_check_due(id, now),
             Timer::Retry(job) => self.retry_due(job),
             Timer::Session(session) => self.session_due(session, now),
+            Timer::Turn(job) => self.turn_missed(job),
+            Timer::Scale(target) => self.scale_due(target, now),
         }
     }
 

@@ -16,7 +16,7 @@ impl World {
         }
     }
 
-    fn answer_after(&mut self, job: JobId, ms: u64) {
+    pub(super) fn answer_after(&mut self, job: JobId, ms: u64) {
         let tab = self.tab_of(job).expect("the job is in a tab");
         self.handed.get_mut(&tab).expect("an open tab").retain(|handed| *handed != job);
         self.tell(Input::AttemptSucceeded { tab, job, run: Duration::from_millis(ms) });

@@ -34,6 +34,10 @@ pub(super) struct World {
     pub(super) breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
     pub(super) recoveries: Vec<(crate::types::Strategy, bool)>,
     pub(super) blamed: Vec<(JobId, Cause)>,
+    /// How the number of a target's tabs changed.
+    pub(super) scaled: Vec<(Target, usize, usize)>,
+    /// Jobs that were left to the fallback, and why.
+    pub(super) fell_back: Vec<(JobId, Cause)>,
     pub(super) next_job: u64,
     /// How long every run takes that brings a result.
     pub(super) run: Duration,
@@ -70,6 +74,8 @@ impl World {
             breakers: Vec::new(),
             recoveries: Vec::new(),
             blamed: Vec::new(),
+            scaled: Vec::new(),
+            fell_back: Vec::new(),
             next_job: 1,
             run: Duration::from_millis(10),
         };
@@ -162,9 +168,17 @@ impl World {
                     self.blamed.push((job, attempt.failure.cause));
                     None
                 }
+                Action::Scaled { target, from, to, .. } => {
+                    self.scaled.push((target, from, to));
+                    None
+                }
                 Action::HealthChecked { .. } | Action::Disconnected { .. } => None,
                 Action::EndWithResult { job, attempts } => self.end(job, Ok(()), attempts),
                 Action::EndWithFailure { job, failure, attempts } => self.end(job, Err(failure.cause), attempts),
+                Action::FallBack { job, failure, .. } => {
+                    self.fell_back.push((job, failure.cause));
+                    None
+                }
                 Action::GiveUpTarget { target, .. } => {
                     self.given_up.push(target);
                     None
@@ -209,6 +223,7 @@ impl World {
             bytes: 256,
             attempt_timeout: Duration::from_secs(1),
             expires: self.now + Duration::from_secs(60),
+            turn_by: self.now + Duration::from_secs(60),
             attempts: 3,
             priority: Priority::Normal,
             caller: Caller::default(),
@@ -216,6 +231,7 @@ impl World {
             batch: None,
             session: None,
             isolation: Isolation::Shared,
+            fallback: Fallback::Off,
         }
     }
 

@@ -1,0 +1,79 @@
+//! The number of a target's tabs follows its load and what a further one was measured to bring.
+
+use super::{Action, Scheduler, time_rules::Timer};
+use crate::{
+    schedule::{
+        scaling::{LOOKS, Look, Scale},
+        tabs::{Stage, Tab},
+    },
+    types::{TabId, Target},
+};
+use std::time::Instant;
+
+impl Scheduler {
+    /// Begins to look at the tabs, where their number may change.
+    pub(super) fn begin_scaling(&mut self, now: Instant) {
+        let (least, most) = (self.policy.tabs_per_target, self.policy.scaling.max_tabs);
+        if most <= least {
+            return;
+        }
+        for target in self.wanted.iter() {
+            self.scales.insert(target, Scale::new(least..=most, &self.policy.scaling));
+            self.timers.insert((now + LOOKS, Timer::Scale(target)));
+        }
+    }
+
+    /// How many tabs the target is to have.
+    pub(super) fn tabs_wanted(&self, target: Target) -> usize {
+        self.scales.get(&target).map_or(self.policy.tabs_per_target, Scale::wanted)
+    }
+
+    pub(super) fn scale_due(&mut self, target: Target, now: Instant) {
+        if !self.hopeful().contains(target) {
+            self.scales.remove(&target);
+            return;
+        }
+        self.timers.insert((now + LOOKS, Timer::Scale(target)));
+        let look = self.look_at(target);
+        let (policy, speeds) = (&self.policy.scaling, &self.speeds);
+        let work = |model| speeds.expected(model, target).unwrap_or_default();
+        let change = self.scales.get_mut(&target).and_then(|scale| scale.look(look, policy, work, now));
+        if let Some(change) = change {
+            let (from, to, reason) = (change.from, change.to, change.reason.clone());
+            self.actions.push_back(Action::Scaled { target, from, to, reason });
+        }
+        self.close_surplus(target);
+    }
+
+    fn look_at(&self, target: Target) -> Look {
+        let ready = || self.tabs.ready(target).filter_map(|(_, id)| self.tabs.get(id));
+        let busy = ready().filter(|tab| !tab.in_flight.is_empty()).count();
+        Look {
+            ready: ready().count(),
+            busy,
+            seasoned: ready().filter(|tab| tab.jobs > 0).count(),
+            waiting: self.queue.waits_for(target),
+            has_memory: self.has_memory_for_another_tab(target),
+        }
+    }
+
+    /// Whether the browser would stay below its limit with one more tab of the size of those it has.
+    fn has_memory_for_another_tab(&self, target: Target) -> bool {
+        let memory = self.slots.get(&target.browser).and_then(|slot| slot.vitals.memory());
+        let tabs = self.tabs.iter().filter(|(_, tab)| tab.target.browser == target.browser).count() as u64;
+        memory.is_none_or(|bytes| bytes + bytes / tabs.max(1) <= self.policy.browser_memory.soft)
+    }
+
+    /// Tabs that are more than there are to be take no more jobs; those with least to do go first.
+    fn close_surplus(&mut self, target: Target) {
+        while self.tabs.count(target) > self.tabs_wanted(target) {
+            // One that keeps a session's state stays until that has ended.
+            let may_go =
+                |id: &TabId| self.tabs.get(*id).is_some_and(|tab| tab.worn.is_none()) && !self.sessions.live_in(*id);
+            let Some(id) = self.tabs.ready(target).map(|(_, id)| id).find(may_go) else { return };
+            self.tabs.wear_out(id, "its target needs fewer tabs".to_owned());
+            self.worn.insert(id);
+            self.tabs.update(id, |tab: &mut Tab| tab.enter(Stage::Retiring));
+        }
+    }
+}
