@@ -306,6 +306,12 @@ impl Scheduler {
         self.breakers.outstanding()
     }
 
+    /// Whether the job still waits for what this tab says of it.
+    #[cfg(test)]
+    pub(super) fn is_at(&self, tab: TabId, job: JobId) -> bool {
+        self.waits_for(job, tab)
+    }
+
     /// Takes in what happened at `now` and decides what is to be done about it.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {

@@ -44,12 +44,15 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// A call has succeeded that began it.
-    pub fn begin(&mut self, id: SessionId, session: Session) {
+    /// A call has succeeded that began it. Returns the tab that holds an older state of it, if another does.
+    pub fn begin(&mut self, id: SessionId, session: Session) -> Option<TabId> {
+        let older = self.remove(id).and_then(|session| session.seat.ok()).map(|seat| seat.tab);
+        let newer = session.seat.as_ref().ok().map(|seat| seat.tab);
         if let Ok(seat) = &session.seat {
             self.by_tab.entry(seat.tab).or_default().insert(id);
         }
         self.all.insert(id, session);
+        older.filter(|older| Some(*older) != newer)
     }
 
     pub fn get(&self, id: SessionId) -> Option<&Session> {

@@ -400,6 +400,7 @@ proptest! {
                 }
                 Step::LoseWorker { which } if !world.tabs.is_empty() => {
                     let tab = *world.tabs.keys().nth(which % world.tabs.len()).expect("in range");
+                    world.handed.get_mut(&tab).expect("open").clear();
                     world.tell(Input::WorkerLost { tab, failure: Failure::new(Cause::WorkerCrashed, "aborted") });
                 }
                 Step::CutSocket { which } if !world.tabs.is_empty() => {
@@ -423,7 +424,8 @@ proptest! {
         }
         // However it went, the rest can still be answered; nothing is stuck anywhere.
         (world.canary, world.alive) = (None, true);
-        for _ in 0..submitted.len() * 5 {
+        // Who wants a worker to itself waits for the sessions that live in it to end.
+        for _ in 0..submitted.len() * 5 + 50 {
             world.wait(Duration::from_millis(100));
             let heads: Vec<JobId> = world.handed.values().filter_map(|jobs| jobs.first().copied()).collect();
             heads.into_iter().for_each(|job| if world.tab_of(job).is_some() { world.answer(job, None) });

@@ -53,7 +53,10 @@ impl Scheduler {
             return;
         };
         let seat = Ok(Seat { tab, target, ready_since, loaded: true });
-        self.sessions.begin(id, Session { model: spec.model, seat, time_to_live, last_used: now, call: None });
+        let begun = Session { model: spec.model, seat, time_to_live, last_used: now, call: None };
+        if let Some(older) = self.sessions.begin(id, begun) {
+            self.actions.push_back(Action::ForgetSession { tab: older, session: id });
+        }
         self.timers.insert((now + time_to_live, Timer::Session(id)));
     }
 
