@@ -53,16 +53,6 @@ impl Echo {
 
     /// Opens a bare page whose worker runs the case's model, which takes and gives one float32 tensor of `shape`.
     pub async fn running(peers: &Path, folder: &Path, shape: &[usize]) -> Result<Self, Failed> {
-        let [echo] = Self::all_running(peers, folder, shape).await?;
-        Ok(echo)
-    }
-
-    /// As [`running`](Self::running), in several tabs of one browser.
-    pub async fn all_running<const N: usize>(
-        peers: &Path,
-        folder: &Path,
-        shape: &[usize],
-    ) -> Result<[Self; N], Failed> {
         let model = std::fs::read(folder.join("model.onnx"))?;
         let runtime = peers.join("node_modules/onnxruntime-web/dist");
         let file = async move |AxumPath(name): AxumPath<String>| match tokio::fs::read(runtime.join(&name)).await {
@@ -73,12 +63,7 @@ impl Echo {
         let router = Router::new()
             .route("/ort/{name}", get(file))
             .route("/model.onnx", get(async move || served("application/octet-stream", model)));
-        let bare = BareBrowser::launch(router, PAGE, &MODEL.replace("SHAPE", &format!("{shape:?}"))).await?;
-        let mut all = Vec::with_capacity(N);
-        for tab in 0..N {
-            all.push(Self { socket: bare.open_tab(TabId(tab as u64)).await?, browser: bare.browser.clone() });
-        }
-        all.try_into().map_err(|_| "other than as many tabs as were asked for".into())
+        Self::open(router, &MODEL.replace("SHAPE", &format!("{shape:?}"))).await
     }
 
     async fn open(router: Router, work: &str) -> Result<Self, Failed> {

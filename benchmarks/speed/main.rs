@@ -99,7 +99,7 @@ async fn run() -> Result<(), Failed> {
         print([measures::in_flight(&mut echo, &peers).await?]);
     }
     if wanted("two-tabs") {
-        print([measures::two_tabs(&mut peer, &peers).await?]);
+        print([measures::two_tabs(&mut peer).await?]);
     }
     if wanted("first") {
         print([measures::first_inference(&mut peer).await?]);
