@@ -77,36 +77,56 @@ pub fn scaled(op_type: &str, from: Dtype, to: Dtype) -> ModelProto {
     })
 }
 
-/// `y = x + … + x`, `trips` times, one after the other: takes as long as it is told to, on one core.
-pub fn counting() -> ModelProto {
+/// A loop that goes round so many times and carries one number through `op`, which takes `carried` and makes `next`.
+fn repeat(op: NodeProto, [trips, from, to]: [&str; 3]) -> NodeProto {
     let step = GraphProto {
         name: "step".to_owned(),
-        node: vec![node("Identity", &["go"], &["still_go"]), node("Add", &["sum", "x"], &["next_sum"])],
+        node: vec![node("Identity", &["go"], &["still_go"]), op],
         input: vec![
             value("trip", Dtype::Int64, &[]),
             value("go", Dtype::Bool, &[]),
-            value("sum", Dtype::Float32, &["1"]),
+            value("carried", Dtype::Float32, &["1"]),
         ],
-        output: vec![value("still_go", Dtype::Bool, &[]), value("next_sum", Dtype::Float32, &["1"])],
+        output: vec![value("still_go", Dtype::Bool, &[]), value("next", Dtype::Float32, &["1"])],
         ..GraphProto::default()
     };
-    let mut repeat = node("Loop", &["trips", "", "zero"], &["y"]);
+    let mut repeat = node("Loop", &[trips, "", from], &[to]);
     repeat.attribute.push(AttributeProto {
         name: "body".to_owned(),
         r#type: attribute_proto::AttributeType::Graph as i32,
         g: Some(step),
         ..AttributeProto::default()
     });
-    let zero = TensorProto {
-        name: "zero".to_owned(),
-        dims: vec![1],
+    repeat
+}
+
+/// Numbers of a model's own.
+fn floats(name: &str, numbers: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: vec![numbers.len() as i64],
         data_type: number_of(Dtype::Float32),
-        float_data: vec![0.0],
+        float_data: numbers.to_vec(),
         ..TensorProto::default()
-    };
+    }
+}
+
+/// A whole number of a model's own.
+fn whole(name: &str, number: i64) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        data_type: number_of(Dtype::Int64),
+        int64_data: vec![number],
+        ..TensorProto::default()
+    }
+}
+
+/// `y = x + … + x`, `trips` times, one after the other: takes as long as it is told to, on one core.
+pub fn counting() -> ModelProto {
+    let add = node("Add", &["carried", "x"], &["next"]);
     model(GraphProto {
-        node: vec![repeat],
-        initializer: vec![zero],
+        node: vec![repeat(add, ["trips", "zero", "y"])],
+        initializer: vec![floats("zero", &[0.0])],
         input: vec![value("trips", Dtype::Int64, &[]), value("x", Dtype::Float32, &["1"])],
         output: vec![value("y", Dtype::Float32, &["1"])],
         ..GraphProto::default()
@@ -116,16 +136,10 @@ pub fn counting() -> ModelProto {
 /// `y` is what of ten numbers, each ten times its place, stands at the place `i`, for as many places as one likes; a place
 /// that is none is an error of the run.
 pub fn lookup() -> ModelProto {
-    let table = TensorProto {
-        name: "table".to_owned(),
-        dims: vec![10],
-        data_type: number_of(Dtype::Float32),
-        float_data: (0..10_u8).map(|place| 10.0 * f32::from(place)).collect(),
-        ..TensorProto::default()
-    };
+    let table = (0..10_u8).map(|place| 10.0 * f32::from(place)).collect::<Vec<_>>();
     model(GraphProto {
         node: vec![node("Gather", &["table", "i"], &["y"])],
-        initializer: vec![table],
+        initializer: vec![floats("table", &table)],
         input: vec![value("i", Dtype::Int64, &["batch"])],
         output: vec![value("y", Dtype::Float32, &["batch"])],
         ..GraphProto::default()
@@ -134,46 +148,16 @@ pub fn lookup() -> ModelProto {
 
 /// `y = -x` for as many rows of two as one likes, after so many additions: takes as long for many rows as for one.
 pub fn slow_rows(trips: i64) -> ModelProto {
-    let step = GraphProto {
-        name: "step".to_owned(),
-        node: vec![node("Identity", &["go"], &["still_go"]), node("Add", &["sum", "one"], &["next_sum"])],
-        input: vec![
-            value("trip", Dtype::Int64, &[]),
-            value("go", Dtype::Bool, &[]),
-            value("sum", Dtype::Float32, &["1"]),
-        ],
-        output: vec![value("still_go", Dtype::Bool, &[]), value("next_sum", Dtype::Float32, &["1"])],
-        ..GraphProto::default()
-    };
-    let mut repeat = node("Loop", &["trips", "", "zero"], &["sums"]);
-    repeat.attribute.push(AttributeProto {
-        name: "body".to_owned(),
-        r#type: attribute_proto::AttributeType::Graph as i32,
-        g: Some(step),
-        ..AttributeProto::default()
-    });
-    let number = |name: &str, number: f32| TensorProto {
-        name: name.to_owned(),
-        dims: vec![1],
-        data_type: number_of(Dtype::Float32),
-        float_data: vec![number],
-        ..TensorProto::default()
-    };
-    let trips = TensorProto {
-        name: "trips".to_owned(),
-        data_type: number_of(Dtype::Int64),
-        int64_data: vec![trips],
-        ..TensorProto::default()
-    };
+    let add = node("Add", &["carried", "one"], &["next"]);
     let nodes = vec![
-        repeat,
+        repeat(add, ["trips", "zero", "sums"]),
         node("Mul", &["sums", "zero"], &["nothing"]),
         node("Neg", &["x"], &["negative"]),
         node("Add", &["negative", "nothing"], &["y"]),
     ];
     model(GraphProto {
         node: nodes,
-        initializer: vec![number("zero", 0.0), number("one", 1.0), trips],
+        initializer: vec![floats("zero", &[0.0]), floats("one", &[1.0]), whole("trips", trips)],
         input: vec![value("x", Dtype::Float32, &["batch", "2"])],
         output: vec![value("y", Dtype::Float32, &["batch", "2"])],
         ..GraphProto::default()
@@ -203,35 +187,10 @@ pub fn expanding() -> ModelProto {
 
 /// `y = |x|`, by one loop after the other, each of so many trips. How often a loop goes round is not known before it does.
 pub fn loops(trips: &[i64]) -> ModelProto {
-    let step = GraphProto {
-        name: "step".to_owned(),
-        node: vec![node("Identity", &["go"], &["still_go"]), node("Abs", &["carried"], &["next"])],
-        input: vec![
-            value("trip", Dtype::Int64, &[]),
-            value("go", Dtype::Bool, &[]),
-            value("carried", Dtype::Float32, &["1"]),
-        ],
-        output: vec![value("still_go", Dtype::Bool, &[]), value("next", Dtype::Float32, &["1"])],
-        ..GraphProto::default()
-    };
     let names = |number: usize| [format!("trips{number}"), format!("y{number}"), format!("y{}", number + 1)];
-    let loops = (0..trips.len()).map(|number| {
-        let [trips, from, to] = names(number);
-        let mut repeat = node("Loop", &[&trips, "", &from], &[&to]);
-        repeat.attribute.push(AttributeProto {
-            name: "body".to_owned(),
-            r#type: attribute_proto::AttributeType::Graph as i32,
-            g: Some(step.clone()),
-            ..AttributeProto::default()
-        });
-        repeat
-    });
-    let counts = trips.iter().enumerate().map(|(number, trips)| TensorProto {
-        name: names(number)[0].clone(),
-        data_type: number_of(Dtype::Int64),
-        int64_data: vec![*trips],
-        ..TensorProto::default()
-    });
+    let loops = (0..trips.len())
+        .map(|number| repeat(node("Abs", &["carried"], &["next"]), names(number).each_ref().map(String::as_str)));
+    let counts = trips.iter().enumerate().map(|(number, trips)| whole(&names(number)[0], *trips));
     // What a body makes is not inferred by everybody.
     let between = (1..trips.len()).map(|number| value(&names(number)[1], Dtype::Float32, &["1"]));
     model(GraphProto {
