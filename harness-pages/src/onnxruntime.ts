@@ -183,7 +183,12 @@ export class OnnxRuntimeWeb implements Runtime {
 
   async #adapter(): Promise<Adapter> {
     if (navigator.gpu === undefined) throw new Failure("unavailable", "the browser has no navigator.gpu");
-    const adapter = await requestAdapter(navigator.gpu);
+    let adapter: GPUAdapter | null;
+    try {
+      adapter = await requestAdapter(navigator.gpu);
+    } catch (cause) {
+      throw new Failure("unavailable", `the browser was asked for an adapter: ${messageOf(cause)}`);
+    }
     if (adapter === null) throw new Failure("unavailable", "the browser offers no adapter");
     return describeAdapter(adapter);
   }

@@ -4,6 +4,7 @@ import { messageOf } from "./failure.ts";
 import type { Adapter, WebnnDevice } from "./runtime.ts";
 import { describeAdapter, requestAdapter } from "./webgpu.ts";
 import { ml } from "./webnn.ts";
+import { within } from "./within.ts";
 
 /** The body of a `probed` reply. */
 export interface Probe {
@@ -17,9 +18,8 @@ export interface Probe {
   readonly wasm: { readonly available: boolean; readonly simd: boolean; readonly threads: boolean };
 }
 
-// A GPU process that starts takes seconds on a slow machine; one that has not answered by then is
-// not going to.
-const PROBE_TIMEOUT_MS = 10_000;
+// As long as an adapter is waited for.
+const WEBNN_TIMEOUT_MS = 10_000;
 
 /** Asks the browser for all three backends. Never throws: what fails is told as a reason. */
 export async function probe(): Promise<Probe> {
@@ -31,7 +31,7 @@ async function probeWebgpu(): Promise<Probe["webgpu"]> {
   const unavailable = (reason: string) => ({ available: false, reason, adapter: null, shader_f16: false });
   if (navigator.gpu === undefined) return unavailable("the browser has no navigator.gpu");
   try {
-    const adapter = await within(PROBE_TIMEOUT_MS, requestAdapter(navigator.gpu));
+    const adapter = await requestAdapter(navigator.gpu);
     if (adapter === null) return unavailable("the browser offers no adapter");
     return {
       available: true,
@@ -51,7 +51,7 @@ async function probeWebnn(): Promise<Probe["webnn"]> {
   let reason: string | null = null;
   for (const deviceType of ["cpu", "gpu", "npu"] as const) {
     try {
-      const context = await within(PROBE_TIMEOUT_MS, api.createContext({ deviceType }));
+      const context = await within(WEBNN_TIMEOUT_MS, api.createContext({ deviceType }));
       devices.push(deviceType);
       context.destroy?.();
     } catch (cause) {
@@ -84,11 +84,4 @@ function probeWasm(): Probe["wasm"] {
     simd: valid(SIMD_MODULE),
     threads: self.crossOriginIsolated && valid(SHARED_MEMORY_MODULE),
   };
-}
-
-function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -74,6 +74,9 @@ pub(super) struct Rule {
     pub prefs: BTreeMap<String, toml::Value>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Variables of our own environment that the browser must not see.
+    #[serde(default)]
+    pub without_env: Vec<String>,
 }
 
 /// Holds when everything given holds.

@@ -6,6 +6,7 @@ use super::{
     identity::is_stand_in,
     launch::{Launch, Signals},
     process::{LastWords, Process, Program},
+    recipe::Recipe,
 };
 use crate::types::{Browser, BrowserId, Identity, TabId};
 use async_trait::async_trait;
@@ -104,7 +105,8 @@ pub(super) async fn launch(
     let mut profile = std::ffi::OsString::from("--user-data-dir=");
     profile.push(guard.folder().join("profile"));
     args.push(profile);
-    let program = Program { binary, args, env: launch.recipe.env.clone() };
+    let Recipe { env, without_env, .. } = launch.recipe.clone();
+    let program = Program { binary, args, env, without_env };
     let mut process = Process::start(program, &guard, LastWords::default()).await?;
     let after = launch.options.launch_timeout;
     match tokio::time::timeout(after, connect(&launch, &mut process)).await {

@@ -30,7 +30,7 @@ impl Display {
         // The server chooses a free number itself and writes it to stdout once it listens.
         let args = ["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1280x800x24"];
         let args = args.into_iter().map(Into::into).collect();
-        let program = Program { binary, args, env: BTreeMap::new() };
+        let program = Program { binary, args, env: BTreeMap::new(), without_env: Vec::new() };
         let mut server = Process::start(program, guard, LastWords::default()).await?;
         let number: u32 = server.wait_for_line(|line| line.parse().ok()).await?;
         Ok(Display::Private { _server: server, name: format!(":{number}") })

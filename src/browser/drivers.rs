@@ -136,7 +136,7 @@ async fn start(
     guard: &Arc<Guard>,
     words: &LastWords,
 ) -> Result<Process, BrowserError> {
-    Process::start(Program { binary, args, env }, guard, words.clone()).await
+    Process::start(Program { binary, args, env, without_env: Vec::new() }, guard, words.clone()).await
 }
 
 fn firefox_options(launch: &Launch, binary: Option<&Path>) -> Json {

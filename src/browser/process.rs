@@ -31,6 +31,8 @@ pub(super) struct Program {
     pub binary: PathBuf,
     pub args: Vec<OsString>,
     pub env: BTreeMap<String, String>,
+    /// Variables that it does not inherit.
+    pub without_env: Vec<String>,
 }
 
 /// A started program, alone in its process group. Its end is signalled; ending it is the guard's work.
@@ -60,6 +62,9 @@ impl Process {
         let name = program.binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spawn_error = |source| BrowserError::Spawn { program: program.binary.clone(), source };
         let mut command = std::process::Command::new(&program.binary);
+        for name in &program.without_env {
+            command.env_remove(name);
+        }
         command.args(&program.args).envs(&program.env).env(guard::MARK, guard.mark());
         // What Chromium and WebKit put there (sockets, shared files) goes with the launch's folder. Only on Linux:
         // elsewhere the folder's path can be so long that a socket's name no longer fits.

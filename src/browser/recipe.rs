@@ -13,6 +13,7 @@ pub(super) struct Recipe {
     pub args: Vec<String>,
     pub prefs: serde_json::Map<String, serde_json::Value>,
     pub env: BTreeMap<String, String>,
+    pub without_env: Vec<String>,
 }
 
 /// What the rules ask about.
@@ -32,6 +33,7 @@ impl Recipe {
         for rule in engine.rules.iter().filter(|rule| circumstances.meet(rule)) {
             recipe.args.extend(rule.args.iter().cloned());
             recipe.env.extend(rule.env.clone());
+            recipe.without_env.extend(rule.without_env.iter().cloned());
             for (name, value) in &rule.prefs {
                 recipe.prefs.insert(name.clone(), json(value));
             }
@@ -115,6 +117,19 @@ mod tests {
             |gpu| args(Browser::Chrome, &[Backend::Webgpu], gpu, &[]).iter().any(|arg| arg.contains("swiftshader"));
         assert!(software(GpuMode::Software));
         assert!(!software(GpuMode::Hardware));
+    }
+
+    #[test]
+    fn a_software_adapter_is_not_looked_for_among_the_gpus_drivers() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let backends = BTreeSet::from([Backend::Webgpu]);
+        let hidden = |gpu| {
+            let circumstances =
+                Circumstances { browser: Browser::Chrome, backends: &backends, gpu, headless: true, root: false };
+            Recipe::new(catalogue.entry(Browser::Chrome).unwrap().1, &circumstances, &[]).without_env
+        };
+        assert_eq!(hidden(GpuMode::Software), ["VK_DRIVER_FILES"]);
+        assert!(hidden(GpuMode::Hardware).is_empty());
     }
 
     #[test]

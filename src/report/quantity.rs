@@ -66,14 +66,13 @@ pub(super) fn product(row: &TargetRow) -> Option<String> {
 
 /// The adapter as the browser describes it, marked where it computes on the CPU.
 pub(super) fn adapter(adapter: &Adapter) -> String {
-    let said = [&adapter.vendor, &adapter.architecture, &adapter.device, &adapter.description];
-    let mut words: Vec<&str> = Vec::new();
-    for word in said.into_iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    let name = if words.is_empty() { "unnamed adapter".to_owned() } else { words.join(" ") };
+    let words = [&adapter.vendor, &adapter.architecture, &adapter.device].map(|word| word.trim());
+    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let name = match adapter.description.trim() {
+        "" if words.is_empty() => "unnamed adapter".to_owned(),
+        "" => words.join(" "),
+        description => description.to_owned(),
+    };
     if adapter.software == Some(true) { format!("{name} (software)") } else { name }
 }
 

@@ -30,7 +30,7 @@ pub struct Adapter {
     pub architecture: String,
     /// The device's identifier; empty where the browser does not say.
     pub device: String,
-    /// For people; empty where the browser does not say.
+    /// For people, with the driver's version where the browser tells it; empty where it does not say.
     pub description: String,
     /// Whether it computes on the CPU: `None` where neither the browser nor the description tells.
     pub software: Option<bool>,

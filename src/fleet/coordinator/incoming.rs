@@ -330,16 +330,16 @@ impl Coordinator {
     }
 
     /// A backend did not start. WebGPU without an adapter may still work on a software one: its browser is then
-    /// launched again for that, once.
+    /// launched again for that, once. What tabs of a browser that is being ended say is no longer about anything.
     pub(super) fn start_failed(&mut self, id: TabId, failure: Failure) {
         let Some(tab) = self.tabs.get(&id) else { return };
+        let Some((kind, browser)) = self.browsers.get(&tab.browser) else { return };
         if tab.target.backend == Backend::Webgpu
             && self.config.gpu == GpuMode::Auto
-            && let Some((kind, browser)) = self.browsers.get(&tab.browser)
             && browser.gpu() == GpuMode::Hardware
             && self.without_gpu.insert(*kind)
         {
-            tracing::info!(browser = %kind, "no hardware WebGPU adapter: launching again for a software one");
+            tracing::warn!(browser = %kind, %failure, "no hardware WebGPU adapter: launching again for a software one");
             self.end_browser(tab.browser);
             return;
         }
