@@ -34,7 +34,7 @@ pub struct ModelSpec {
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
     isolation: Isolation,
-    concurrency: Option<usize>,
+    pub(super) concurrency: Option<usize>,
     pub(super) shards: Option<Shards>,
     batching: Option<Batching>,
 }
@@ -115,7 +115,7 @@ impl ModelSpec {
     }
 
     /// Most jobs of the model under way at once, waiting or running; further ones wait in the order of their calls.
-    /// Without it, as many as the fleet takes.
+    /// Without it as the fleet's configuration says, and else as many as the fleet takes.
     pub fn concurrency(mut self, jobs: usize) -> Self {
         self.concurrency = Some(jobs);
         self
