@@ -210,6 +210,9 @@ impl Rows {
             EventKind::JobQueued { .. }
             | EventKind::TabDisconnected { .. }
             | EventKind::AttemptStarted { .. }
+            | EventKind::SessionBegun { .. }
+            | EventKind::SessionEnded { .. }
+            | EventKind::SessionRebuilt { .. }
             | EventKind::BatchSplit { .. }
             | EventKind::JobEnded { .. }
             | EventKind::Scaled { .. }

@@ -34,7 +34,8 @@ use super::{
     vitals::Vitals,
 };
 use crate::types::{
-    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, SessionId, Severity, Strategy, TabId, Target,
+    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, SessionEnd, SessionId, Severity, Strategy,
+    TabId, Target,
 };
 use repairs::Repairs;
 use std::{
@@ -93,6 +94,8 @@ pub enum Input {
     CannotBatch { model: ModelId },
     /// A session is closed: its state is dropped.
     EndSession { session: SessionId },
+    /// A call of a session was answered, and has left so much in the tab for the next.
+    SessionKept { session: SessionId, bytes: u64 },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -130,6 +133,10 @@ pub enum Action {
     ForgetSession { tab: TabId, session: SessionId },
     /// A session was closed, or its time to live is over: nothing more is needed of it.
     SessionEnded { session: SessionId },
+    /// A session has a state in this tab from now on; for those who watch.
+    StateBegun { session: SessionId, model: ModelId, tab: TabId, target: Target },
+    /// The state of a session is no more; for those who watch.
+    StateEnded { session: SessionId, target: Target, why: SessionEnd },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
     /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
@@ -338,7 +345,8 @@ impl Scheduler {
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
             Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
             Input::CannotBatch { model } => self.cannot_batch(model),
-            Input::EndSession { session } => self.end_session(session),
+            Input::EndSession { session } => self.end_session(session, SessionEnd::Closed),
+            Input::SessionKept { session, bytes } => self.session_kept(session, bytes),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),

@@ -10,7 +10,7 @@ use crate::{
         tab::{Pending, Tab},
     },
     harness::{RunReport, RunRequest, StartOptions},
-    schedule::{Action, Attempt, Input, Recovery},
+    schedule::{Action, Attempt, Input, Recovery, SessionCall},
     types::{
         BatchShare, Browser, BrowserId, BrowserRun, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance,
         SessionId, Severity, TabId, Target, Timings,
@@ -57,6 +57,15 @@ impl Coordinator {
                 Action::DropModel { tab, model } => self.drop_model(tab, model),
                 Action::ForgetSession { tab, session } => self.forget_session(tab, session),
                 Action::SessionEnded { session } => self.sessions.ended(session),
+                Action::StateBegun { session, model, tab, target } => {
+                    let Some(model) = self.models.get(&model).map(|known| known.tag.clone()) else { continue };
+                    tracing::debug!(%session, model = model.name, %tab, %target, "session begun");
+                    self.events.emit(|| EventKind::SessionBegun { session, model, tab, target });
+                }
+                Action::StateEnded { session, target, why } => {
+                    tracing::debug!(%session, %target, %why, "session ended");
+                    self.events.emit(|| EventKind::SessionEnded { session, target, why });
+                }
                 Action::RunCanary { tab } => self.run_canary(tab),
                 Action::LoadModel { tab, model } => self.load_model(tab, model),
                 Action::RetireTab { tab, target, reason } => {
@@ -392,6 +401,10 @@ impl Coordinator {
         let result = match tensors {
             Ok(tensors) => {
                 let (kept, stages) = (std::mem::take(&mut answer.report.kept), Vec::new());
+                if let Some(SessionCall { session, .. }) = job.submission.spec.session {
+                    let bytes = kept.iter().map(|kept| kept.info.bytes as u64).sum();
+                    self.scheduler.handle(Input::SessionKept { session, bytes }, Instant::now());
+                }
                 Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages })
             }
             Err(error) => Err(JobError {

@@ -89,6 +89,12 @@ metrics! {
     TabsLost: Counter "tabfleet_tabs_lost_total" ["target", "cause"];
     /// Times that a target was to have one tab more or fewer: `up` or `down`
     Scalings: Counter "tabfleet_scalings_total" ["target", "direction"];
+    /// Sessions whose first call succeeded in a tab, those that were rebuilt there included
+    SessionsBegun: Counter "tabfleet_sessions_begun_total" ["target"];
+    /// Sessions whose state is no more, and why: `closed`, `expired`, `lost`, `given-up`, `worn-out`
+    SessionsEnded: Counter "tabfleet_sessions_ended_total" ["target", "why"];
+    /// Sessions whose state was gone and was made anew from recorded calls
+    SessionsRebuilt: Counter "tabfleet_sessions_rebuilt_total" [];
     /// Sockets of tabs that were closed
     TabsDisconnected: Counter "tabfleet_tabs_disconnected_total" ["target"];
     /// Targets found not to work
@@ -151,6 +157,10 @@ metrics! {
     BrowserMemory: Gauge "tabfleet_browser_memory_bytes" ["browser"];
     /// How long a browser took to answer the last heartbeat
     BrowserHeartbeat: Gauge "tabfleet_browser_heartbeat_seconds" ["browser"];
+    /// Sessions that have a state in a target's tabs
+    Sessions: Gauge "tabfleet_sessions" ["target"];
+    /// What a target's tabs keep for sessions
+    SessionsKept: Gauge "tabfleet_sessions_kept_bytes" ["target"];
     /// WASM memory of a target's workers, all together; absent until one said
     Heap: Gauge "tabfleet_heap_bytes" ["target"];
 }
