@@ -3,6 +3,11 @@
 mod fallback;
 mod incoming;
 mod outgoing;
+mod row_check;
+
+pub(super) use row_check::{Held, RowCheck};
+
+use row_check::Seen;
 
 use super::{
     Fleet, FleetConfig, FleetError,
@@ -28,10 +33,10 @@ use crate::{
     harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
     schedule::{Fallback, Input, Policy, QueueLimits, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Tensor},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -149,12 +154,18 @@ struct Answer {
     outputs: Result<Vec<(String, Tensor<'static>)>, FrameError>,
     /// How many jobs were told of it.
     told: u32,
+    /// How long the tab did something for the fleet's own sake before it was taken, in milliseconds.
+    aside_ms: f64,
 }
 
 /// A model that jobs were asked for.
 struct KnownModel {
     tag: Arc<ModelTag>,
     served: Arc<ModelFiles>,
+    /// Whether its jobs may run together, if they were to.
+    may_batch: bool,
+    /// Where it was seen that they can.
+    seen: BTreeMap<Target, Seen>,
 }
 
 struct Coordinator {

@@ -214,6 +214,7 @@ impl Rows {
             | EventKind::SessionEnded { .. }
             | EventKind::SessionRebuilt { .. }
             | EventKind::BatchSplit { .. }
+            | EventKind::BatchingRefused { .. }
             | EventKind::JobEnded { .. }
             | EventKind::Scaled { .. }
             // What ran in no browser is no browser's performance.

@@ -103,6 +103,9 @@ pub enum EventKind {
     SessionEnded { session: SessionId, target: Target, why: SessionEnd },
     /// A session whose state was gone has been through as many recorded calls again: `session` is the new one's.
     SessionRebuilt { session: SessionId, model: Arc<ModelTag>, calls: u64 },
+    /// Jobs of the model ran together on this target, and what came back is not what each of them has alone: they and all
+    /// later ones run alone.
+    BatchingRefused { model: Arc<ModelTag>, target: Target, why: String },
     /// No target could take the job, for the reason `why`; it fell back and ran in the fleet's own process, with a result
     /// or with `failure`. It is nobody's attempt.
     RanNatively { job: JobId, model: Arc<ModelTag>, why: Failure, failure: Option<Failure>, elapsed_ms: f64 },

@@ -234,6 +234,8 @@ impl Coordinator {
         let runs: Vec<&RunRequest> = runs.iter().map(|submission| &submission.run).collect();
         // A closed socket is told by its own signal, and the jobs are then placed again.
         let _ = tab.link.as_ref().map(|link| link.run_together(request, &model.served, &runs));
+        let jobs: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
+        self.check_rows(tab_id, &jobs, all_rows);
     }
 
     /// A job's attempt begins. Tells whether both the tab and the job are there.
@@ -354,7 +356,7 @@ impl Coordinator {
         let Some(placement) = job.placement else { return };
         let Some(tab) = self.tabs.get_mut(&tab_id) else { return };
         let Some(info) = tab.info.clone() else { return };
-        let timings = timings(&job, report);
+        let timings = timings(&job, report, answer.aside_ms);
         // Told once, when the session is created, and true of every run of that session.
         let remembered = tab.loaded.get_mut(&job.submission.model.key);
         let cpu_fallback = match (&report.load, remembered) {
@@ -430,7 +432,7 @@ impl Coordinator {
     }
 }
 
-fn timings(job: &Job, report: &RunReport) -> Timings {
+fn timings(job: &Job, report: &RunReport, aside_ms: f64) -> Timings {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let load = report.load.as_ref();
     let (download_ms, create_ms) = (load.map(|load| load.download_ms), load.map(|load| load.create_ms));
@@ -442,7 +444,7 @@ fn timings(job: &Job, report: &RunReport) -> Timings {
         create_ms,
         run_ms: report.run_ms,
         readback_ms: report.readback_ms,
-        wire_ms: (ms(job.started.elapsed()) - measured).max(0.0),
+        wire_ms: (ms(job.started.elapsed()) - measured - aside_ms).max(0.0),
         total_ms: ms(job.submission.submitted.elapsed()),
     }
 }

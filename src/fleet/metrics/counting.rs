@@ -153,6 +153,7 @@ impl Counting {
                 metrics.set(Name::TabsWanted, &[target], *to as f64);
             }
             EventKind::TabDisconnected { target, .. } => count(Name::TabsDisconnected, &[target]),
+            EventKind::BatchingRefused { target, .. } => count(Name::BatchingRefused, &[target]),
             EventKind::SessionBegun { target, .. } => count(Name::SessionsBegun, &[target]),
             EventKind::SessionEnded { target, why, .. } => count(Name::SessionsEnded, &[target, why]),
             EventKind::SessionRebuilt { .. } => count(Name::SessionsRebuilt, &[]),

@@ -125,6 +125,8 @@ metrics! {
     BatchJobs: Histogram "tabfleet_batch_jobs" ["target"];
     /// Runs of several jobs that failed for what may be one job's doing, and were halved
     BatchSplits: Counter "tabfleet_batch_splits_total" ["target", "cause"];
+    /// Models whose jobs were to run together and run alone instead, because their rows depend on each other or are none
+    BatchingRefused: Counter "tabfleet_batching_refused_total" ["target"];
     /// How many times as long jobs that ran together would have taken one by one, as a moving average over some fifty runs; absent until their model was run alone there
     BatchEfficiency: Gauge "tabfleet_batch_efficiency_ratio" ["target"];
     /// The run, as a moving average over some fifty results
