@@ -143,6 +143,53 @@ async fn on_webgpu_the_cache_stays_in_gpu_buffers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_webnn_a_state_of_fixed_shape_stays_in_its_tensors() {
+    let Some(fleet) = launched(&["edge/webnn"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "running-sum.onnx", &models::running_sum());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let numbers = |from: f32| Tensor::from_values([1, 4], &[from, from + 1.0, from + 2.0, from + 3.0]).unwrap();
+    for session in ["one", "another"] {
+        let mut sum = [0.0_f32; 4];
+        for call in 0..8_u8 {
+            let mut inputs = vec![("x", numbers(f32::from(call)))];
+            if call == 0 {
+                inputs.push(("before", Tensor::from_values([1, 4], &[0.0_f32; 4]).unwrap()));
+            }
+            sum.iter_mut().zip(0_u8..).for_each(|(sum, place)| *sum += f32::from(call + place));
+            let options = model.options().keep([("after", "before")]);
+            let output = model.execute_in_session(session, inputs, options).await.unwrap();
+            let doubled: Vec<f32> = sum.iter().map(|sum| 2.0 * sum).collect();
+            assert_eq!(output.get("twice").unwrap().to_vec::<f32>().unwrap(), doubled, "{session}, call {call}");
+            let kept: Vec<_> = output.kept.iter().map(|kept| (kept.info.bytes, kept.location)).collect();
+            assert_eq!(kept, [(16, KeptLocation::MlTensor)]);
+        }
+    }
+    assert!(model.close_session("one").await);
+    fleet.close().await.unwrap();
+}
+
+/// WebNN computes graphs of fixed shapes only: what has others runs on the CPU, and its cache stays in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_webnn_a_cache_that_grows_is_kept_and_says_the_same() {
+    let Some(fleet) = launched(&["edge/webnn"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (model, case) = decoder(&fleet, &folder).await;
+    let on = target("edge/webnn");
+    let right = over_the_wire(&model, &case, on).await;
+    for (at, right) in right.iter().enumerate() {
+        let output = step(&model, &case, "chat", at, keeping(&model, on)).await;
+        let right = [("logits".to_owned(), right.clone())];
+        let compared = compare(&right, &output.tensors, &Tolerance::default());
+        assert_eq!(compared.mismatch.map(|mismatch| mismatch.to_string()), None, "step {at}");
+        assert_eq!(output.kept.len(), 4);
+        assert!(output.kept.iter().all(|kept| kept.location == KeptLocation::Memory), "{:?}", output.kept);
+        assert_eq!(output.provenance.browser().unwrap().cpu_fallback, Some(true));
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_of_a_session_are_done_one_after_the_other_in_the_order_in_which_they_came() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
     let fleet = with_tabs(builder, 2).await;
