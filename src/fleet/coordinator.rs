@@ -32,11 +32,12 @@ use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
-    schedule::{Fallback, Input, Policy, QueueLimits, Scheduler},
+    schedule::{Fallback, Input, Policy, QueueLimits, Scaling, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor},
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    num::NonZero,
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -213,7 +214,9 @@ impl Coordinator {
         let (tab_signals, tab_inbox) = mpsc::unbounded_channel();
         let (browser_signals, browser_inbox) = mpsc::unbounded_channel();
         let canary = config.canary().map(|canary: Canary| canary.publish(server.models()));
-        let policy = Policy { canary: canary.is_some(), ..config.policy.clone() };
+        let cores = || std::thread::available_parallelism().ok().map(NonZero::get);
+        let scaling = Scaling { cores: config.policy.scaling.cores.or_else(cores), ..config.policy.scaling };
+        let policy = Policy { canary: canary.is_some(), scaling, ..config.policy.clone() };
         let scheduler = Scheduler::new(policy, config.targets.iter().copied().collect(), Instant::now());
         let targets = Targets::new(config.targets.iter().copied());
         Self {

@@ -68,6 +68,8 @@ pub enum Input {
     TabLost { tab: TabId, failure: Failure },
     /// A target computes on the CPU what is meant for a GPU; others are preferred to it.
     TargetIsSoftware { target: Target },
+    /// A job of the target computes on so many threads of the CPU.
+    TargetThreads { target: Target, threads: usize },
     /// A job is asked for.
     Submit { job: JobId, spec: JobSpec },
     /// A job is no longer wanted.
@@ -206,6 +208,8 @@ pub struct Scheduler {
     given_up: BTreeMap<Target, Failure>,
     start_failures: BTreeMap<Target, u32>,
     software: TargetSet,
+    /// On how many threads of the CPU jobs of a target compute, where that is known.
+    threads: BTreeMap<Target, usize>,
     /// Targets that have had a ready tab.
     proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
@@ -252,6 +256,7 @@ impl Scheduler {
             given_up: BTreeMap::new(),
             start_failures: BTreeMap::new(),
             software: TargetSet::EMPTY,
+            threads: BTreeMap::new(),
             proven: TargetSet::EMPTY,
             slots: BTreeMap::new(),
             jobs: HashMap::new(),
@@ -337,6 +342,7 @@ impl Scheduler {
             Input::WorkerLost { tab, failure } => self.worker_lost(tab, failure, now),
             Input::TabLost { tab, failure } => self.tab_lost(tab, failure, now),
             Input::TargetIsSoftware { target } => self.software.insert(target),
+            Input::TargetThreads { target, threads } => drop(self.threads.insert(target, threads)),
             Input::CanaryAnswered { tab, failure } => self.canary_answered(tab, failure, now),
             Input::ModelLoaded { tab, model, failure } => self.model_loaded(tab, model, failure, now),
             Input::TabAlive { tab, heap_bytes } => self.tab_alive(tab, heap_bytes, now),

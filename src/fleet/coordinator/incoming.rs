@@ -244,6 +244,10 @@ impl Coordinator {
                 if computes_in_software(&ready) {
                     self.scheduler.handle(Input::TargetIsSoftware { target: tab.target }, Instant::now());
                 }
+                if let (Backend::Wasm, Some(threads)) = (tab.target.backend, ready.threads) {
+                    let (target, threads) = (tab.target, threads as usize);
+                    self.scheduler.handle(Input::TargetThreads { target, threads }, Instant::now());
+                }
                 let info = self.targets.ready(tab.target, ready);
                 tab.info = Some(info.clone());
                 let browser = tab.browser;
