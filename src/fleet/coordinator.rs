@@ -7,8 +7,6 @@ mod row_check;
 
 pub(super) use row_check::{Held, RowCheck};
 
-use row_check::Seen;
-
 use super::{
     Fleet, FleetConfig, FleetError,
     alerts::Watch,
@@ -35,6 +33,7 @@ use crate::{
     schedule::{Fallback, Input, Policy, QueueLimits, Scaling, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor},
 };
+use row_check::Seen;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZero,
