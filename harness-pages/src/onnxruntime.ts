@@ -25,7 +25,13 @@ interface OrtSession extends Session {
   readonly session: Ort.InferenceSession;
 }
 
-/** An output left where the runtime put it: in a GPU buffer, or in JavaScript's memory. */
+/** What the runtime calls them; anything else is memory. */
+const LOCATIONS: Partial<Record<Ort.Tensor.DataLocation, KeptTensor["location"]>> = {
+  "gpu-buffer": "gpu",
+  "ml-tensor": "ml-tensor",
+};
+
+/** An output left where the runtime put it: in a GPU buffer, in a tensor of WebNN, or in JavaScript's memory. */
 class KeptOutput implements KeptTensor {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
@@ -38,7 +44,7 @@ class KeptOutput implements KeptTensor {
   ) {
     this.dtype = tensor.type as Dtype;
     this.shape = tensor.dims;
-    this.location = tensor.location === "cpu" ? "memory" : "gpu";
+    this.location = LOCATIONS[tensor.location] ?? "memory";
     this.bytes =
       tensor.type === "string" ? bytesOf(tensor.data as string[]).length : bytesFor(this.dtype, tensor.size);
   }
@@ -77,7 +83,7 @@ export class OnnxRuntimeWeb implements Runtime {
 
   async start(options: StartOptions): Promise<StartInfo> {
     this.#backend = options.backend;
-    this.keeps = options.backend === "webgpu" ? "as-loaded" : "any";
+    this.keeps = options.backend === "wasm" ? "any" : "as-loaded";
     this.#onLost = options.onLost;
     const adapter = options.backend === "webgpu" ? await this.#adapter() : null;
     if (options.backend === "webnn") await this.#createContext(options.webnnDevice);
@@ -105,8 +111,10 @@ export class OnnxRuntimeWeb implements Runtime {
     if ("executionProviders" in options.sessionOptions) {
       throw new Failure("invalid", "executionProviders is not an option of a session here: the tab's backend decides");
     }
-    const own = { ...options.sessionOptions, ...this.#outputLocations(options.keep) };
-    const create = (cpuFallback: boolean) => this.#create(model, external, own, cpuFallback);
+    const create = (cpuFallback: boolean) => {
+      const own = { ...options.sessionOptions, ...this.#outputLocations(options.keep, cpuFallback) };
+      return this.#create(model, external, own, cpuFallback);
+    };
     if (this.#backend === "wasm") return { ...(await create(true)), cpuFallback: null };
     try {
       return { ...(await create(false)), cpuFallback: false };
@@ -174,11 +182,14 @@ export class OnnxRuntimeWeb implements Runtime {
     await session.session.release();
   }
 
-  // Where outputs are to be is decided when a session is created. On WebNN they come to the CPU; whether
-  // MLTensors could be kept, too, has not been tried.
-  #outputLocations(keep: readonly string[]): Record<string, unknown> {
-    if (this.#backend !== "webgpu" || keep.length === 0) return {};
-    return { preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, "gpu-buffer"])) };
+  // Where outputs are to be is decided when a session is created. A session of WebNN of which some nodes run
+  // on the CPU (those of shapes that are not fixed, for one) takes an MLTensor that it made itself and
+  // computes something else from it, without an error: 1.30 in Chromium 147, the second step of a decoder.
+  #outputLocations(keep: readonly string[], cpuFallback: boolean): Record<string, unknown> {
+    const onDevice = this.#backend === "webgpu" || (this.#backend === "webnn" && !cpuFallback);
+    if (!onDevice || keep.length === 0) return {};
+    const location = this.#backend === "webgpu" ? "gpu-buffer" : "ml-tensor";
+    return { preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, location])) };
   }
 
   async #adapter(): Promise<Adapter> {

@@ -83,7 +83,7 @@ export interface RunResult {
 
 /** An output that stays where the runtime has it. A runtime keeps what it needs in its own subtype. */
 export interface KeptTensor extends TensorDescription {
-  readonly location: "gpu" | "memory";
+  readonly location: "gpu" | "ml-tensor" | "memory";
   /** Frees it; it is not used again. */
   drop(): void;
 }

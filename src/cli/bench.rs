@@ -59,9 +59,16 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
     if args.fail_on.is_some() && settings.history.is_none() {
         return Err(CliError::NothingToCompareWith);
     }
+    let why = "what is compared is measured in as many tabs everywhere and all the time: one for each target, or one for each \
+               of its --shards";
+    fleet::refuse_tabs(settings, "bench", why)?;
+    if let Some(most) = settings.model_concurrency.filter(|most| *most < u32::from(args.concurrency)) {
+        return Err(CliError::ConcurrencyAboveLimit { concurrency: args.concurrency, most });
+    }
     let workloads = workloads(&args, *settings.seed)?;
     let targets = fleet::targets(settings)?;
-    let launch = fleet::builder(settings, "bench").targets(targets).tabs_per_browser(args.stages.tabs()).launch();
+    let tabs = args.stages.tabs();
+    let launch = fleet::builder(settings, "bench").targets(targets).tabs(tabs..=tabs).launch();
     let fleet = tokio::select! {
         fleet = launch => fleet?,
         () = interrupted() => return Ok(Outcome::Interrupted),

@@ -7,6 +7,7 @@
 mod args;
 mod error;
 mod kind;
+mod limits;
 mod print;
 mod resolve;
 mod settings;

@@ -25,11 +25,12 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) async fn execute(args: DoctorArgs, settings: &Settings) -> Result<Outcome, CliError> {
+    fleet::refuse_tabs(settings, "doctor", "it tries each target in one tab")?;
     let asked: BTreeSet<Target> = settings.targets.iter().flat_map(|pattern| pattern.targets()).collect();
     let every = || Browser::ALL.iter().flat_map(|b| Backend::ALL.iter().map(move |backend| Target::new(*b, *backend)));
     let targets = if asked.is_empty() { every().collect() } else { asked };
     let missing = missing(settings, &targets)?;
-    let launch = fleet::builder(settings, "doctor").targets(targets).tabs_per_browser(1).launch();
+    let launch = fleet::builder(settings, "doctor").targets(targets).tabs(1..=1).launch();
     let launched = tokio::select! {
         launched = launch => launched,
         () = interrupted() => return Ok(Outcome::Interrupted),

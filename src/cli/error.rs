@@ -1,6 +1,6 @@
 //! What a command can fail with, printed with its causes.
 
-use super::{config::ConfigError, history::SeriesFileError, outcome::Outcome};
+use super::{config::ConfigError, fleet, history::SeriesFileError, outcome::Outcome};
 use crate::{
     browser::BrowserError,
     chaos::ChaosError,
@@ -71,6 +71,12 @@ pub(super) enum CliError {
     OtherCases { file: PathBuf, what: String },
     #[error("none of the targets asked for can be used: no browser was found")]
     NoBrowser,
+    #[error("--tabs is not for `{command}`: {why}")]
+    TabsAreFixed { command: &'static str, why: &'static str },
+    #[error(
+        "--concurrency {concurrency} cannot be: no more than {most} jobs of a model may be under way (model-concurrency)"
+    )]
+    ConcurrencyAboveLimit { concurrency: u16, most: u32 },
     #[error("--fail-on compares with earlier runs, and no history is recorded: give --history FILE, too")]
     NothingToCompareWith,
     #[error(transparent)]
@@ -111,9 +117,14 @@ impl CliError {
             }
             Self::RunningFleet(error) => error.hint(),
             Self::NoFleet => Some("`tabfleet run`, `bench`, `matrix` and `doctor` run one while they work".to_owned()),
-            Self::Config(_) | Self::Fleet(FleetError::Policy(_)) => {
-                Some("`tabfleet help matrix` describes every setting and what it takes".to_owned())
-            }
+            Self::Fleet(FleetError::Policy(error)) => Some(match &fleet::flags(error)[..] {
+                [] => "`tabfleet config` tells every setting's value, and where it came from".to_owned(),
+                flags => format!(
+                    "{} set this; `tabfleet config` tells every setting's value, and where it came from",
+                    flags.join(" and ")
+                ),
+            }),
+            Self::Config(_) => Some("`tabfleet help matrix` describes every setting and what it takes".to_owned()),
             _ => None,
         }
     }

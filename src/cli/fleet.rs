@@ -1,11 +1,14 @@
 //! From settings to a fleet.
 
-use super::{config::Settings, error::CliError};
+use super::{
+    config::{Resolved, Settings, Source},
+    error::CliError,
+};
 use crate::{
     browser::{Catalogue, Overrides},
     fleet::{AlertConfig, Fleet, FleetBuilder},
     history::RunInfo,
-    schedule::{BreakerPolicy, MemoryLimits, Policy, Retirement, preferred_browser},
+    schedule::{BreakerPolicy, MemoryLimits, Policy, PolicyError, Retirement, Scaling, preferred_browser},
     types::{Backend, Browser, Family, Target},
 };
 use std::collections::BTreeSet;
@@ -57,6 +60,8 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
         config.policy = policy(settings);
         config.job_deadline = *settings.job_deadline;
         config.attempts = *settings.retries + 1;
+        config.queue_timeout = *settings.queue_timeout;
+        config.model_concurrency = settings.model_concurrency.map(|jobs| jobs as usize);
         config.fallback = *settings.fallback;
         config.queue_limit = *settings.queue_limit as usize;
         config.queue_bytes = *settings.queue_bytes;
@@ -81,8 +86,10 @@ pub(super) fn builder(settings: &Settings, command: &str) -> FleetBuilder {
 /// What the scheduler decides by. That the numbers do not contradict each other is seen to when the fleet is launched.
 fn policy(settings: &Settings) -> Policy {
     Policy {
-        tabs_per_target: *settings.tabs as usize,
+        tabs_per_target: *settings.tabs.start() as usize,
+        scaling: Scaling { max_tabs: *settings.tabs.end() as usize, ..Scaling::default() },
         in_flight_per_tab: *settings.in_flight_per_tab as usize,
+        in_flight_per_browser: settings.in_flight_per_browser.map(|jobs| jobs as usize),
         in_flight_bytes_per_tab: usize::try_from(*settings.in_flight_bytes).unwrap_or(usize::MAX),
         quarantine_after: *settings.quarantine_after,
         retry_backoff: *settings.retry_backoff,
@@ -105,6 +112,33 @@ fn policy(settings: &Settings) -> Policy {
         browser_memory: MemoryLimits { soft: *settings.browser_memory_soft, hard: *settings.browser_memory_hard },
         seed: *settings.seed,
         ..Policy::default()
+    }
+}
+
+/// The settings that fields of the policy are made of, where one may be refused for what another is.
+const FIELDS: [(&str, &str); 8] = [
+    ("tab_memory.soft", "tab-memory-soft"),
+    ("tab_memory.hard", "tab-memory-hard"),
+    ("browser_memory.soft", "browser-memory-soft"),
+    ("browser_memory.hard", "browser-memory-hard"),
+    ("retry_pause", "retry-pause"),
+    ("retry_pause_cap", "retry-pause-cap"),
+    ("heartbeat_interval", "heartbeat-interval"),
+    ("health_check_interval", "health-check-interval"),
+];
+
+/// The flags that can mend a policy.
+pub(super) fn flags(error: &PolicyError) -> Vec<String> {
+    let fields = [Some(&error.field), error.bound.as_ref()].into_iter().flatten();
+    let named = fields.filter_map(|field| FIELDS.iter().find(|(name, _)| name == field));
+    named.map(|(_, setting)| format!("--{setting}")).collect()
+}
+
+/// Refuses `--tabs` where their number is fixed. In a file or a variable it is meant for other commands, too.
+pub(super) fn refuse_tabs(settings: &Settings, command: &'static str, why: &'static str) -> Result<(), CliError> {
+    match settings.tabs {
+        Resolved { source: Source::Flag, .. } => Err(CliError::TabsAreFixed { command, why }),
+        _ => Ok(()),
     }
 }
 
@@ -154,7 +188,8 @@ mod tests {
     /// As without any settings, but for the tabs: two keep a target busy while one's answer is on its way.
     fn default_policy() -> Policy {
         let breakers = Browser::ALL.iter().map(|browser| (*browser, BreakerPolicy::of(*browser))).collect();
-        Policy { tabs_per_target: 2, breakers, ..Policy::default() }
+        let scaling = Scaling { max_tabs: 2, ..Scaling::default() };
+        Policy { tabs_per_target: 2, scaling, breakers, ..Policy::default() }
     }
 
     #[test]
@@ -165,15 +200,22 @@ mod tests {
 
     #[test]
     fn each_setting_has_its_number_in_the_policy() {
-        let flags = "--heartbeat-interval=1s --heartbeat-timeout=4s --missed-heartbeats=5 --health-check-interval=9s \
+        let flags = "--tabs=1-4 --in-flight-per-tab=9 --in-flight-per-browser=10 --in-flight-bytes=2MiB \
+                     --heartbeat-interval=1s --heartbeat-timeout=4s --missed-heartbeats=5 --health-check-interval=9s \
                      --tab-memory-soft=1GiB --tab-memory-hard=2GiB --browser-memory-soft=3GiB \
                      --browser-memory-hard=4GiB --quarantine-after=7 --keep-targets=0 --retry-backoff=fibonacci \
                      --retry-pause=8ms --retry-pause-cap=1s --seed=6 --breaker-failures=chrome=2 \
                      --breaker-wait=firefox=11s --breaker-wait=edge=12s --breaker-slow-call=webkit=13s \
-                     --tab-jobs=10 --tab-age=1h --tab-idle=2m --tab-failures=3 --breaker-failure-rate=25 --breaker-slow-call-rate=75 --breaker-probes=1";
+                     --tab-jobs=10 --tab-age=1h --tab-idle=2m --tab-failures=3 --breaker-failure-rate=25 \
+                     --breaker-slow-call-rate=75 --breaker-probes=1";
         let flags: Vec<_> = flags.split_whitespace().collect();
         let secs = Duration::from_secs;
         let mut expected = Policy {
+            tabs_per_target: 1,
+            scaling: Scaling { max_tabs: 4, ..Scaling::default() },
+            in_flight_per_tab: 9,
+            in_flight_per_browser: Some(10),
+            in_flight_bytes_per_tab: 2 << 20,
             heartbeat_interval: secs(1),
             heartbeat_timeout: secs(4),
             missed_heartbeats: 5,
@@ -201,5 +243,18 @@ mod tests {
             }
         }
         assert_eq!(policy_of(&flags), expected);
+    }
+
+    #[test]
+    fn a_policy_that_contradicts_itself_names_the_flags_that_mend_it() {
+        let flags_of = |given: &[&str]| flags(&policy_of(given).validate().unwrap_err());
+        assert_eq!(flags_of(&["--tab-memory-hard=1GiB"]), ["--tab-memory-soft", "--tab-memory-hard"]);
+        assert_eq!(flags_of(&["--browser-memory-hard=1GiB"]), ["--browser-memory-soft", "--browser-memory-hard"]);
+        assert_eq!(flags_of(&["--retry-pause=9s"]), ["--retry-pause-cap", "--retry-pause"]);
+        assert_eq!(flags_of(&["--heartbeat-interval=1m"]), ["--health-check-interval", "--heartbeat-interval"]);
+        let known = SettingsArgs::augment_args(Command::new("tabfleet"));
+        for (_, setting) in FIELDS {
+            assert!(known.get_arguments().any(|flag| flag.get_long() == Some(setting)), "{setting}");
+        }
     }
 }

@@ -263,7 +263,7 @@ fn options(args: &RunArgs, settings: &Settings, expectations: Option<Expectation
             atol_float16: *settings.float16_tolerance,
         },
         expectations,
-        in_hand: *settings.tabs as usize * 3,
+        in_hand: *settings.tabs.end() as usize * 3,
         until: args.time_budget.and_then(|budget| begun.checked_add(budget)),
         shards: args.stages.shards(),
     }

@@ -29,6 +29,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn execute(args: RunArgs, settings: &Settings) -> Result<Outcome, CliError> {
+    fleet::refuse_tabs(settings, "run", "it runs the model once, in one tab")?;
     let inputs = args.inputs.iter().map(|text| input(text)).collect::<Result<Vec<_>, _>>()?;
     let (spec, family) = if settings.runtime.is_some() {
         (ModelSpec::opaque(&args.model), Family::Other)
@@ -49,7 +50,7 @@ pub(super) async fn execute(args: RunArgs, settings: &Settings) -> Result<Outcom
     } else {
         builder.targets(fleet::targets(settings)?)
     };
-    let launch = builder.tabs_per_browser(1).launch();
+    let launch = builder.tabs(1..=1).launch();
     let fleet = tokio::select! {
         fleet = launch => fleet?,
         () = interrupted() => return Ok(Outcome::Interrupted),

@@ -33,6 +33,9 @@ pub struct FleetConfig {
     /// How long a job may wait for its turn unless it has a time of its own: for room in the queue, for its model's
     /// limit, and for a tab. Without it, as long as its deadline.
     pub queue_timeout: Option<Duration>,
+    /// How many jobs of a model may be under way at once, of a model that [says nothing](super::ModelSpec::concurrency);
+    /// without it, as many as there is room for.
+    pub model_concurrency: Option<usize>,
     /// What becomes of a job that no target can take. It is meant for jobs that may run anywhere: one that is pinned to
     /// targets, and a model in stages, does not fall back.
     pub fallback: Fallback,
@@ -87,6 +90,7 @@ impl Default for FleetConfig {
             attempts: 3,
             session_time_to_live: Duration::from_secs(300),
             queue_timeout: None,
+            model_concurrency: None,
             fallback: Fallback::Off,
             queue_limit: 10_000,
             queue_bytes: 1 << 30,

@@ -3,6 +3,9 @@
 mod fallback;
 mod incoming;
 mod outgoing;
+mod row_check;
+
+pub(super) use row_check::{Held, RowCheck};
 
 use super::{
     Fleet, FleetConfig, FleetError,
@@ -27,11 +30,13 @@ use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
-    schedule::{Fallback, Input, Policy, QueueLimits, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Tensor},
+    schedule::{Fallback, Input, Policy, QueueLimits, Scaling, Scheduler},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor},
 };
+use row_check::Seen;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZero,
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -149,12 +154,18 @@ struct Answer {
     outputs: Result<Vec<(String, Tensor<'static>)>, FrameError>,
     /// How many jobs were told of it.
     told: u32,
+    /// How long the tab did something for the fleet's own sake before it was taken, in milliseconds.
+    aside_ms: f64,
 }
 
 /// A model that jobs were asked for.
 struct KnownModel {
     tag: Arc<ModelTag>,
     served: Arc<ModelFiles>,
+    /// Whether its jobs may run together, if they were to.
+    may_batch: bool,
+    /// Where it was seen that they can.
+    seen: BTreeMap<Target, Seen>,
 }
 
 struct Coordinator {
@@ -202,7 +213,9 @@ impl Coordinator {
         let (tab_signals, tab_inbox) = mpsc::unbounded_channel();
         let (browser_signals, browser_inbox) = mpsc::unbounded_channel();
         let canary = config.canary().map(|canary: Canary| canary.publish(server.models()));
-        let policy = Policy { canary: canary.is_some(), ..config.policy.clone() };
+        let cores = || std::thread::available_parallelism().ok().map(NonZero::get);
+        let scaling = Scaling { cores: config.policy.scaling.cores.or_else(cores), ..config.policy.scaling };
+        let policy = Policy { canary: canary.is_some(), scaling, ..config.policy.clone() };
         let scheduler = Scheduler::new(policy, config.targets.iter().copied().collect(), Instant::now());
         let targets = Targets::new(config.targets.iter().copied());
         Self {

@@ -70,7 +70,8 @@ impl Fleet {
     ///
     /// # Errors
     /// [`ModelSpecError`] when its file is missing or is no model, with what to do about it.
-    pub async fn get_model(&self, spec: ModelSpec) -> Result<Model, ModelSpecError> {
+    pub async fn get_model(&self, mut spec: ModelSpec) -> Result<Model, ModelSpecError> {
+        spec.concurrency = spec.concurrency.or(self.config().model_concurrency);
         let (shards, pipeline) = (spec.shards.clone(), spec.pipeline_file());
         let mut record = self.publish(spec).await?;
         if let Some(shards) = shards {

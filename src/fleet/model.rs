@@ -34,7 +34,7 @@ pub struct ModelSpec {
     cpu_fallback: CpuFallback,
     session_options: Map<String, Value>,
     isolation: Isolation,
-    concurrency: Option<usize>,
+    pub(super) concurrency: Option<usize>,
     pub(super) shards: Option<Shards>,
     batching: Option<Batching>,
 }
@@ -115,7 +115,7 @@ impl ModelSpec {
     }
 
     /// Most jobs of the model under way at once, waiting or running; further ones wait in the order of their calls.
-    /// Without it, as many as the fleet takes.
+    /// Without it as the fleet's configuration says, and else as many as the fleet takes.
     pub fn concurrency(mut self, jobs: usize) -> Self {
         self.concurrency = Some(jobs);
         self
@@ -134,7 +134,10 @@ impl ModelSpec {
     ///
     /// The model has to compute every row by itself. Its file cannot say so: only that all inputs and outputs have the
     /// same first dimension, of any size, is seen (and refused where it is not so). Of a model that normalizes or sums
-    /// over that dimension, jobs that run together would get **answers that depend on each other**, so it is off unless
+    /// over that dimension, jobs that run together would get **answers that depend on each other**. So the first and the
+    /// last of the jobs that first run together on a target run alone as well; where that gives something else, the
+    /// model's jobs run alone from then on, which a warning and
+    /// [`BatchingRefused`](crate::types::EventKind::BatchingRefused) tell. It is no proof, and so batching is off unless
     /// asked for.
     pub fn batched(mut self, batching: Batching) -> Self {
         self.batching = Some(batching);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     harness::{StateCall, TensorBatch},
     schedule::SessionCall,
-    types::{Cause, Isolation, SessionId},
+    types::{Cause, EventKind, Isolation, SessionId},
 };
 use std::{
     sync::{
@@ -193,6 +193,10 @@ impl Call<'_> {
             Some(state) => state,
             None => self.rebuilt(turn.progress().recorded.clone()).await?,
         };
+        if turn.progress().state.is_none() && state.calls > 0 {
+            let (State { session, calls }, model) = (state, self.model.tag.clone());
+            self.fleet.0.events.emit(|| EventKind::SessionRebuilt { session, model, calls });
+        }
         turn.now_has(Some(state));
         let output = self.step(state, call, self.options.job.outputs.clone()).await?;
         turn.now_has(Some(State { calls: state.calls + 1, ..state }));

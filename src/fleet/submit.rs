@@ -272,7 +272,7 @@ async fn turn(model: &ModelRecord, patience: Duration) -> Result<Option<Turn>, J
 fn at_its_limit(model: &ModelRecord, turns: &Turns, patience: Duration) -> JobError {
     let message = format!(
         "the model's limit of {} jobs under way is reached, and the job waits no longer than {patience:.0?}; raise it \
-         (ModelSpec::concurrency), let the job wait longer (queue_timeout), or ask for less at once",
+         (ModelSpec::concurrency, model_concurrency), let the job wait longer (queue_timeout), or ask for less at once",
         turns.most()
     );
     failed(model, Cause::ModelLimit, message)

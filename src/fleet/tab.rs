@@ -1,5 +1,6 @@
 //! The fleet's end of one tab.
 
+use super::coordinator::{Held, RowCheck};
 use crate::{
     harness::{Invitation, TabLink},
     types::{BrowserId, JobId, ModelId, Target, TargetInfo},
@@ -13,6 +14,8 @@ pub(super) enum Pending {
     Run(JobId),
     /// A run of several jobs, the first of which is this one, of so many rows.
     RunTogether(JobId, usize),
+    /// A run of a job alone that was also run with others.
+    Alone(RowCheck),
     Canary,
     Load(ModelId),
     Ping,
@@ -37,6 +40,8 @@ pub(super) struct Tab {
     /// What its worker was at when it was lost, and the rows of that: it may have ended elsewhere before it is known
     /// what it was lost by.
     pub lost: Option<(JobId, Option<u32>)>,
+    /// The answer of a run of several jobs that waits for the check behind it.
+    pub held: Option<Held>,
     pending: HashMap<u64, Pending>,
     next_request: u64,
 }
@@ -54,6 +59,7 @@ impl Tab {
             loaded: HashMap::new(),
             heap_bytes: None,
             lost: None,
+            held: None,
             pending: HashMap::new(),
             next_request: 1,
         }
@@ -71,6 +77,7 @@ impl Tab {
         self.ended = self.connection;
         self.link = None;
         self.pending.clear();
+        self.held = None;
         self.loaded.clear();
         self.heap_bytes = None;
     }
@@ -106,6 +113,11 @@ impl Tab {
     /// Whether it was told to load the model and has not yet answered.
     pub fn is_loading(&self, model: ModelId) -> bool {
         self.pending.values().any(|pending| *pending == Pending::Load(model))
+    }
+
+    /// Whether a job of the run that goes by `run` is yet to be run alone, too.
+    pub fn is_checking(&self, run: JobId) -> bool {
+        self.pending.values().any(|pending| matches!(pending, Pending::Alone(check) if check.run() == run))
     }
 
     /// What the answered request was for.

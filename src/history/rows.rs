@@ -210,7 +210,11 @@ impl Rows {
             EventKind::JobQueued { .. }
             | EventKind::TabDisconnected { .. }
             | EventKind::AttemptStarted { .. }
+            | EventKind::SessionBegun { .. }
+            | EventKind::SessionEnded { .. }
+            | EventKind::SessionRebuilt { .. }
             | EventKind::BatchSplit { .. }
+            | EventKind::BatchingRefused { .. }
             | EventKind::JobEnded { .. }
             | EventKind::Scaled { .. }
             // What ran in no browser is no browser's performance.

@@ -9,15 +9,7 @@ use crate::{
 pub(super) const fn of_failure(cause: Cause) -> Option<Verdict> {
     Some(match cause {
         Cause::ModelLoad | Cause::ModelDownload => Verdict::LoadError,
-        Cause::ModelRun
-        | Cause::BadInput
-        | Cause::OutOfMemory
-        | Cause::BadFrame
-        | Cause::QueueFull
-        | Cause::TabLimit
-        | Cause::BrowserLimit
-        | Cause::ModelLimit
-        | Cause::System => Verdict::RunError,
+        Cause::ModelRun | Cause::BadInput | Cause::OutOfMemory | Cause::BadFrame | Cause::System => Verdict::RunError,
         Cause::TabCrashed
         | Cause::TabClosed
         | Cause::TabFailed
@@ -32,7 +24,15 @@ pub(super) const fn of_failure(cause: Cause) -> Option<Verdict> {
         Cause::DeviceLost => Verdict::DeviceLost,
         Cause::WrongOutput => Verdict::Wrong,
         Cause::DeadlineExceeded | Cause::HeartbeatMissed => Verdict::Timeout,
-        Cause::LaunchFailed | Cause::BackendUnavailable | Cause::NoTarget | Cause::CircuitOpen => Verdict::Unavailable,
+        // What had no turn in time was not tried.
+        Cause::LaunchFailed
+        | Cause::BackendUnavailable
+        | Cause::NoTarget
+        | Cause::CircuitOpen
+        | Cause::QueueFull
+        | Cause::TabLimit
+        | Cause::BrowserLimit
+        | Cause::ModelLimit => Verdict::Unavailable,
         Cause::Cancelled | Cause::FleetClosed => return None,
     })
 }

@@ -274,6 +274,8 @@ pub struct PolicyError {
     pub value: String,
     /// What it may be.
     pub range: String,
+    /// The other one that this depends on, if it does.
+    pub bound: Option<String>,
 }
 
 impl Policy {
@@ -299,6 +301,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] with the first field that is out of range, or contradicts another.
     pub fn validate(&self) -> Result<(), PolicyError> {
+        let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
         at_least("tabs_per_target", self.tabs_per_target, 1)?;
         at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
         self.in_flight_per_browser.map_or(Ok(()), |most| at_least("in_flight_per_browser", most, 1))?;
@@ -310,31 +313,30 @@ impl Policy {
         at_least("missed_heartbeats", self.missed_heartbeats, 1)?;
         at_least("retirement.jobs", self.retirement.jobs, 1)?;
         at_least("retirement.failures", self.retirement.failures, 1)?;
-        in_order("1 s", Duration::from_secs(1), "retirement.age", self.retirement.age)?;
-        in_order("1 s", Duration::from_secs(1), "retirement.idle", self.retirement.idle)?;
+        lasts("retirement.age", self.retirement.age, second)?;
+        lasts("retirement.idle", self.retirement.idle, second)?;
         in_order("relaunch_pause", self.relaunch_pause, "relaunch_pause_cap", self.relaunch_pause_cap)?;
         in_order("retry_pause", self.retry_pause, "retry_pause_cap", self.retry_pause_cap)?;
         self.pauses(0).map_err(|error| {
             let field = if error.field == "first" { "retry_pause" } else { "retry_pause_cap" };
-            PolicyError { field: field.to_owned(), value: error.value, range: error.range }
+            PolicyError { field: field.to_owned(), value: error.value, range: error.range, bound: None }
         })?;
-        let least = Duration::from_millis(1);
-        in_order("1 ms", least, "heartbeat_interval", self.heartbeat_interval)?;
-        in_order("1 ms", least, "heartbeat_timeout", self.heartbeat_timeout)?;
+        lasts("heartbeat_interval", self.heartbeat_interval, millisecond)?;
+        lasts("heartbeat_timeout", self.heartbeat_timeout, millisecond)?;
         in_order("heartbeat_interval", self.heartbeat_interval, "health_check_interval", self.health_check_interval)?;
-        in_order("1 ms", least, "canary_timeout", self.canary_timeout)?;
+        lasts("canary_timeout", self.canary_timeout, millisecond)?;
         within("scaling.up_above", self.scaling.up_above, 0.0, 1.0)?;
         within("scaling.down_below", self.scaling.down_below, 0.0, self.scaling.up_above)?;
         within("scaling.least_gain", self.scaling.least_gain, 0.0, 1e6)?;
-        in_order("1 s", Duration::from_secs(1), "scaling.down_after", self.scaling.down_after)?;
-        in_order("1 s", Duration::from_secs(1), "scaling.retry_after", self.scaling.retry_after)?;
+        lasts("scaling.down_after", self.scaling.down_after, second)?;
+        lasts("scaling.retry_after", self.scaling.retry_after, second)?;
         let (pause, cap) = (self.scaling.retry_after, self.scaling.retry_after_cap);
         in_order("scaling.retry_after", pause, "scaling.retry_after_cap", cap)?;
         within("slow_call_factor", self.slow_call_factor, 1.0, 1e6)?;
         for (name, limits) in [("tab_memory", self.tab_memory), ("browser_memory", self.browser_memory)] {
-            check(limits.soft <= limits.hard, format!("{name}.soft"), limits.soft, || {
-                format!("at most {name}.hard, {} bytes", limits.hard)
-            })?;
+            let bound = format!("{name}.hard");
+            let range = || format!("at most {bound}, {} bytes", limits.hard);
+            check(limits.soft <= limits.hard, format!("{name}.soft"), limits.soft, range).map_err(by(&bound))?;
         }
         self.breakers.iter().try_for_each(|(browser, breaker)| breaker.validate(&format!("breakers.{browser}")))
     }
@@ -349,13 +351,13 @@ impl BreakerPolicy {
         at_least(&field("sliding_window_size"), self.sliding_window_size, 1)?;
         let too_small = self.sliding_window_type == SlidingWindowType::CountBased
             && self.sliding_window_size < self.minimum_number_of_calls;
-        check(!too_small, field("sliding_window_size"), self.sliding_window_size, || {
-            format!("at least minimum_number_of_calls, {}", self.minimum_number_of_calls)
-        })?;
+        let range = || format!("at least minimum_number_of_calls, {}", self.minimum_number_of_calls);
+        check(!too_small, field("sliding_window_size"), self.sliding_window_size, range)
+            .map_err(by(&field("minimum_number_of_calls")))?;
         let probes = self.permitted_number_of_calls_in_half_open_state;
         at_least(&field("permitted_number_of_calls_in_half_open_state"), probes, 1)?;
         let (wait, cap) = (self.wait_duration_in_open_state, self.wait_duration_cap);
-        in_order("1 ms", Duration::from_millis(1), &field("wait_duration_in_open_state"), wait)?;
+        lasts(&field("wait_duration_in_open_state"), wait, Duration::from_millis(1))?;
         in_order(&field("wait_duration_in_open_state"), wait, &field("wait_duration_cap"), cap)
     }
 }
@@ -366,7 +368,14 @@ fn check(
     value: impl ToString,
     range: impl FnOnce() -> String,
 ) -> Result<(), PolicyError> {
-    if good { Ok(()) } else { Err(PolicyError { field: field.into(), value: value.to_string(), range: range() }) }
+    let refused = || PolicyError { field: field.into(), value: value.to_string(), range: range(), bound: None };
+    if good { Ok(()) } else { Err(refused()) }
+}
+
+/// Says which other number the range depends on.
+fn by(bound: &str) -> impl FnOnce(PolicyError) -> PolicyError {
+    let bound = Some(bound.to_owned());
+    |error| PolicyError { bound, ..error }
 }
 
 fn at_least<T: PartialOrd + ToString>(field: &str, value: T, least: T) -> Result<(), PolicyError> {
@@ -379,7 +388,11 @@ fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), PolicyEr
 }
 
 fn in_order(less: &str, low: Duration, field: &str, value: Duration) -> Result<(), PolicyError> {
-    check(low <= value, field, format!("{value:?}"), || format!("at least {less}, {low:?}"))
+    check(low <= value, field, format!("{value:?}"), || format!("at least {less}, {low:?}")).map_err(by(less))
+}
+
+fn lasts(field: &str, value: Duration, least: Duration) -> Result<(), PolicyError> {
+    check(value >= least, field, format!("{value:?}"), || format!("at least {least:?}"))
 }
 
 #[cfg(test)]

@@ -17,12 +17,22 @@ pub struct Retirement {
     pub idle: Duration,
     /// Failures in all, also where successes came in between.
     pub failures: u32,
+    /// How long a tab that is worn out is kept for the sessions that live in it; then their state is gone. Twice as long
+    /// as a session that nobody calls lives by itself, so it is only met by those that are in use.
+    pub session_grace: Duration,
 }
 
 impl Default for Retirement {
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        Self { jobs: 1_000, jobs_not_before: minutes(1), age: minutes(60), idle: minutes(30), failures: 5 }
+        Self {
+            jobs: 1_000,
+            jobs_not_before: minutes(1),
+            age: minutes(60),
+            idle: minutes(30),
+            failures: 5,
+            session_grace: minutes(10),
+        }
     }
 }
 

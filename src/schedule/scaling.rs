@@ -15,6 +15,8 @@ use std::{
 /// How the number of a target's tabs follows its load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaling {
+    /// Cores that the WASM threads of all tabs share; `None` is not known, and a fleet takes what the system tells.
+    pub cores: Option<usize>,
     /// Most tabs of each target. Not more than [`Policy::tabs_per_target`](super::Policy::tabs_per_target), which are
     /// always kept, and the number is fixed.
     pub max_tabs: usize,
@@ -27,7 +29,9 @@ pub struct Scaling {
     /// How much more work a further tab has to get done to be kept, as a part of what was done without it. Less is
     /// noise on a busy machine, and not worth a tab's memory.
     pub least_gain: f64,
-    /// After a tab brought too little, the next is tried after this pause, which doubles each time in a row.
+    /// After a tab brought too little, the next is tried after this pause, which doubles each time in a row. So long jobs
+    /// have to wait, too, before one is tried whose threads the cores do not suffice for: most bring nothing then, but
+    /// those of models that wait for something else.
     pub retry_after: Duration,
     /// The longest such pause.
     pub retry_after_cap: Duration,
@@ -36,6 +40,7 @@ pub struct Scaling {
 impl Default for Scaling {
     fn default() -> Self {
         Self {
+            cores: None,
             max_tabs: 1,
             up_above: 0.95,
             down_below: 0.30,
@@ -73,6 +78,8 @@ pub(super) struct Look {
     pub waiting: bool,
     /// Whether the browser has memory left for another tab.
     pub has_memory: bool,
+    /// Whether the cores suffice for the threads of another tab besides all that are busy.
+    pub has_cores: bool,
 }
 
 /// A change of the number of tabs.
@@ -98,6 +105,8 @@ pub(super) struct Scale {
     before: Option<VecDeque<Stretch>>,
     pause: Duration,
     not_before: Option<Instant>,
+    /// Since when another tab is wanted for which the cores do not suffice.
+    short_of_cores: Option<Instant>,
 }
 
 /// What was done from the end of one job to the end of another.
@@ -126,6 +135,7 @@ impl Scale {
             before: None,
             pause: policy.retry_after,
             not_before: None,
+            short_of_cores: None,
         }
     }
 
@@ -210,8 +220,14 @@ impl Scale {
             self.low_since = None;
         }
         let percent = 100.0 * utilization;
-        let may_try = self.before.is_none() && self.not_before.is_none_or(|at| at <= now) && look.has_memory;
-        if utilization > policy.up_above && look.waiting && may_try && self.wanted < *self.bounds.end() {
+        let is_wanted = utilization > policy.up_above && look.waiting && self.wanted < *self.bounds.end();
+        self.short_of_cores = if is_wanted && !look.has_cores { self.short_of_cores.or(Some(now)) } else { None };
+        let has_waited = |since: Instant| now.saturating_duration_since(since) >= policy.retry_after;
+        let may_try = self.before.is_none()
+            && look.has_memory
+            && self.not_before.is_none_or(|at| at <= now)
+            && self.short_of_cores.is_none_or(has_waited);
+        if is_wanted && may_try {
             if self.stretches.len() < STRETCHES || look.ready < self.wanted {
                 return None;
             }
@@ -240,6 +256,7 @@ impl Scale {
     fn begin_anew(&mut self) {
         self.busy.clear();
         self.low_since = None;
+        self.short_of_cores = None;
         self.stretch = None;
         self.stretches.clear();
     }

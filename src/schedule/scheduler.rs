@@ -34,7 +34,8 @@ use super::{
     vitals::Vitals,
 };
 use crate::types::{
-    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, SessionId, Severity, Strategy, TabId, Target,
+    BreakerState, Browser, BrowserId, Failure, JobId, ModelId, Placement, SessionEnd, SessionId, Severity, Strategy,
+    TabId, Target,
 };
 use repairs::Repairs;
 use std::{
@@ -67,6 +68,8 @@ pub enum Input {
     TabLost { tab: TabId, failure: Failure },
     /// A target computes on the CPU what is meant for a GPU; others are preferred to it.
     TargetIsSoftware { target: Target },
+    /// A job of the target computes on so many threads of the CPU.
+    TargetThreads { target: Target, threads: usize },
     /// A job is asked for.
     Submit { job: JobId, spec: JobSpec },
     /// A job is no longer wanted.
@@ -93,6 +96,8 @@ pub enum Input {
     CannotBatch { model: ModelId },
     /// A session is closed: its state is dropped.
     EndSession { session: SessionId },
+    /// A call of a session was answered, and has left so much in the tab for the next.
+    SessionKept { session: SessionId, bytes: u64 },
     /// Nobody can ask for a model any more.
     ForgetModel { model: ModelId },
     /// The instant told by [`Scheduler::next_deadline`] has come.
@@ -130,6 +135,10 @@ pub enum Action {
     ForgetSession { tab: TabId, session: SessionId },
     /// A session was closed, or its time to live is over: nothing more is needed of it.
     SessionEnded { session: SessionId },
+    /// A session has a state in this tab from now on; for those who watch.
+    StateBegun { session: SessionId, model: ModelId, tab: TabId, target: Target },
+    /// The state of a session is no more; for those who watch.
+    StateEnded { session: SessionId, target: Target, why: SessionEnd },
     /// Have the tab run the canary; answered by `CanaryAnswered`, unless the tab is lost.
     RunCanary { tab: TabId },
     /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
@@ -199,6 +208,8 @@ pub struct Scheduler {
     given_up: BTreeMap<Target, Failure>,
     start_failures: BTreeMap<Target, u32>,
     software: TargetSet,
+    /// On how many threads of the CPU jobs of a target compute, where that is known.
+    threads: BTreeMap<Target, usize>,
     /// Targets that have had a ready tab.
     proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
@@ -245,6 +256,7 @@ impl Scheduler {
             given_up: BTreeMap::new(),
             start_failures: BTreeMap::new(),
             software: TargetSet::EMPTY,
+            threads: BTreeMap::new(),
             proven: TargetSet::EMPTY,
             slots: BTreeMap::new(),
             jobs: HashMap::new(),
@@ -330,6 +342,7 @@ impl Scheduler {
             Input::WorkerLost { tab, failure } => self.worker_lost(tab, failure, now),
             Input::TabLost { tab, failure } => self.tab_lost(tab, failure, now),
             Input::TargetIsSoftware { target } => self.software.insert(target),
+            Input::TargetThreads { target, threads } => drop(self.threads.insert(target, threads)),
             Input::CanaryAnswered { tab, failure } => self.canary_answered(tab, failure, now),
             Input::ModelLoaded { tab, model, failure } => self.model_loaded(tab, model, failure, now),
             Input::TabAlive { tab, heap_bytes } => self.tab_alive(tab, heap_bytes, now),
@@ -338,7 +351,8 @@ impl Scheduler {
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
             Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
             Input::CannotBatch { model } => self.cannot_batch(model),
-            Input::EndSession { session } => self.end_session(session),
+            Input::EndSession { session } => self.end_session(session, SessionEnd::Closed),
+            Input::SessionKept { session, bytes } => self.session_kept(session, bytes),
             Input::ForgetModel { model } => self.forget_model(model),
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),

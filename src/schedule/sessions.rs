@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub last_used: Instant,
     /// The call under way.
     pub call: Option<JobId>,
+    /// What the tab keeps for it.
+    pub kept_bytes: u64,
 }
 
 /// Every session with a state, and those whose state is gone until somebody hears of it.
@@ -44,15 +46,14 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// A call has succeeded that began it. Returns the tab that holds an older state of it, if another does.
-    pub fn begin(&mut self, id: SessionId, session: Session) -> Option<TabId> {
-        let older = self.remove(id).and_then(|session| session.seat.ok()).map(|seat| seat.tab);
-        let newer = session.seat.as_ref().ok().map(|seat| seat.tab);
+    /// A call has succeeded that began it. Returns where an older state of it was.
+    pub fn begin(&mut self, id: SessionId, session: Session) -> Option<Seat> {
+        let older = self.remove(id).and_then(|session| session.seat.ok());
         if let Ok(seat) = &session.seat {
             self.by_tab.entry(seat.tab).or_default().insert(id);
         }
         self.all.insert(id, session);
-        older.filter(|older| Some(*older) != newer)
+        older
     }
 
     pub fn get(&self, id: SessionId) -> Option<&Session> {
@@ -68,23 +69,27 @@ impl Sessions {
         self.by_tab.contains_key(&tab)
     }
 
-    /// A worker is gone, and with it the states that it held.
-    pub fn lose_all(&mut self, tab: TabId) {
-        for id in self.by_tab.remove(&tab).unwrap_or_default() {
-            let Some(session) = self.all.get_mut(&id) else { continue };
-            if let Ok(seat) = &session.seat {
-                let message = format!("the worker of {tab} ({}), which held it, has ended", seat.target);
-                session.seat = Err(gone(message));
-            }
-        }
+    /// Those whose state a tab holds.
+    pub fn of_tab(&self, tab: TabId) -> Vec<SessionId> {
+        self.by_tab.get(&tab).into_iter().flatten().copied().collect()
     }
 
-    /// The state is of no more use. Returns the tab that still holds it.
-    pub fn lose(&mut self, id: SessionId, why: impl Into<String>) -> Option<TabId> {
+    /// How many those are, and what is kept for them.
+    pub fn kept_in(&self, tab: TabId) -> (u32, u64) {
+        let held = || self.by_tab.get(&tab).into_iter().flatten();
+        let bytes = held().filter_map(|id| self.all.get(id)).map(|session| session.kept_bytes).sum();
+        (held().count() as u32, bytes)
+    }
+
+    /// The state is of no more use. Returns where it was.
+    pub fn lose(&mut self, id: SessionId, why: impl Into<String>) -> Option<Seat> {
         let session = self.all.get_mut(&id)?;
+        if session.seat.is_err() {
+            return None;
+        }
         let seat = std::mem::replace(&mut session.seat, Err(gone(why))).ok()?;
         self.unseat(id, seat.tab);
-        Some(seat.tab)
+        Some(seat)
     }
 
     pub fn remove(&mut self, id: SessionId) -> Option<Session> {

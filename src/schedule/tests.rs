@@ -16,7 +16,7 @@ mod world;
 use super::*;
 use crate::types::{
     Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority,
-    SessionId, TabId, Target,
+    SessionEnd, SessionId, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{

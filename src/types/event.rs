@@ -1,8 +1,8 @@
 //! What the fleet says about itself while it works: one typed stream, consumed by whoever subscribes.
 
 use super::{
-    BreakerState, Browser, BrowserId, Dtype, Failure, Family, Identity, JobId, Severity, Strategy, TabId, Target,
-    TargetInfo, Timings,
+    BreakerState, Browser, BrowserId, Dtype, Failure, Family, Identity, JobId, SessionEnd, SessionId, Severity,
+    Strategy, TabId, Target, TargetInfo, Timings,
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::SystemTime};
@@ -97,6 +97,15 @@ pub enum EventKind {
     },
     /// A run of several jobs failed for what may be one job's doing. They go on in halves and have spent no attempt.
     BatchSplit { tab: TabId, target: Target, model: Arc<ModelTag>, jobs: u32, failure: Failure },
+    /// A session's first call has succeeded: its state is in this tab from now on.
+    SessionBegun { session: SessionId, model: Arc<ModelTag>, tab: TabId, target: Target },
+    /// The state of a session is no more. One that the fleet was closed with is not told of.
+    SessionEnded { session: SessionId, target: Target, why: SessionEnd },
+    /// A session whose state was gone has been through as many recorded calls again: `session` is the new one's.
+    SessionRebuilt { session: SessionId, model: Arc<ModelTag>, calls: u64 },
+    /// Jobs of the model ran together on this target, and what came back is not what each of them has alone: they and all
+    /// later ones run alone.
+    BatchingRefused { model: Arc<ModelTag>, target: Target, why: String },
     /// No target could take the job, for the reason `why`; it fell back and ran in the fleet's own process, with a result
     /// or with `failure`. It is nobody's attempt.
     RanNatively { job: JobId, model: Arc<ModelTag>, why: Failure, failure: Option<Failure>, elapsed_ms: f64 },

@@ -188,6 +188,12 @@ pub struct TabHealth {
     pub heap_bytes: Option<u64>,
     /// How long its last heartbeat took, in milliseconds.
     pub heartbeat_ms: Option<f64>,
+    /// Sessions whose state it holds.
+    #[serde(default)]
+    pub sessions: u32,
+    /// What it keeps for them, in bytes.
+    #[serde(default)]
+    pub kept_bytes: u64,
 }
 
 /// A way to get over a failure, in the order of its cost.

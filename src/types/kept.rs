@@ -18,7 +18,9 @@ pub struct KeptTensor {
 pub enum KeptLocation {
     /// In a buffer on the GPU.
     Gpu,
+    /// In a tensor of WebNN's, on the device that its context is for.
+    MlTensor,
     /// In the worker's memory.
     Memory,
 }
-names!(KeptLocation { Gpu = "gpu", Memory = "memory" });
+names!(KeptLocation { Gpu = "gpu", MlTensor = "ml-tensor", Memory = "memory" });

@@ -2,7 +2,7 @@
 
 use crate::{
     fleets::{Events, PATIENCE, builder, launched, started},
-    models::{self, count, counting, lookup, slow_rows, unary, unique},
+    models::{self, count, counting, lookup, mixing, off_the_mean, slow_rows, unary, unique},
     processes::{kill, within},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -160,7 +160,7 @@ async fn one_bad_job_of_sixteen_fails_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_killed_with_a_batch_in_flight_loses_and_doubles_no_job() {
-    let Some(mut bench) = Bench::of(&slow_rows(3_000_000)).await else { return };
+    let Some(mut bench) = Bench::of(&slow_rows(1_000_000)).await else { return };
     let inputs: Vec<Inputs> = (0..12_u8).map(|job| floats("x", &[1, 2], &[f32::from(job), 0.5])).collect();
     let handles = bench.ask(&inputs).await;
     let ids: Vec<JobId> = handles.iter().map(JobHandle::id).collect();
@@ -188,7 +188,7 @@ async fn a_browser_killed_with_a_batch_in_flight_loses_and_doubles_no_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_job_leaves_the_others_of_its_run_their_answers() {
-    let Some(mut bench) = Bench::of(&slow_rows(3_000_000)).await else { return };
+    let Some(mut bench) = Bench::of(&slow_rows(1_000_000)).await else { return };
     let inputs: Vec<Inputs> = (0..6_u8).map(|job| floats("x", &[1, 2], &[f32::from(job), 0.5])).collect();
     let handles = bench.ask(&inputs).await;
     for _ in &handles {
@@ -219,6 +219,51 @@ async fn outputs_that_turn_out_to_be_no_rows_are_given_to_nobody_and_jobs_run_al
     }
     let split = bench.events.so_far().iter().filter(|kind| matches!(kind, EventKind::BatchSplit { .. })).count();
     assert_eq!(split, 1, "it is tried once");
+    bench.fleet.close().await.unwrap();
+}
+
+/// Of jobs that are the same or not: what a softmax over the batch makes 1 of for a row alone; what the first row of a
+/// running sum has not to do with; and what the largest alone keeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_whose_rows_depend_on_each_other_is_found_out_and_its_jobs_run_alone() {
+    for (op_type, is_same) in [("Softmax", true), ("CumSum", false), ("Hardmax", true)] {
+        let Some(mut bench) = Bench::of(&mixing(op_type)).await else { return };
+        let number = |job: u8| if is_same { 3.0 } else { f32::from(job) };
+        let inputs: Vec<Inputs> = (0..6_u8).map(|job| floats("x", &[1, 2], &[number(job), 0.5])).collect();
+        for _ in 0..2 {
+            for (job, result) in (0_u8..).zip(bench.run(&inputs).await) {
+                let output = result.unwrap();
+                let alone = if op_type == "CumSum" { vec![number(job), 0.5] } else { vec![1.0, 1.0] };
+                assert_eq!((values(&output), output.provenance.browser().unwrap().batch), (alone, 1), "{op_type}");
+                assert_eq!(output.failed_attempts, [], "it was nobody's doing");
+            }
+        }
+        let told = bench.events.so_far();
+        let refused = told.iter().filter_map(|kind| match kind {
+            EventKind::BatchingRefused { why, .. } => Some(why),
+            _ => None,
+        });
+        let refused: Vec<&String> = refused.collect();
+        assert_eq!(refused.len(), 1, "{op_type}: it is told once");
+        assert!(refused[0].contains("output `y` at [0, 0] is"), "{refused:?}");
+        let metrics = bench.fleet.metrics().await.unwrap();
+        assert_eq!(metrics.get(MetricName::BatchingRefused, &["chrome/wasm"]), Some(1.0));
+        bench.fleet.close().await.unwrap();
+    }
+}
+
+/// A mean over like rows is each of them: that it is of all of them shows when they differ.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_are_all_the_same_prove_nothing_of_others() {
+    let Some(mut bench) = Bench::of(&off_the_mean()).await else { return };
+    let same: Vec<Inputs> = (0..4).map(|_| floats("x", &[1, 2], &[1.0, 2.0])).collect();
+    let others: Vec<Inputs> = (0..4_u8).map(|job| floats("x", &[1, 2], &[f32::from(job), 2.0])).collect();
+    for (inputs, batch) in [(&same, 4), (&same, 4), (&others, 1), (&same, 1)] {
+        for result in bench.run(inputs).await {
+            let output = result.unwrap();
+            assert_eq!((values(&output), output.provenance.browser().unwrap().batch), (vec![0.0, 0.0], batch));
+        }
+    }
     bench.fleet.close().await.unwrap();
 }
 

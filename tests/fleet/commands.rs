@@ -55,6 +55,14 @@ async fn what_is_typed_wrong_is_told_with_what_would_be_right() {
         (&["shard", "typo.toml"], "typo.toml cannot be read"),
         (&["shard", "typo.toml", "--shards", "2"], "--shards is for a single model"),
         (&["config", "--tabs", "0"], "`tabs` (flag) cannot be `0`: it takes a number from 1 to 64"),
+        (&["matrix", "--tabs", "4-1"], "or a range of such numbers written 1-4"),
+        (&["bench", "counting.onnx", "--tabs", "1-4"], "--tabs is not for `bench`: what is compared is measured"),
+        (&["run", "counting.onnx", "--tabs", "2"], "--tabs is not for `run`: it runs the model once, in one tab"),
+        (&["doctor", "--tabs", "2"], "--tabs is not for `doctor`"),
+        (
+            &["bench", "--concurrency", "4", "--model-concurrency", "2"],
+            "--concurrency 4 cannot be: no more than 2 jobs",
+        ),
         (&["config", "--config", "typo.toml"], "there is no setting `retires` (typo.toml): is `retries` meant?"),
         (&["config", "--config", "not.toml"], "not.toml is not TOML"),
         (&["config", "--config", "nowhere.toml"], "the settings in nowhere.toml could not be read"),
@@ -64,7 +72,7 @@ async fn what_is_typed_wrong_is_told_with_what_would_be_right() {
     let policies: &[(&[&str], &str)] = &[
         (
             &["matrix", "--tab-memory-soft", "3GiB", "--tab-memory-hard", "1GiB"],
-            "tab_memory.soft is 3221225472, but must be at most tab_memory.hard, 1073741824 bytes",
+            "tab_memory.soft is 3221225472, but must be at most tab_memory.hard, 1073741824 bytes\nhint: --tab-memory-soft and --tab-memory-hard set this",
         ),
         (
             &["bench", "--heartbeat-interval", "1m"],

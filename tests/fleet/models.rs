@@ -164,6 +164,49 @@ pub fn slow_rows(trips: i64) -> ModelProto {
     })
 }
 
+/// `y` is `op_type` of rows of two, over the first dimension: each row depends on the others.
+pub fn mixing(op_type: &str) -> ModelProto {
+    let takes_axis = op_type == "CumSum";
+    let mut mix = node(op_type, if takes_axis { &["x", "axis"] } else { &["x"] }, &["y"]);
+    if !takes_axis {
+        mix.attribute.push(AttributeProto {
+            name: "axis".to_owned(),
+            r#type: attribute_proto::AttributeType::Int as i32,
+            i: 0,
+            ..AttributeProto::default()
+        });
+    }
+    model(GraphProto {
+        node: vec![mix],
+        initializer: if takes_axis { vec![whole("axis", 0)] } else { Vec::new() },
+        input: vec![value("x", Dtype::Float32, &["batch", "2"])],
+        output: vec![value("y", Dtype::Float32, &["batch", "2"])],
+        ..GraphProto::default()
+    })
+}
+
+/// `y` is `x` less the mean of its rows.
+pub fn off_the_mean() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("ReduceMean", &["x", "axes"], &["mean"]), node("Sub", &["x", "mean"], &["y"])],
+        initializer: vec![TensorProto { dims: vec![1], ..whole("axes", 0) }],
+        input: vec![value("x", Dtype::Float32, &["batch", "2"])],
+        output: vec![value("y", Dtype::Float32, &["batch", "2"])],
+        ..GraphProto::default()
+    })
+}
+
+/// `after` is `before` and `x`, `twice` is twice that.
+pub fn running_sum() -> ModelProto {
+    let numbers = |name: &str| value(name, Dtype::Float32, &["1", "4"]);
+    model(GraphProto {
+        node: vec![node("Add", &["before", "x"], &["after"]), node("Add", &["after", "after"], &["twice"])],
+        input: vec![numbers("x"), numbers("before")],
+        output: vec![numbers("after"), numbers("twice")],
+        ..GraphProto::default()
+    })
+}
+
 /// `y` is every number of `x` once: says of its outputs that they are rows, and they are not.
 pub fn unique() -> ModelProto {
     model(GraphProto {

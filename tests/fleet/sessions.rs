@@ -9,9 +9,9 @@ use crate::{
 };
 use std::{collections::BTreeSet, time::Duration};
 use tabfleet::{
-    fleet::{Fleet, JobError, Model, ModelSpec, Output, SessionOptions},
+    fleet::{Fleet, JobError, MetricName, Model, ModelSpec, Output, SessionOptions},
     onnx::{LoadedCase, NamedTensor, Tolerance, compare},
-    types::{Cause, EventKind, KeptLocation, TabId, Target, Tensor},
+    types::{Cause, EventKind, KeptLocation, SessionEnd, TabId, Target, Tensor},
 };
 
 const MIB: u64 = 1 << 20;
@@ -143,6 +143,53 @@ async fn on_webgpu_the_cache_stays_in_gpu_buffers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_webnn_a_state_of_fixed_shape_stays_in_its_tensors() {
+    let Some(fleet) = launched(&["edge/webnn"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "running-sum.onnx", &models::running_sum());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let numbers = |from: f32| Tensor::from_values([1, 4], &[from, from + 1.0, from + 2.0, from + 3.0]).unwrap();
+    for session in ["one", "another"] {
+        let mut sum = [0.0_f32; 4];
+        for call in 0..8_u8 {
+            let mut inputs = vec![("x", numbers(f32::from(call)))];
+            if call == 0 {
+                inputs.push(("before", Tensor::from_values([1, 4], &[0.0_f32; 4]).unwrap()));
+            }
+            sum.iter_mut().zip(0_u8..).for_each(|(sum, place)| *sum += f32::from(call + place));
+            let options = model.options().keep([("after", "before")]);
+            let output = model.execute_in_session(session, inputs, options).await.unwrap();
+            let doubled: Vec<f32> = sum.iter().map(|sum| 2.0 * sum).collect();
+            assert_eq!(output.get("twice").unwrap().to_vec::<f32>().unwrap(), doubled, "{session}, call {call}");
+            let kept: Vec<_> = output.kept.iter().map(|kept| (kept.info.bytes, kept.location)).collect();
+            assert_eq!(kept, [(16, KeptLocation::MlTensor)]);
+        }
+    }
+    assert!(model.close_session("one").await);
+    fleet.close().await.unwrap();
+}
+
+/// WebNN computes graphs of fixed shapes only: what has others runs on the CPU, and its cache stays in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_webnn_a_cache_that_grows_is_kept_and_says_the_same() {
+    let Some(fleet) = launched(&["edge/webnn"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (model, case) = decoder(&fleet, &folder).await;
+    let on = target("edge/webnn");
+    let right = over_the_wire(&model, &case, on).await;
+    for (at, right) in right.iter().enumerate() {
+        let output = step(&model, &case, "chat", at, keeping(&model, on)).await;
+        let right = [("logits".to_owned(), right.clone())];
+        let compared = compare(&right, &output.tensors, &Tolerance::default());
+        assert_eq!(compared.mismatch.map(|mismatch| mismatch.to_string()), None, "step {at}");
+        assert_eq!(output.kept.len(), 4);
+        assert!(output.kept.iter().all(|kept| kept.location == KeptLocation::Memory), "{:?}", output.kept);
+        assert_eq!(output.provenance.browser().unwrap().cpu_fallback, Some(true));
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_of_a_session_are_done_one_after_the_other_in_the_order_in_which_they_came() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
     let fleet = with_tabs(builder, 2).await;
@@ -248,6 +295,63 @@ async fn a_state_lives_as_long_as_it_is_said_to() {
     let no_more: [(&str, &str); 0] = [];
     let output = model.execute_in_session("lasting", trips(), model.options().keep(no_more)).await.unwrap();
     assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [4.0]);
+    fleet.close().await.unwrap();
+}
+
+/// Sessions that do not end by themselves do not keep a worn-out tab for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worn_out_tab_goes_after_its_grace_and_its_sessions_are_counted_told_and_rebuilt_elsewhere() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder
+        .configure(|config| {
+            let retirement = &mut config.policy.retirement;
+            (retirement.jobs, retirement.jobs_not_before) = (20, Duration::ZERO);
+            retirement.session_grace = Duration::ZERO;
+        })
+        .launch()
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let model = counting_on(&fleet, &folder).await;
+    let mut events = Events::of(&fleet);
+    let kept = || model.options().keep([("y", "x")]);
+    let rebuilt = || kept().rebuild_within(MIB);
+    let trips = || [("trips", Tensor::scalar(2_i64))];
+    let first = model.execute_in_session("rebuilt", count(2, 1.0), rebuilt()).await.unwrap();
+    model.execute_in_session("rebuilt", trips(), rebuilt()).await.unwrap();
+    model.execute_in_session("plain", count(2, 1.0), kept()).await.unwrap();
+    model.execute_in_session("closed", count(2, 1.0), kept()).await.unwrap();
+    assert!(model.close_session("closed").await);
+    let health = fleet.health().await.unwrap();
+    assert_eq!((health.tabs[0].sessions, health.tabs[0].kept_bytes), (2, 8), "a number each");
+    let metrics = fleet.metrics().await.unwrap();
+    let of = |name, labels: &[&str]| metrics.get(name, &[&["chrome/wasm"], labels].concat());
+    assert_eq!((of(MetricName::Sessions, &[]), of(MetricName::SessionsKept, &[])), (Some(2.0), Some(8.0)));
+    assert_eq!(of(MetricName::SessionsBegun, &[]), Some(3.0));
+    assert_eq!(of(MetricName::SessionsEnded, &["closed"]), Some(1.0));
+
+    // It wears out, another stands in for it, and then it goes.
+    for _ in 0..20 {
+        model.run(count(2, 1.0)).await.unwrap();
+    }
+    for _ in 0..2 {
+        let worn =
+            |kind: &EventKind| matches!(kind, EventKind::SessionEnded { why: SessionEnd::WornOut, .. }).then_some(());
+        events.next("the end of a session", worn).await;
+    }
+    let error = lost(model.execute_in_session("plain", trips(), kept()).await);
+    assert!(error.failure.message.contains("is worn out (it has done "), "{error}");
+    let no_more: [(&str, &str); 0] = [];
+    let options = model.options().keep(no_more).rebuild_within(MIB);
+    let last = model.execute_in_session("rebuilt", trips(), options).await.unwrap();
+    assert_eq!(last.get("y").unwrap().to_vec::<f32>().unwrap(), [8.0]);
+    let tab = |output: &Output| output.provenance.browser().unwrap().tab;
+    assert_ne!(tab(&last), tab(&first));
+    let told = |kind: &EventKind| match kind {
+        EventKind::SessionRebuilt { calls, .. } => Some(*calls),
+        _ => None,
+    };
+    assert_eq!(events.next("the rebuilt session", told).await, 2);
     fleet.close().await.unwrap();
 }
 

@@ -445,7 +445,7 @@ impl World {
                 Action::GiveUpTarget { .. } => self.counts.targets_given_up += 1,
                 // No jobs run together here.
                 Action::HealthChecked { .. } | Action::Disconnected { .. } | Action::BatchSplit { .. } => {}
-                Action::Scaled { .. } => {}
+                Action::StateBegun { .. } | Action::StateEnded { .. } | Action::Scaled { .. } => {}
             }
         }
     }

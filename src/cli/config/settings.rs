@@ -5,6 +5,7 @@ use super::{
     kind::{
         Choice, EachBrowser, Kind, MaybeAddress, MaybePath, MaybeUrl, Number, PerBrowser, Size, Span, Switch, Targets,
     },
+    limits::{MaybeLimit, Range},
     table::{Entry, LookUp, resolve_one, settings},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     schedule::{BreakerPolicy, Fallback, Policy, RetryBackoff},
     types::{Browser, names},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use url::Url;
 
 /// How the log is written.
@@ -96,17 +97,26 @@ settings! {
         in SETTINGS:
         /// The targets to use. A bare browser means all of its backends; all means every target that is found.
         targets: Vec<TargetPattern> = Vec::new(), Targets;
-        /// Tabs for each target. Two keep a target busy while one's answer is on its way.
-        tabs: u32 = 2, Number(1..=64);
+        /// Tabs for each target, or the least and the most of them. Two keep a target busy while one's answer is on its
+        /// way. Within a range their number follows the load, and a further one is kept if it gets more done. `run`,
+        /// `bench` and `doctor` have a tab for each target.
+        tabs: RangeInclusive<u32> = 2..=2, Range(1..=64);
         /// The most jobs a tab is given at once. Eight hide the way there and back of small models; more only wait in
         /// the tab, where they can no longer go elsewhere.
         in_flight_per_tab: u32 = 8, Number(1..=1024);
+        /// The most jobs that all tabs of a browser are given at once. Without it, as many as its tabs may.
+        in_flight_per_browser: Option<u32> = None, MaybeLimit(Number(1..=65_536));
         /// The most bytes of inputs a tab is given at once. They lie in the browser's memory twice.
         in_flight_bytes: u64 = 64 * MIB, Size(MIB..=16 * 1024 * MIB);
         /// The most jobs that wait or run. A queue without a bound hides that the fleet is too slow until memory runs out.
         queue_limit: u32 = 10_000, Number(1..=10_000_000);
         /// The most bytes of inputs of jobs that wait or run.
         queue_bytes: u64 = 1024 * MIB, Size(MIB..=1024 * 1024 * MIB);
+        /// The most jobs of one model that wait or run. Without it, as many as there is room for.
+        model_concurrency: Option<u32> = None, MaybeLimit(Number(1..=10_000_000));
+        /// The longest a job may wait until a tab takes it: for its model's turn, for room in the queue, and for a tab.
+        /// Without it, as long as its deadline.
+        queue_timeout: Option<Duration> = None, MaybeLimit(Span(millis(10)..=DAY));
         /// The longest a job may take from the call to its answer, all attempts together.
         job_deadline: Duration = secs(60), Span(millis(10)..=DAY);
         /// The longest a case may take on a target; it then gets the verdict timeout.

@@ -39,19 +39,19 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
         let tabs = settings.unwrap().tabs;
         (tabs.value, tabs.source)
     };
-    assert_eq!(tabs(from(&flag, &env, file)), (4, Source::Flag));
-    assert_eq!(tabs(from(&[], &env, file)), (5, Source::Env("TABFLEET_TABS".to_owned())));
+    assert_eq!(tabs(from(&flag, &env, file)), (4..=4, Source::Flag));
+    assert_eq!(tabs(from(&[], &env, file)), (5..=5, Source::Env("TABFLEET_TABS".to_owned())));
     assert!(
-        matches!(tabs(from(&[], &[("TABFLEET_TABS", "")], file)), (6, Source::File(path)) if path.ends_with("tabfleet.toml"))
+        matches!(tabs(from(&[], &[("TABFLEET_TABS", "")], file)), (tabs, Source::File(path)) if tabs == (6..=6) && path.ends_with("tabfleet.toml"))
     );
-    assert_eq!(tabs(from(&[], &[], None)), (2, Source::Default));
+    assert_eq!(tabs(from(&[], &[], None)), (2..=2, Source::Default));
 }
 
 #[test]
 fn flags_work_after_the_command_too() {
     let given = args(&["run", "--tabs", "7", "--headless=false"]).unwrap();
     let settings = resolve(&given, |_| None, None).unwrap();
-    assert_eq!((*settings.tabs, *settings.headless), (7, false));
+    assert_eq!((settings.tabs.value, settings.headless.value), (7..=7, false));
     assert!(*from(&["--headless"], &[], None).unwrap().headless);
     assert!(args(&["--tabs", "1", "--tabs", "2"]).is_err(), "one value for a single setting");
     assert_eq!(args(&["--config", "other.toml"]).unwrap().config.as_deref(), Some(Path::new("other.toml")));
@@ -69,7 +69,7 @@ fn the_flags_can_be_flattened() {
     Program::command().debug_assert();
     let program = Program::try_parse_from(["tabfleet", "--other", "--tabs=3"]).unwrap();
     assert!(program.other);
-    assert_eq!(*resolve(&program.settings, |_| None, None).unwrap().tabs, 3);
+    assert_eq!(resolve(&program.settings, |_| None, None).unwrap().tabs.value, 3..=3);
 }
 
 #[test]
@@ -77,6 +77,10 @@ fn every_setting_can_be_given_everywhere() {
     let file = r#"
         targets = ["chrome/webgpu", "firefox"]
         case-timeout = "1m 30s"
+        tabs = "1-4"
+        in-flight-per-browser = 12
+        queue-timeout = "2s"
+        model-concurrency = 3
         retries = 3
         rtol = 0.5
         webnn-device = "npu"
@@ -97,6 +101,8 @@ fn every_setting_can_be_given_everywhere() {
     let firefox = TargetPattern { browser: Browser::Firefox, backend: None };
     assert_eq!(*settings.targets, [chrome, firefox]);
     assert_eq!(*settings.case_timeout, Duration::from_secs(90));
+    assert_eq!((settings.tabs.value.clone(), *settings.in_flight_per_browser), (1..=4, Some(12)));
+    assert_eq!((*settings.queue_timeout, *settings.model_concurrency), (Some(Duration::from_secs(2)), Some(3)));
     assert_eq!((*settings.retries, *settings.webnn_device, *settings.headless), (3, WebnnDevice::Npu, false));
     assert_eq!((*settings.in_flight_bytes, *settings.queue_limit), (1 << 30, 10_000));
     assert_eq!(settings.history.value, None);
@@ -151,7 +157,8 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
     let of = |name: &str, value: &str| refused(&[&format!("--{name}={value}")], &[], None);
     insta::assert_snapshot!(
         [
-            of("tabs", "0"), of("tabs", "65"), of("tabs", "many"), of("tabs", "-1"), of("case-timeout", "30"),
+            of("tabs", "0"), of("tabs", "65"), of("tabs", "many"), of("tabs", "-1"), of("tabs", "4-1"), of("tabs", "1..4"), of("tabs", "0-4"),
+            of("in-flight-per-browser", "0"), of("queue-timeout", "2"), of("model-concurrency", "0"), of("case-timeout", "30"),
             of("case-timeout", "9ms"), of("case-timeout", "25h"), of("retries", "11"), of("rtol", "NaN"),
             of("rtol", "-0.1"), of("gpu", "fast"), of("headless", "maybe"), of("port", "65536"),
             of("in-flight-bytes", "1KiB"), of("in-flight-bytes", "99999999999999GiB"), of("targets", "chrome/cuda"),
@@ -163,10 +170,16 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
         ]
         .join("\n"),
         @r"
-        `tabs` (flag) cannot be `0`: it takes a number from 1 to 64
-        `tabs` (flag) cannot be `65`: it takes a number from 1 to 64
-        `tabs` (flag) cannot be `many`: it takes a number from 1 to 64
-        `tabs` (flag) cannot be `-1`: it takes a number from 1 to 64
+        `tabs` (flag) cannot be `0`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `tabs` (flag) cannot be `65`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `tabs` (flag) cannot be `many`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `tabs` (flag) cannot be `-1`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `tabs` (flag) cannot be `4-1`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `tabs` (flag) cannot be `1..4`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `tabs` (flag) cannot be `0-4`: it takes a number from 1 to 64, or a range of such numbers written 1-4
+        `in-flight-per-browser` (flag) cannot be `0`: it takes a number from 1 to 65536, or none
+        `queue-timeout` (flag) cannot be `2`: it takes a duration with its unit, from 10ms to 24h, or none
+        `model-concurrency` (flag) cannot be `0`: it takes a number from 1 to 10000000, or none
         `case-timeout` (flag) cannot be `30`: it takes a duration with its unit, from 10ms to 24h
         `case-timeout` (flag) cannot be `9ms`: it takes a duration with its unit, from 10ms to 24h
         `case-timeout` (flag) cannot be `25h`: it takes a duration with its unit, from 10ms to 24h
@@ -192,7 +205,7 @@ fn values_out_of_range_are_refused_with_field_value_and_range() {
         `breaker-wait` (flag) cannot be `firefox=6m`: it takes BROWSER=DURATION for each of chrome, edge, firefox, webkit: a duration with its unit, from 1ms to 5m
         `breaker-failure-rate` (flag) cannot be `0`: it takes a number from 1 to 100
         `keep-targets` (flag) cannot be `-1`: it takes a number from 0 to 64
-        `tabs` (TABFLEET_TABS) cannot be `100`: it takes a number from 1 to 64
+        `tabs` (TABFLEET_TABS) cannot be `100`: it takes a number from 1 to 64, or a range of such numbers written 1-4
         "
     );
 }
@@ -213,11 +226,14 @@ fn the_table_of_settings() {
     insta::assert_snapshot!(print(&settings), @r"
         setting                 value               from             takes
         targets                 chrome,edge/webnn   flag             targets such as chrome/webgpu, browsers such as firefox, or all
-        tabs                    2                   default          a number from 1 to 64
+        tabs                    2                   default          a number from 1 to 64, or a range of such numbers written 1-4
         in-flight-per-tab       8                   default          a number from 1 to 1024
+        in-flight-per-browser   none                default          a number from 1 to 65536, or none
         in-flight-bytes         64MiB               default          a number of bytes or a size such as 64MiB, from 1MiB to 16GiB
         queue-limit             10000               default          a number from 1 to 10000000
         queue-bytes             1GiB                default          a number of bytes or a size such as 64MiB, from 1MiB to 1024GiB
+        model-concurrency       none                default          a number from 1 to 10000000, or none
+        queue-timeout           none                default          a duration with its unit, from 10ms to 24h, or none
         job-deadline            1m                  default          a duration with its unit, from 10ms to 24h
         case-timeout            2m                  flag             a duration with its unit, from 10ms to 24h
         retries                 1                   default          a number from 0 to 10
@@ -293,8 +309,11 @@ fn a_bare_browser_means_all_its_backends() {
 proptest! {
     /// What `tabfleet config` shows can be given again, and means the same.
     #[test]
-    fn shown_values_are_understood(millis in 10_u64..=86_400_000, bytes in (1_u64 << 20)..=(1 << 34), tolerance in 0.0..=1.0) {
-        let flags = [format!("--job-deadline={millis}ms"), format!("--in-flight-bytes={bytes}"), format!("--atol={tolerance}")];
+    fn shown_values_are_understood(
+        millis in 10_u64..=86_400_000, bytes in (1_u64 << 20)..=(1 << 34), tolerance in 0.0..=1.0, least in 1..=64_u32, more in 0..=63_u32
+    ) {
+        let most = (least + more).min(64);
+        let flags = [format!("--tabs={least}-{most}"), format!("--queue-timeout={millis}ms"), format!("--job-deadline={millis}ms"), format!("--in-flight-bytes={bytes}"), format!("--atol={tolerance}")];
         let settings = from(&flags.each_ref().map(String::as_str), &[], None).unwrap();
         prop_assert_eq!(settings.job_deadline.as_millis(), u128::from(millis));
         let again: Vec<_> = Settings::entries()

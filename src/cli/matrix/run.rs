@@ -88,7 +88,8 @@ impl Run<'_> {
         let name = build.map(|build| &*build.name);
         // A stage each, if models are cut.
         let least = self.options.shards.as_ref().map_or(1, Shards::count);
-        let builder = fleet::builder(settings, "matrix").tabs_per_browser(least.max(*settings.tabs as usize));
+        let tabs = [settings.tabs.start(), settings.tabs.end()].map(|tabs| least.max(*tabs as usize));
+        let builder = fleet::builder(settings, "matrix").tabs(tabs[0]..=tabs[1]);
         let launched = tokio::select! {
             launched = builder.targets(targets).launch() => launched,
             () = interrupted() => return Ok(End::Interrupted),

@@ -4,7 +4,6 @@ use super::{Answer, Coordinator, Job, KnownModel};
 use crate::{
     browser::{BrowserError, BrowserSignal, BrowserSignalKind, GpuMode, Heartbeat, RunningBrowser},
     fleet::{
-        batch::indivisible,
         message::{Report, Request},
         model::ModelRecord,
         tab::{Pending, Tab},
@@ -16,7 +15,7 @@ use crate::{
     types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -90,9 +89,12 @@ impl Coordinator {
     }
 
     fn know(&mut self, model: &ModelRecord) {
-        self.models
-            .entry(model.id)
-            .or_insert_with(|| KnownModel { tag: model.tag.clone(), served: model.served.clone() });
+        self.models.entry(model.id).or_insert_with(|| KnownModel {
+            tag: model.tag.clone(),
+            served: model.served.clone(),
+            may_batch: true,
+            seen: BTreeMap::new(),
+        });
     }
 
     fn warm_up(&mut self, WarmUp { model, tabs, reply }: WarmUp) {
@@ -242,6 +244,10 @@ impl Coordinator {
                 if computes_in_software(&ready) {
                     self.scheduler.handle(Input::TargetIsSoftware { target: tab.target }, Instant::now());
                 }
+                if let (Backend::Wasm, Some(threads)) = (tab.target.backend, ready.threads) {
+                    let (target, threads) = (tab.target, threads as usize);
+                    self.scheduler.handle(Input::TargetThreads { target, threads }, Instant::now());
+                }
                 let info = self.targets.ready(tab.target, ready);
                 tab.info = Some(info.clone());
                 let browser = tab.browser;
@@ -253,11 +259,9 @@ impl Coordinator {
                     let message = format!("{job} was answered by a tab that did not keep what it was to keep");
                     self.tell(Input::WorkerLost { tab: id, failure: Failure::new(Cause::BadFrame, message) });
                 }
-                Some(Pending::Run(job)) => self.ran(id, job, result),
-                Some(Pending::RunTogether(job, rows)) => match indivisible(&result.outputs, rows) {
-                    None => self.ran(id, job, result),
-                    Some(what) => self.ran_in_vain(id, job, what),
-                },
+                Some(Pending::Run(job)) => self.ran(id, job, result, 0.0),
+                Some(Pending::RunTogether(job, rows)) => self.ran_together(id, job, rows, result),
+                Some(Pending::Alone(check)) => self.ran_alone(id, check, &result),
                 Some(Pending::Canary) => {
                     let failure = self.canary.as_ref().and_then(|canary| canary.check(&result));
                     self.tell(Input::CanaryAnswered { tab: id, failure });
@@ -268,6 +272,7 @@ impl Coordinator {
                 Some(Pending::Run(job) | Pending::RunTogether(job, _)) => {
                     self.tell(Input::AttemptFailed { tab: id, job, failure: failed.failure() });
                 }
+                Some(Pending::Alone(check)) => self.failed_alone(id, check, failed.failure()),
                 Some(Pending::Start) => self.start_failed(id, failed.failure()),
                 Some(Pending::Canary) => {
                     self.tell(Input::CanaryAnswered { tab: id, failure: Some(failed.failure()) });
@@ -303,23 +308,12 @@ impl Coordinator {
         }
     }
 
-    fn ran(&mut self, tab: TabId, job: JobId, report: RunReport) {
+    pub(super) fn ran(&mut self, tab: TabId, job: JobId, report: RunReport, aside_ms: f64) {
         let run = Duration::try_from_secs_f64(report.run_ms / 1e3).unwrap_or_default();
         let outputs = report.outputs.tensors();
-        self.result = Some(Answer { tab, report, outputs, told: 0 });
+        self.result = Some(Answer { tab, report, outputs, told: 0, aside_ms });
         self.tell(Input::AttemptSucceeded { tab, job, run });
         self.result = None;
-    }
-
-    /// Several jobs ran together, and nobody can say whose outputs are whose: they run alone, as all later ones.
-    fn ran_in_vain(&mut self, tab: TabId, job: JobId, what: String) {
-        if let Some(job) = self.jobs.get(&job) {
-            let model = job.submission.model.clone();
-            tracing::warn!(model = model.tag.name, what, "its outputs are not rows: its jobs run alone from now on");
-            self.scheduler.handle(Input::CannotBatch { model: model.id }, Instant::now());
-        }
-        let failure = Failure::new(Cause::BadInput, format!("the model's outputs are not rows of a batch: {what}"));
-        self.tell(Input::AttemptFailed { tab, job, failure });
     }
 
     /// Whether a tab says that it kept what the job told it to, and nothing else.

@@ -10,7 +10,7 @@ use crate::{
         tab::{Pending, Tab},
     },
     harness::{RunReport, RunRequest, StartOptions},
-    schedule::{Action, Attempt, Input, Recovery},
+    schedule::{Action, Attempt, Input, Recovery, SessionCall},
     types::{
         BatchShare, Browser, BrowserId, BrowserRun, Cause, EventKind, Failure, JobId, ModelId, Placement, Provenance,
         SessionId, Severity, TabId, Target, Timings,
@@ -57,6 +57,15 @@ impl Coordinator {
                 Action::DropModel { tab, model } => self.drop_model(tab, model),
                 Action::ForgetSession { tab, session } => self.forget_session(tab, session),
                 Action::SessionEnded { session } => self.sessions.ended(session),
+                Action::StateBegun { session, model, tab, target } => {
+                    let Some(model) = self.models.get(&model).map(|known| known.tag.clone()) else { continue };
+                    tracing::debug!(%session, model = model.name, %tab, %target, "session begun");
+                    self.events.emit(|| EventKind::SessionBegun { session, model, tab, target });
+                }
+                Action::StateEnded { session, target, why } => {
+                    tracing::debug!(%session, %target, %why, "session ended");
+                    self.events.emit(|| EventKind::SessionEnded { session, target, why });
+                }
                 Action::RunCanary { tab } => self.run_canary(tab),
                 Action::LoadModel { tab, model } => self.load_model(tab, model),
                 Action::RetireTab { tab, target, reason } => {
@@ -225,6 +234,8 @@ impl Coordinator {
         let runs: Vec<&RunRequest> = runs.iter().map(|submission| &submission.run).collect();
         // A closed socket is told by its own signal, and the jobs are then placed again.
         let _ = tab.link.as_ref().map(|link| link.run_together(request, &model.served, &runs));
+        let jobs: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
+        self.check_rows(tab_id, &jobs, all_rows);
     }
 
     /// A job's attempt begins. Tells whether both the tab and the job are there.
@@ -345,7 +356,7 @@ impl Coordinator {
         let Some(placement) = job.placement else { return };
         let Some(tab) = self.tabs.get_mut(&tab_id) else { return };
         let Some(info) = tab.info.clone() else { return };
-        let timings = timings(&job, report);
+        let timings = timings(&job, report, answer.aside_ms);
         // Told once, when the session is created, and true of every run of that session.
         let remembered = tab.loaded.get_mut(&job.submission.model.key);
         let cpu_fallback = match (&report.load, remembered) {
@@ -392,6 +403,10 @@ impl Coordinator {
         let result = match tensors {
             Ok(tensors) => {
                 let (kept, stages) = (std::mem::take(&mut answer.report.kept), Vec::new());
+                if let Some(SessionCall { session, .. }) = job.submission.spec.session {
+                    let bytes = kept.iter().map(|kept| kept.info.bytes as u64).sum();
+                    self.scheduler.handle(Input::SessionKept { session, bytes }, Instant::now());
+                }
                 Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages })
             }
             Err(error) => Err(JobError {
@@ -417,7 +432,7 @@ impl Coordinator {
     }
 }
 
-fn timings(job: &Job, report: &RunReport) -> Timings {
+fn timings(job: &Job, report: &RunReport, aside_ms: f64) -> Timings {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let load = report.load.as_ref();
     let (download_ms, create_ms) = (load.map(|load| load.download_ms), load.map(|load| load.create_ms));
@@ -429,7 +444,7 @@ fn timings(job: &Job, report: &RunReport) -> Timings {
         create_ms,
         run_ms: report.run_ms,
         readback_ms: report.readback_ms,
-        wire_ms: (ms(job.started.elapsed()) - measured).max(0.0),
+        wire_ms: (ms(job.started.elapsed()) - measured - aside_ms).max(0.0),
         total_ms: ms(job.submission.submitted.elapsed()),
     }
 }

@@ -153,6 +153,10 @@ impl Counting {
                 metrics.set(Name::TabsWanted, &[target], *to as f64);
             }
             EventKind::TabDisconnected { target, .. } => count(Name::TabsDisconnected, &[target]),
+            EventKind::BatchingRefused { target, .. } => count(Name::BatchingRefused, &[target]),
+            EventKind::SessionBegun { target, .. } => count(Name::SessionsBegun, &[target]),
+            EventKind::SessionEnded { target, why, .. } => count(Name::SessionsEnded, &[target, why]),
+            EventKind::SessionRebuilt { .. } => count(Name::SessionsRebuilt, &[]),
             EventKind::TargetUnavailable { info } => count(Name::TargetsUnavailable, &[&info.target]),
             EventKind::BreakerChanged { target, to, .. } => count(Name::BreakerChanges, &[target, to]),
             EventKind::HealthChecked { target, failure, .. } => {

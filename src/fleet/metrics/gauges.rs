@@ -25,6 +25,8 @@ impl Metrics {
         }
         for tab in &health.tabs {
             self.add(Name::Tabs, &[&tab.target, &tab.stage], 1.0);
+            self.add(Name::Sessions, &[&tab.target], f64::from(tab.sessions));
+            self.add(Name::SessionsKept, &[&tab.target], tab.kept_bytes as f64);
             tab.heap_bytes.into_iter().for_each(|bytes| self.add(Name::Heap, &[&tab.target], bytes as f64));
         }
         for browser in &health.browsers {

@@ -89,6 +89,12 @@ metrics! {
     TabsLost: Counter "tabfleet_tabs_lost_total" ["target", "cause"];
     /// Times that a target was to have one tab more or fewer: `up` or `down`
     Scalings: Counter "tabfleet_scalings_total" ["target", "direction"];
+    /// Sessions whose first call succeeded in a tab, those that were rebuilt there included
+    SessionsBegun: Counter "tabfleet_sessions_begun_total" ["target"];
+    /// Sessions whose state is no more, and why: `closed`, `expired`, `lost`, `given-up`, `worn-out`
+    SessionsEnded: Counter "tabfleet_sessions_ended_total" ["target", "why"];
+    /// Sessions whose state was gone and was made anew from recorded calls
+    SessionsRebuilt: Counter "tabfleet_sessions_rebuilt_total" [];
     /// Sockets of tabs that were closed
     TabsDisconnected: Counter "tabfleet_tabs_disconnected_total" ["target"];
     /// Targets found not to work
@@ -119,6 +125,8 @@ metrics! {
     BatchJobs: Histogram "tabfleet_batch_jobs" ["target"];
     /// Runs of several jobs that failed for what may be one job's doing, and were halved
     BatchSplits: Counter "tabfleet_batch_splits_total" ["target", "cause"];
+    /// Models whose jobs were to run together and run alone instead, because their rows depend on each other or are none
+    BatchingRefused: Counter "tabfleet_batching_refused_total" ["target"];
     /// How many times as long jobs that ran together would have taken one by one, as a moving average over some fifty runs; absent until their model was run alone there
     BatchEfficiency: Gauge "tabfleet_batch_efficiency_ratio" ["target"];
     /// The run, as a moving average over some fifty results
@@ -151,6 +159,10 @@ metrics! {
     BrowserMemory: Gauge "tabfleet_browser_memory_bytes" ["browser"];
     /// How long a browser took to answer the last heartbeat
     BrowserHeartbeat: Gauge "tabfleet_browser_heartbeat_seconds" ["browser"];
+    /// Sessions that have a state in a target's tabs
+    Sessions: Gauge "tabfleet_sessions" ["target"];
+    /// What a target's tabs keep for sessions
+    SessionsKept: Gauge "tabfleet_sessions_kept_bytes" ["target"];
     /// WASM memory of a target's workers, all together; absent until one said
     Heap: Gauge "tabfleet_heap_bytes" ["target"];
 }

@@ -79,10 +79,14 @@ fn tabs() -> Vec<TabHealth> {
         health: score(42.0, HealthTrend::Degrading, Some(("failures in a row", 2.0, 40.0, 60.0))),
         heap_bytes: Some(96 << 20),
         heartbeat_ms: None,
+        sessions: 0,
+        kept_bytes: 0,
     };
     let well = TabHealth {
         tab: TabId(1),
         stage: TabStage::Ready,
+        sessions: 2,
+        kept_bytes: 33 << 20,
         health: score(99.0, HealthTrend::Stable, None),
         ..restarting.clone()
     };

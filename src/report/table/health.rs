@@ -28,7 +28,13 @@ fn heading(FleetRow { pid, command, origin, started, health }: &FleetRow) -> Str
     let running = humantime::format_duration(std::time::Duration::from_secs(
         (time::OffsetDateTime::from(health.at) - *started).whole_seconds().try_into().unwrap_or_default(),
     ));
-    format!("{command}, process {pid} at {origin}, for {running}: {waiting} jobs waiting, {in_flight} in flight")
+    let sessions = health.tabs.iter().map(|tab| tab.sessions).sum::<u32>();
+    let kept = mebibytes(Some(health.tabs.iter().map(|tab| tab.kept_bytes).sum()));
+    let sessions =
+        if sessions == 0 { String::new() } else { format!(", {sessions} sessions that keep {kept} MiB in tabs") };
+    format!(
+        "{command}, process {pid} at {origin}, for {running}: {waiting} jobs waiting, {in_flight} in flight{sessions}"
+    )
 }
 
 fn targets(health: &FleetHealth, style: TableStyle) -> String {

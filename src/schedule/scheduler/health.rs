@@ -54,15 +54,20 @@ impl Scheduler {
     }
 
     fn tab_health(&self, now: Instant) -> Vec<TabHealth> {
-        let of = |(id, tab): (_, &crate::schedule::tabs::Tab)| TabHealth {
-            tab: id,
-            browser: tab.browser,
-            target: tab.target,
-            stage: tab.stage.into(),
-            in_flight: tab.jobs_in_flight() as u32,
-            health: tab.vitals.score(self.breaker_state(tab.target), now),
-            heap_bytes: tab.vitals.memory(),
-            heartbeat_ms: tab.vitals.heartbeat().map(|took| took.as_secs_f64() * 1e3),
+        let of = |(id, tab): (_, &crate::schedule::tabs::Tab)| {
+            let (sessions, kept_bytes) = self.sessions.kept_in(id);
+            TabHealth {
+                tab: id,
+                browser: tab.browser,
+                target: tab.target,
+                stage: tab.stage.into(),
+                in_flight: tab.jobs_in_flight() as u32,
+                health: tab.vitals.score(self.breaker_state(tab.target), now),
+                heap_bytes: tab.vitals.memory(),
+                heartbeat_ms: tab.vitals.heartbeat().map(|took| took.as_secs_f64() * 1e3),
+                sessions,
+                kept_bytes,
+            }
         };
         self.tabs.iter().map(of).collect()
     }

@@ -34,11 +34,11 @@ impl Scheduler {
         for model in models.into_iter().flatten() {
             self.warm_up(id, model, now);
         }
-        self.retire_predecessor(id);
+        self.retire_predecessor(id, now);
     }
 
     /// The tab that `id` stands in for takes no more jobs, once `id` has nothing left to load.
-    pub(super) fn retire_predecessor(&mut self, id: TabId) {
+    pub(super) fn retire_predecessor(&mut self, id: TabId, now: Instant) {
         let loads = |tab: &Tab| tab.in_flight.iter().any(|in_flight| in_flight.job == WARM_UP);
         if self.tabs.get(id).is_none_or(loads) {
             return;
@@ -46,6 +46,7 @@ impl Scheduler {
         let stands_in = |worn: &TabId| self.tabs.get(*worn).is_some_and(|tab| tab.successor == Some(id));
         if let Some(worn) = self.worn.iter().copied().find(stands_in) {
             self.tabs.update(worn, |tab| tab.enter(Stage::Retiring));
+            self.bear_sessions(worn, now);
         }
     }
 
@@ -55,7 +56,7 @@ impl Scheduler {
             return;
         }
         let has_finished = |tab: &Tab| tab.stage == Stage::Retiring && tab.in_flight.is_empty();
-        // States of sessions are waited for: each ends at the latest when nothing is asked of it for its time to live.
+        // States of sessions are waited for, for as long as they are borne.
         let is_done = |id: &TabId| self.tabs.get(*id).is_some_and(has_finished) && !self.sessions.live_in(*id);
         let finished: Vec<TabId> = self.worn.iter().copied().filter(is_done).collect();
         for id in finished {

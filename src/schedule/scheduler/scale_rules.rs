@@ -54,6 +54,7 @@ impl Scheduler {
             seasoned: ready().filter(|tab| tab.jobs > 0).count(),
             waiting: self.queue.waits_for(target),
             has_memory: self.has_memory_for_another_tab(target),
+            has_cores: self.has_cores_for_another_tab(target),
         }
     }
 
@@ -62,6 +63,15 @@ impl Scheduler {
         let memory = self.slots.get(&target.browser).and_then(|slot| slot.vitals.memory());
         let tabs = self.tabs.iter().filter(|(_, tab)| tab.target.browser == target.browser).count() as u64;
         memory.is_none_or(|bytes| bytes + bytes / tabs.max(1) <= self.policy.browser_memory.soft)
+    }
+
+    /// Whether the cores suffice for the threads of all tabs that are at work and of one more. True where threads or cores
+    /// are not known.
+    fn has_cores_for_another_tab(&self, target: Target) -> bool {
+        let (Some(cores), Some(threads)) = (self.policy.scaling.cores, self.threads.get(&target)) else { return true };
+        let at_work = self.tabs.iter().filter(|(_, tab)| !tab.in_flight.is_empty());
+        let busy: usize = at_work.filter_map(|(_, tab)| self.threads.get(&tab.target)).sum();
+        busy + threads <= cores
     }
 
     /// Tabs that are more than there are to be take no more jobs; those with least to do go first.

@@ -6,8 +6,9 @@ use crate::{
         jobs::{Job, JobSpec, Place},
         sessions::{Session, SessionCall, gone, spares_state},
         stages::Seat,
+        tabs::Stage,
     },
-    types::{Failure, JobId, ModelId, Placement, SessionId, TabId},
+    types::{Failure, JobId, ModelId, Placement, SessionEnd, SessionId, TabId},
 };
 use std::time::Instant;
 
@@ -53,11 +54,55 @@ impl Scheduler {
             return;
         };
         let seat = Ok(Seat { tab, target, ready_since, loaded: true });
-        let begun = Session { model: spec.model, seat, time_to_live, last_used: now, call: None };
+        let begun = Session { model: spec.model, seat, time_to_live, last_used: now, call: None, kept_bytes: 0 };
         if let Some(older) = self.sessions.begin(id, begun) {
-            self.actions.push_back(Action::ForgetSession { tab: older, session: id });
+            self.state_ended(id, &older, SessionEnd::Lost);
+            if older.tab != tab {
+                self.actions.push_back(Action::ForgetSession { tab: older.tab, session: id });
+            }
         }
+        self.actions.push_back(Action::StateBegun { session: id, model: spec.model, tab, target });
         self.timers.insert((now + time_to_live, Timer::Session(id)));
+        if self.tabs.get(tab).is_some_and(|tab| tab.stage == Stage::Retiring) {
+            self.bear_sessions(tab, now);
+        }
+    }
+
+    fn state_ended(&mut self, session: SessionId, seat: &Seat, why: SessionEnd) {
+        self.actions.push_back(Action::StateEnded { session, target: seat.target, why });
+    }
+
+    /// A call has left so much in the tab for the next.
+    pub(super) fn session_kept(&mut self, id: SessionId, bytes: u64) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.kept_bytes = bytes;
+        }
+    }
+
+    /// A tab is to go: it is kept for its sessions for a while.
+    pub(super) fn bear_sessions(&mut self, tab: TabId, now: Instant) {
+        self.timers.insert((now + self.policy.retirement.session_grace, Timer::Worn(tab)));
+    }
+
+    /// A tab that is to go was kept for its sessions as long as one is: those that still live in it are told.
+    pub(super) fn evict_sessions(&mut self, id: TabId) {
+        let Some(tab) = self.tabs.get(id).filter(|tab| tab.stage == Stage::Retiring) else { return };
+        let worn = tab.worn.as_deref().unwrap_or("it is to go");
+        let why = format!(
+            "{id} ({}), which held it, is worn out ({worn}), and was kept for it for {:?}",
+            tab.target, self.policy.retirement.session_grace
+        );
+        for session in self.sessions.of_tab(id) {
+            self.lose_state(session, why.clone(), SessionEnd::WornOut);
+        }
+    }
+
+    /// The state is of no more use, and its tab is to drop it; it does so when it is done with what stands in its line.
+    fn lose_state(&mut self, id: SessionId, why: String, end: SessionEnd) {
+        if let Some(seat) = self.sessions.lose(id, why) {
+            self.actions.push_back(Action::ForgetSession { tab: seat.tab, session: id });
+            self.state_ended(id, &seat, end);
+        }
     }
 
     /// What the caller of a call that failed is told: when that took the state, that it is gone.
@@ -67,16 +112,22 @@ impl Scheduler {
         if spares_state(failure.cause) {
             return failure;
         }
-        let lost = gone(failure.message);
-        if let Some(tab) = self.sessions.remove(session).and_then(|session| session.seat.ok()).map(|seat| seat.tab) {
-            self.actions.push_back(Action::ForgetSession { tab, session });
-        }
-        lost
+        self.lose_state(session, String::new(), SessionEnd::Lost);
+        self.sessions.remove(session);
+        gone(failure.message)
     }
 
     /// A worker is gone: the states that it held are, too, and calls that stood in its line end.
     pub(super) fn lose_sessions(&mut self, tab: TabId) {
-        self.sessions.lose_all(tab);
+        for session in self.sessions.of_tab(tab) {
+            let Some(Ok(Seat { target, .. })) = self.sessions.get(session).map(|session| &session.seat) else {
+                continue;
+            };
+            let why = format!("the worker of {tab} ({target}), which held it, has ended");
+            if let Some(seat) = self.sessions.lose(session, why) {
+                self.state_ended(session, &seat, SessionEnd::Lost);
+            }
+        }
     }
 
     /// A displaced call of a session cannot wait for another tab.
@@ -97,14 +148,12 @@ impl Scheduler {
         let (Place::InFlight(at), Some(SessionCall { session, begins, .. })) = (job.place, job.spec.session) else {
             return;
         };
-        let holder = if begins {
-            Some(at)
-        } else {
-            self.sessions.lose(session, "a call of it was given up while a tab was at it")
-        };
-        if let Some(tab) = holder {
+        if begins {
             // It stands behind the call in the tab's line.
-            self.actions.push_back(Action::ForgetSession { tab, session });
+            self.actions.push_back(Action::ForgetSession { tab: at, session });
+        } else {
+            let why = "a call of it was given up while a tab was at it";
+            self.lose_state(session, why.to_owned(), SessionEnd::GivenUp);
         }
     }
 
@@ -117,13 +166,14 @@ impl Scheduler {
         if due > now {
             self.timers.insert((due, Timer::Session(id)));
         } else {
-            self.end_session(id);
+            self.end_session(id, SessionEnd::Expired);
         }
     }
 
-    pub(super) fn end_session(&mut self, id: SessionId) {
+    pub(super) fn end_session(&mut self, id: SessionId, why: SessionEnd) {
         let Some(session) = self.sessions.remove(id) else { return };
         if let Ok(seat) = session.seat {
+            self.state_ended(id, &seat, why);
             self.actions.push_back(Action::ForgetSession { tab: seat.tab, session: id });
         }
         self.actions.push_back(Action::SessionEnded { session: id });
@@ -131,7 +181,7 @@ impl Scheduler {
 
     pub(super) fn end_sessions_of(&mut self, model: ModelId) {
         for session in self.sessions.of_model(model) {
-            self.end_session(session);
+            self.end_session(session, SessionEnd::Closed);
         }
     }
 }

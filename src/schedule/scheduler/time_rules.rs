@@ -19,6 +19,8 @@ pub(super) enum Timer {
     BrowserCheck(BrowserId),
     Retry(JobId),
     Session(SessionId),
+    /// A tab that is to go was kept for its sessions.
+    Worn(TabId),
     /// The job is to have had its turn.
     Turn(JobId),
     Scale(Target),
@@ -61,6 +63,7 @@ impl Scheduler {
             Timer::BrowserCheck(id) => self.browser_check_due(id, now),
             Timer::Retry(job) => self.retry_due(job),
             Timer::Session(session) => self.session_due(session, now),
+            Timer::Worn(tab) => self.evict_sessions(tab),
             Timer::Turn(job) => self.turn_missed(job),
             Timer::Scale(target) => self.scale_due(target, now),
         }

@@ -137,6 +137,49 @@ fn what_is_compared_is_work_and_not_jobs() {
     assert_eq!(machine.tabs(), 2, "{:?}", machine.world.scaled);
 }
 
+/// As [`Machine::new`], of which the scheduler knows how many cores there are.
+fn known(tabs: (usize, usize), cores: usize, threads: usize) -> Machine {
+    let mut machine = Machine::with(tabs, cores as f64, |policy| policy.scaling.cores = Some(cores));
+    machine.world.tell(Input::TargetThreads { target: CHROME_WASM, threads });
+    machine
+}
+
+#[test]
+fn no_tab_is_tried_at_once_for_which_the_cores_do_not_suffice() {
+    let mut machine = known((1, 4), 2, 1);
+    machine.goes_on(Duration::from_secs(25), 20);
+    assert_eq!((machine.tabs(), machine.most), (2, 2), "{:?}", machine.world.scaled);
+    machine.goes_on(minutes(5), 20);
+    assert_eq!((machine.tabs(), machine.most), (2, 3), "it was tried later, and brought nothing");
+    // Each tab says that it takes all cores, and does not.
+    let mut machine = known((1, 4), 4, 4);
+    machine.goes_on(Duration::from_secs(25), 20);
+    assert_eq!(machine.most, 1);
+    machine.goes_on(minutes(5), 20);
+    assert_eq!(machine.tabs(), 4, "what is measured counts: {:?}", machine.world.scaled);
+}
+
+#[test]
+fn cores_are_shared_by_all_browsers_that_are_at_work() {
+    let scaling = Scaling { max_tabs: 4, cores: Some(2), ..Scaling::default() };
+    let mut world = World::new(&[CHROME_WASM, FIREFOX_WASM], Policy { scaling, canary: false, ..one_tab() });
+    for target in [CHROME_WASM, FIREFOX_WASM] {
+        world.tell(Input::TargetThreads { target, threads: 1 });
+    }
+    for _ in 0..250 {
+        while world.scheduler.unfinished() < 20 {
+            let now = world.now;
+            for target in [CHROME_WASM, FIREFOX_WASM] {
+                world.submit_spec(&[target], |spec| spec.expires = now + minutes(10));
+            }
+        }
+        world.wait(Duration::from_millis(100));
+        let first: Vec<JobId> = world.handed.values().filter_map(|jobs| jobs.first().copied()).collect();
+        first.into_iter().for_each(|job| world.answer(job, None));
+    }
+    assert_eq!(world.scaled, [], "each of the two keeps one core busy");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
@@ -161,6 +204,25 @@ proptest! {
             now = *to;
         }
         prop_assert_eq!(machine.world.scheduler.unfinished(), 0);
+        prop_assert!(machine.world.ended.values().all(|(how, attempts)| how.is_ok() && attempts.is_empty()));
+    }
+    /// For as long as nothing was measured, no more threads are at work than there are cores, but for those of the tabs
+    /// that are always kept; in the end there are as many tabs as without the knowledge.
+    #[test]
+    fn cores_bound_what_is_tried_at_first_and_not_what_is_measured(
+        least in 1..3_usize,
+        more in 0..4_usize,
+        cores in 1..6_usize,
+        threads in 1..4_usize,
+    ) {
+        let bounds = (least, least + more);
+        let mut machine = known(bounds, cores, threads);
+        machine.goes_on(Duration::from_secs(28), 30);
+        prop_assert!(machine.most * threads <= cores.max(least * threads), "{:?}", machine.world.scaled);
+        machine.goes_on(minutes(10), 30);
+        let mut unknown = Machine::new(bounds, cores as f64);
+        unknown.goes_on(minutes(10), 30);
+        prop_assert!(machine.tabs().abs_diff(unknown.tabs()) <= 1, "{} {}", machine.tabs(), unknown.tabs());
         prop_assert!(machine.world.ended.values().all(|(how, attempts)| how.is_ok() && attempts.is_empty()));
     }
 }

@@ -16,7 +16,7 @@ impl World {
         let expires = self.now + MINUTE;
         self.submit_spec(&[CHROME_WASM], |spec| {
             spec.session = Some(SessionCall { session, begins, time_to_live: TTL });
-            spec.expires = expires;
+            (spec.expires, spec.attempt_timeout) = (expires, MINUTE);
         })
     }
 
@@ -210,4 +210,124 @@ fn a_forgotten_model_takes_its_sessions_along() {
     world.begin(1);
     world.tell(Input::ForgetModel { model: ModelId(1) });
     assert_eq!(world.sessions_ended, [SessionId(1)]);
+}
+
+/// A policy whose tabs are worn out by so many jobs, and kept for sessions for so long.
+fn worn_by(jobs: u32, session_grace: Duration) -> Policy {
+    let retirement = Retirement { jobs, jobs_not_before: Duration::ZERO, session_grace, ..Retirement::default() };
+    Policy { retirement, heartbeat_interval: Duration::from_secs(10_000), canary: false, ..one_tab() }
+}
+
+#[test]
+fn a_session_in_constant_use_keeps_a_worn_out_tab_for_its_grace_and_not_for_ever() {
+    let mut world = World::new(&[CHROME_WASM], worn_by(1, MINUTE));
+    let tab = world.begin(1);
+    assert_eq!(world.tabs.len(), 2, "another stands in for it");
+    for _ in 0..5 {
+        world.wait(MINUTE / 6);
+        let call = world.call(1, false);
+        assert_eq!(world.tab_of(call), Some(tab));
+        world.answer(call, None);
+        assert_eq!(world.how(call), Ok(()));
+    }
+    let at_work = world.call(1, false);
+    world.wait(MINUTE / 6);
+    assert_eq!(world.states_ended, [(SessionId(1), SessionEnd::WornOut)]);
+    assert_eq!(world.retired, [], "the call is let finish");
+    world.answer(at_work, None);
+    assert_eq!((world.how(at_work), &world.retired[..]), (Ok(()), &[tab][..]));
+    let next = world.call(1, false);
+    assert_eq!(world.how(next), Err(Cause::StateLost));
+    let elsewhere = world.begin(2);
+    assert_ne!(elsewhere, tab, "it may go on where it is rebuilt");
+}
+
+#[test]
+fn a_session_that_begins_in_a_tab_that_is_to_be_gone_by_then_has_the_grace_too() {
+    let grace = MINUTE / 4;
+    let mut world = World::new(&[CHROME_WASM], worn_by(1, grace));
+    let begins = world.call(1, true);
+    let tab = world.tab_of(begins).expect("there is room");
+    let job = world.submit(&[CHROME_WASM]);
+    world.answer(job, None);
+    world.wait(MINUTE / 2);
+    assert_eq!((world.tabs.len(), &world.retired[..]), (2, &[][..]), "it finishes first");
+    world.answer(begins, None);
+    world.wait(grace - Duration::from_secs(1));
+    assert_eq!(world.states, [(SessionId(1), tab)].into());
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.retired, [tab]);
+}
+
+#[test]
+fn how_states_ended_is_told_once_for_each() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = world.begin(1);
+    (2..=4).for_each(|session| assert_eq!(world.begin(session), tab));
+    assert_eq!(world.states.len(), 4);
+    world.tell(Input::EndSession { session: SessionId(1) });
+    let call = world.call(2, false);
+    world.tell(Input::Cancel { job: call });
+    world.answer(call, None);
+    world.tell(Input::SessionKept { session: SessionId(3), bytes: 100 });
+    world.tell(Input::SessionKept { session: SessionId(4), bytes: 1 });
+    let health = world.scheduler.health(world.now, std::time::SystemTime::UNIX_EPOCH, |id| id.to_string());
+    assert_eq!((health.tabs[0].sessions, health.tabs[0].kept_bytes), (2, 101));
+    let call = world.call(3, false);
+    world.answer(call, Some(Failure::new(Cause::StateLost, "another one")));
+    world.wait(TTL);
+    let ended: Vec<(u64, SessionEnd)> = world.states_ended.iter().map(|(session, why)| (session.0, *why)).collect();
+    let expected = [(1, SessionEnd::Closed), (2, SessionEnd::GivenUp), (3, SessionEnd::Lost), (4, SessionEnd::Expired)];
+    assert_eq!(ended, expected);
+    world.begin(5);
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!(world.states_ended.last(), Some(&(SessionId(5), SessionEnd::Lost)));
+    assert!(world.states.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However many sessions call however often: a tab that is worn out is gone a grace and a call after another has
+    /// taken its place, every call is answered or told that its state is gone, and who was told may begin anew.
+    #[test]
+    fn no_tab_outlives_its_wear_by_more_than_the_grace(
+        worn_after in 1..20_u32,
+        grace in 0..120_u64,
+        sessions in 1..4_u64,
+        pauses in prop::collection::vec((0..3_u64, 0..20_u64, 0..5_u64), 1..150),
+    ) {
+        let grace = Duration::from_secs(grace);
+        let longest = Duration::from_secs(5);
+        let mut world = World::new(&[CHROME_WASM], worn_by(worn_after, grace));
+        let mut begun = BTreeMap::new();
+        let mut names = 0;
+        // When each tab was first seen with another beside it.
+        let mut superseded: BTreeMap<TabId, Instant> = BTreeMap::new();
+        for (who, pause, takes) in pauses {
+            world.wait(Duration::from_secs(pause));
+            let who = who % sessions;
+            let begins = !begun.contains_key(&who);
+            let name = *begun.entry(who).or_insert_with(|| { names += 1; names });
+            let call = world.call(name, begins);
+            if world.tab_of(call).is_some() {
+                world.wait(Duration::from_secs(takes));
+                world.answer(call, None);
+            }
+            match world.how(call) {
+                Ok(()) => {}
+                Err(cause) => {
+                    prop_assert_eq!(cause, Cause::StateLost);
+                    prop_assert!(!begins);
+                    begun.remove(&who);
+                }
+            }
+            let newest = *world.tabs.keys().last().expect("there is always one");
+            for tab in world.tabs.keys().filter(|tab| **tab != newest) {
+                let since = *superseded.entry(*tab).or_insert(world.now);
+                prop_assert!(world.now <= since + grace + longest, "{} since {:?}", tab, world.now - since);
+            }
+            prop_assert!(world.states.values().all(|tab| world.tabs.contains_key(tab)));
+        }
+    }
 }

@@ -24,6 +24,9 @@ pub(super) struct World {
     /// What tabs were told to drop of sessions.
     pub(super) forgotten: Vec<(TabId, SessionId)>,
     pub(super) sessions_ended: Vec<SessionId>,
+    /// Sessions that have a state, and how others' ended.
+    pub(super) states: BTreeMap<SessionId, TabId>,
+    pub(super) states_ended: Vec<(SessionId, SessionEnd)>,
     pub(super) given_up: Vec<Target>,
     pub(super) unavailable: Vec<Target>,
     /// What a tab answers to the canary.
@@ -66,6 +69,8 @@ impl World {
             warmed: Vec::new(),
             forgotten: Vec::new(),
             sessions_ended: Vec::new(),
+            states: BTreeMap::new(),
+            states_ended: Vec::new(),
             given_up: Vec::new(),
             unavailable: unavailable.to_vec(),
             canary: None,
@@ -135,6 +140,15 @@ impl World {
                 }
                 Action::SessionEnded { session } => {
                     self.sessions_ended.push(session);
+                    None
+                }
+                Action::StateBegun { session, tab, .. } => {
+                    assert!(self.states.insert(session, tab).is_none(), "{session} has a state already");
+                    None
+                }
+                Action::StateEnded { session, why, .. } => {
+                    self.states.remove(&session).expect("a state that began");
+                    self.states_ended.push((session, why));
                     None
                 }
                 Action::DropModel { .. } => None,
