@@ -1,10 +1,12 @@
 //! The fleet's end of one tab.
 
 use crate::{
-    harness::{Invitation, TabLink},
-    types::{BrowserId, JobId, ModelId, Target, TargetInfo},
+    harness::{Invitation, TabLink, TensorBatch},
+    schedule::WorkerId,
+    types::{BrowserId, JobId, ModelId, TabId, Target, TargetInfo},
 };
 use std::{collections::HashMap, sync::Arc};
+use tokio::sync::oneshot;
 
 /// What a request that is not yet answered was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,10 @@ pub(super) enum Pending {
     Canary,
     Load(ModelId),
     Ping,
+    /// With this worker.
+    Meet(WorkerId),
+    /// Of activations; who waits for them is in [`Tab::fetches`].
+    Fetch,
 }
 
 /// One tab's connection and what goes over it.
@@ -37,6 +43,8 @@ pub(super) struct Tab {
     /// What its worker was at when it was lost, and the rows of that: it may have ended elsewhere before it is known
     /// what it was lost by.
     pub lost: Option<(JobId, Option<u32>)>,
+    /// Who waits for activations, by the request.
+    pub fetches: HashMap<u64, oneshot::Sender<TensorBatch>>,
     pending: HashMap<u64, Pending>,
     next_request: u64,
 }
@@ -54,6 +62,7 @@ impl Tab {
             loaded: HashMap::new(),
             heap_bytes: None,
             lost: None,
+            fetches: HashMap::new(),
             pending: HashMap::new(),
             next_request: 1,
         }
@@ -71,6 +80,7 @@ impl Tab {
         self.ended = self.connection;
         self.link = None;
         self.pending.clear();
+        self.fetches.clear();
         self.loaded.clear();
         self.heap_bytes = None;
     }
@@ -87,6 +97,11 @@ impl Tab {
     /// Whether a signal of `connection` is of the worker that counts.
     pub fn listens_to(&self, connection: u64) -> bool {
         connection == self.connection && connection > self.ended
+    }
+
+    /// Its worker, by the name `id` of the tab, while it is connected.
+    pub fn worker(&self, id: TabId) -> Option<WorkerId> {
+        self.link.as_ref().map(|_| WorkerId { tab: id, number: self.connection })
     }
 
     /// A number for a request that waits for an answer.
