@@ -20,7 +20,7 @@ await mkdir(assets, { recursive: true });
 
 await build({
   absWorkingDir: root,
-  entryPoints: { page: "src/page.ts", worker: "src/worker.ts", style: "src/style.css" },
+  entryPoints: { page: "src/page.ts", worker: "src/worker.ts", broker: "src/broker.ts", style: "src/style.css" },
   outdir: assets,
   bundle: true,
   splitting: true,

@@ -143,6 +143,32 @@ const whole = [
       kept: [keptCache],
     }),
   ],
+  [
+    "run-handed",
+    "a stage's run: one input was handed to the tab before, and an output goes on to another tab",
+    withFields(run(10, "m5", [{ name: "mask", dtype: "bool", shape: [2], data: Buffer.from([1, 0]) }]), {
+      handed: 41,
+      hand_on: { handover: 42, to: 6, outputs: ["hidden"], at_least: 65536 },
+    }),
+  ],
+  [
+    "result-handed-on",
+    "its result: what went on is described, and no bytes of it follow",
+    withFields(result(10, [{ name: "norm", dtype: "float32", shape: [1], data: float32([0.5]) }]), {
+      handed_on: [{ name: "hidden", dtype: "float32", shape: [1, 256, 768], bytes: 786432 }],
+    }),
+  ],
+  ["meet", "two tabs are to meet", { header: { v: 1, type: "meet", id: 11, peer: 6, name: "4.1-6.1" }, tensors: [] }],
+  ["met", "they have met", { header: { v: 1, type: "met", id: 11 }, tensors: [] }],
+  ["fetch", "the coordinator wants what was handed on", { header: { v: 1, type: "fetch", id: 12, handover: 42 }, tensors: [] }],
+  [
+    "fetched",
+    "and gets it",
+    { header: { v: 1, type: "fetched", id: 12, outputs: [{ name: "hidden", dtype: "float32", shape: [2], bytes: 8 }] }, tensors: [
+      { name: "hidden", dtype: "float32", shape: [2], data: float32([0.5, -1]) },
+    ] },
+  ],
+  ["drop", "nobody needs it any more", { header: { v: 1, type: "drop", id: 13, handover: 42 }, tensors: [] }],
   ["forget", "the end of a session", { header: { v: 1, type: "forget", id: 9, session: 3 }, tensors: [] }],
 ];
 

@@ -1,5 +1,5 @@
 // The worker's socket: reads frames, serves requests strictly in order and one at a time, answers
-// pings at once.
+// pings at once, and meets other workers meanwhile.
 
 import { failureOf } from "./failure.ts";
 import { FrameError, MessageWriter, decodeMessage, packTensor, PROTOCOL_VERSION, type Frame } from "./frames.ts";
@@ -29,6 +29,8 @@ export interface Service {
   hello(): Record<string, unknown>;
   /** Serves one request; null when it has no reply. Never rejects. */
   serve(request: Frame): Promise<Message | null>;
+  /** Meets the worker of another tab, however long that takes; other requests are served meanwhile. Never rejects. */
+  meet(request: Frame): Promise<Message>;
   heapBytes(): number | null;
   opened(): void;
   closed(reason: string): void;
@@ -135,6 +137,8 @@ export class Connection {
     for (const frame of frames) {
       if (frame.header.type === "ping") {
         this.send({ type: "pong", fields: { id: frame.header["id"], heap_bytes: this.#service.heapBytes() } });
+      } else if (frame.header.type === "meet") {
+        void this.#service.meet(frame).then((reply) => this.send(reply));
       } else {
         this.#queue.push(frame);
       }

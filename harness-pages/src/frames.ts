@@ -34,7 +34,7 @@ export interface Frame {
 }
 
 // Which field of a header describes the tensors that follow it.
-const TENSOR_FIELD: Readonly<Record<string, string>> = { run: "inputs", result: "outputs" };
+const TENSOR_FIELD: Readonly<Record<string, string>> = { run: "inputs", result: "outputs", fetched: "outputs" };
 
 // What a bundle of frames starts with, where a frame has the length of its header.
 const BUNDLE_MARK = 0;

@@ -3,7 +3,7 @@
 
 import { render, SILENT_AFTER_MS, type Shown } from "./view.ts";
 import type { Status } from "./status.ts";
-import type { Start } from "./worker.ts";
+import type { Meeting, Start } from "./worker.ts";
 
 declare global {
   interface Window {
@@ -54,8 +54,10 @@ function start(): void {
   runsPerSecond = 0;
   const started = new Worker("/assets/worker.js", { type: "module", name: `tabfleet ${workers}` });
   worker = started;
-  started.onmessage = ({ data }: MessageEvent<Status>) => {
-    if (worker === started) answer(data);
+  started.onmessage = ({ data }: MessageEvent<Status | Meeting>) => {
+    if (worker !== started) return;
+    if ("meeting" in data) callBroker(started, data.meeting);
+    else answer(data);
   };
   started.onerror = (event) => {
     if (worker !== started) return;
@@ -63,6 +65,16 @@ function start(): void {
     draw();
   };
   started.postMessage({ token, worker: workers } satisfies Start);
+}
+
+/** Calls the broker, which the worker cannot, and gives the worker the way to it. */
+function callBroker(worker: Worker, meeting: string): void {
+  try {
+    const { port } = new SharedWorker("/assets/broker.js", { type: "module" });
+    worker.postMessage({ meeting, broker: port } satisfies Meeting, [port]);
+  } catch {
+    worker.postMessage({ meeting, broker: null } satisfies Meeting);
+  }
 }
 
 function answer(next: Status): void {

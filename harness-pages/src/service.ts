@@ -3,6 +3,7 @@
 import type { Message, Service } from "./connection.ts";
 import { Failure, failureOf, type Loss, type Stage } from "./failure.ts";
 import type { Frame, Header } from "./frames.ts";
+import { handOnOf, Handovers } from "./handovers.ts";
 import { heapBytes } from "./heap.ts";
 import { download, type Declaration } from "./model.ts";
 import { probe } from "./probe.ts";
@@ -33,6 +34,8 @@ export interface Surroundings {
   readonly worker: number;
   readonly assets: string;
   readonly defaultRuntime: () => Promise<Runtime>;
+  /** An end of a channel to the worker that is at the meeting of that name, too. */
+  readonly meet: (name: string) => Promise<MessagePort>;
   /** Tells the coordinator that this worker is of no more use. */
   readonly lost: (what: Loss, message: string, inService: Message | null) => void;
 }
@@ -45,6 +48,7 @@ export class Requests implements Service {
   // By model, and by what is kept where a session is made for that.
   readonly #loaded = new Map<string, Loaded>();
   readonly #states = new States();
+  readonly #handovers = new Handovers();
   #runtime: Runtime | null = null;
   #startedWith: string | null = null;
   // What is being served, for the failure that a loss in the middle of it has to tell.
@@ -106,6 +110,15 @@ export class Requests implements Service {
         case "forget":
           this.#states.drop(header["session"] as number);
           return this.#released();
+        case "fetch":
+          return {
+            type: "fetched",
+            fields: { id: this.#id },
+            outputs: this.#handovers.read(header["handover"] as number),
+          };
+        case "drop":
+          this.#handovers.drop(header["handover"] as number);
+          return this.#released();
         case "start":
           return await this.#start(header);
         case "probe":
@@ -119,6 +132,17 @@ export class Requests implements Service {
       this.#id = null;
       status.doing = null;
       if (!this.#ended) status.state = "idle";
+    }
+  }
+
+  async meet({ header }: Frame): Promise<Message> {
+    const { id, peer, name } = header as unknown as { id: unknown; peer: number; name: string };
+    try {
+      this.#handovers.open(peer, await this.#around.meet(name));
+      return { type: "met", fields: { id } };
+    } catch (cause) {
+      const { kind, message } = failureOf(cause);
+      return { type: "failed", fields: { id, stage: "protocol", kind, message, load: null } };
     }
   }
 
@@ -236,14 +260,19 @@ export class Requests implements Service {
     const key = modelKey(header);
     const wanted = header["outputs"] as readonly string[] | null;
     const state = stateCallOf(header);
+    const [handOn, handed] = [handOnOf(header), header["handed"] as number | undefined];
     // Before anything is loaded in vain.
     const kept = state && this.#states.before(state, key);
     const loaded = await this.#loadedFor(key, keptOutputs(state));
     this.#stage = "run";
+    const given = handed === undefined ? feeds : [...feeds, ...(await this.#handovers.take(handed))];
     const result = state === null
-      ? await this.#runtime!.run(loaded.session, feeds, wanted)
-      : await this.#runKeeping(loaded.session, feeds, wanted, state, kept!);
-    const { outputs, runMs, readbackMs } = result;
+      ? await this.#runtime!.run(loaded.session, given, wanted)
+      : await this.#runKeeping(loaded.session, given, wanted, state, kept!);
+    const { runMs, readbackMs } = result;
+    const { outputs, handedOn } = handOn === null
+      ? { outputs: result.outputs, handedOn: null }
+      : this.#handovers.handOn(handOn, result.outputs);
     if (state !== null) this.#states.after(state, key, result.kept ?? []);
     const status = this.#status;
     status.runs += 1;
@@ -257,6 +286,7 @@ export class Requests implements Service {
         readback_ms: readbackMs,
         load: this.#load,
         ...(state !== null && { kept: result.kept?.map(toldOfKept) }),
+        ...(handedOn !== null && { handed_on: handedOn }),
       },
       outputs,
     };

@@ -51,6 +51,8 @@ function message(...frames: [Header, PackedTensor[]][]): ArrayBuffer {
 // Node hands out a channel's messages in batches, which is no turn for anything else.
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+const meets = async ({ header }: Frame): Promise<Message> => ({ type: "met", fields: { id: header["id"] } });
+
 /** A service whose requests end when the test says so. */
 class Held implements Service {
   readonly started: unknown[] = [];
@@ -59,6 +61,7 @@ class Held implements Service {
 
   hello = () => ({ worker: 1 });
   heapBytes = () => null;
+  meet = meets;
   opened = () => {};
   closed = (reason: string) => void this.ends.push(reason);
 
@@ -120,10 +123,29 @@ test("answers a ping while a request is being served", () => {
   assert.deepEqual(socket.replies, ["pong 2"]);
 });
 
+test("a meeting holds up nobody, and is answered when it has come about", async () => {
+  let come = () => {};
+  const meeting = new Promise<void>((resolve) => (come = resolve));
+  const service = new Held();
+  service.meet = async ({ header }) => {
+    await meeting;
+    return { type: "met", fields: { id: header["id"] } };
+  };
+  const { socket } = connect(service);
+  socket.request({ type: "meet", id: 1, peer: 2, name: "1-2" });
+  socket.request({ type: "release", id: 2 });
+  await service.finish();
+  assert.deepEqual(socket.replies, ["released 2"]);
+  come();
+  await turn();
+  assert.deepEqual(socket.replies, ["released 2", "met 1"]);
+});
+
 test("sees a ping in the midst of many requests that never leave the event loop a turn", async () => {
   const { socket } = connect({
     hello: () => ({}),
     heapBytes: () => null,
+    meet: meets,
     opened: () => {},
     closed: () => {},
     serve: async ({ header }) => {
@@ -145,6 +167,7 @@ const runs = (count: number) =>
 const taking = (ms: number): Service => ({
   hello: () => ({}),
   heapBytes: () => null,
+  meet: meets,
   opened: () => {},
   closed: () => {},
   serve: async ({ header }) => {
@@ -232,7 +255,7 @@ test("answers a request whose result is too large to be sent", async () => {
   };
   const reply = { type: "result", fields: { id: 1, load: null }, outputs: [output] };
   const { socket } = connect({
-    hello: () => ({}), heapBytes: () => null, opened: () => {}, closed: () => {}, serve: async () => reply,
+    hello: () => ({}), heapBytes: () => null, meet: meets, opened: () => {}, closed: () => {}, serve: async () => reply,
   });
   socket.request({ type: "run", id: 1, inputs: [] });
   await new Promise((resolve) => setImmediate(resolve));

@@ -18,6 +18,7 @@ let started: StartOptions;
 let onRun: () => Promise<never> | void = () => {};
 let requests: Requests;
 let used: Runtime;
+let meeting: (name: string) => MessagePort;
 const counted = new Float32Array(1);
 
 const runtime: Runtime = {
@@ -58,6 +59,7 @@ beforeEach(() => {
     worker: 1,
     assets: "/assets/",
     defaultRuntime: async () => used,
+    meet: async (name) => meeting(name),
     lost: (what, message, inService) => told.push([inService && brief(inService), what, message]),
   });
 });
@@ -242,4 +244,31 @@ test("a runtime that keeps tensors gets its own back, and drops what is no longe
   assert.deepEqual(dropped, [1]);
   await ask("forget", { id: 4, session: 3 });
   assert.deepEqual(dropped, [1, 2]);
+});
+
+test("outputs go on to a worker that was met, feed its run, and can be fetched", async () => {
+  const { port1, port2 } = new MessageChannel();
+  meeting = () => port1;
+  await start();
+  await declare();
+  assert.equal((await requests.meet({ header: { v: 1, type: "meet", id: 5, peer: 2, name: "a" }, tensors: [] })).type, "met");
+  const reply = await run({ outputs: ["y", "z"], hand_on: { handover: 7, to: 2, outputs: ["y"], at_least: 0 } });
+  assert.deepEqual(reply!.outputs!.map(({ name }) => name), ["z"]);
+  assert.deepEqual(reply!.fields["handed_on"], [{ name: "y", dtype: "float32", shape: [1], bytes: 4 }]);
+  await run({ handed: 7 });
+  assert.deepEqual(fed(), [["y", 1]]);
+  const fetched = await ask("fetch", { id: 6, handover: 7 });
+  assert.deepEqual([fetched!.type, fetched!.outputs!.map(({ name }) => name)], ["fetched", ["y"]]);
+  assert.equal((await ask("drop", { id: 7, handover: 7 }))!.type, "released");
+  assert.equal(brief((await ask("fetch", { id: 8, handover: 7 }))!), "failed protocol no-state");
+  assert.equal(brief((await run({ hand_on: { handover: 7 } }))!), "failed protocol invalid");
+  port2.close();
+});
+
+test("a meeting that cannot be is told", async () => {
+  meeting = () => {
+    throw new Failure("unavailable", "no");
+  };
+  const reply = await requests.meet({ header: { v: 1, type: "meet", id: 5, peer: 2, name: "a" }, tensors: [] });
+  assert.equal(brief(reply), "failed protocol unavailable");
 });

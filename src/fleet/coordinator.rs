@@ -1,6 +1,7 @@
 //! The event loop: it alone owns the scheduler and what the scheduler decides about.
 
 mod fallback;
+mod handing;
 mod incoming;
 mod outgoing;
 mod row_check;
@@ -16,6 +17,7 @@ use super::{
     events::Events,
     gate::Gate,
     handle::Shared,
+    handover::Handover,
     measured::{self, Measured},
     message::{Report, Request, Submission},
     metrics::{self, Counting},
@@ -30,7 +32,7 @@ use crate::{
     browser::{BrowserSignal, Catalogue, RunningBrowser},
     harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
-    schedule::{Fallback, Input, Policy, QueueLimits, Scaling, Scheduler},
+    schedule::{Channels, Fallback, Input, Policy, QueueLimits, Scaling, Scheduler},
     types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor},
 };
 use row_check::Seen;
@@ -136,6 +138,8 @@ struct Job {
     placement: Option<Placement>,
     /// Its rows in the present attempt, when that is a run of several jobs.
     part: Option<Part>,
+    /// What its present attempt may hand to the next stage's tab.
+    handover: Option<Handover>,
     /// The present attempt, within the job's own span.
     span: tracing::Span,
 }
@@ -186,6 +190,8 @@ struct Coordinator {
     models: HashMap<ModelId, KnownModel>,
     warm_ups: WarmUps,
     sessions: Sessions,
+    channels: Channels,
+    next_handover: u64,
     natives: Natives,
     canary: Option<canary::Published>,
     /// The result that the scheduler is being told of.
@@ -235,6 +241,8 @@ impl Coordinator {
             models: HashMap::new(),
             warm_ups: WarmUps::default(),
             sessions: Sessions::default(),
+            channels: Channels::default(),
+            next_handover: 1,
             natives: Natives::new(),
             canary,
             result: None,

@@ -199,7 +199,7 @@ impl Fleet {
         self.ask(Request::Settled).await
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, FleetError> {
+    pub(super) async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, FleetError> {
         let (reply, answer) = oneshot::channel();
         self.0.requests.send(request(reply)).map_err(|_| FleetError::Closed)?;
         answer.await.map_err(|_| FleetError::Closed)

@@ -1,11 +1,11 @@
 //! One inference: what goes in, how it may be run, what comes out.
 
-use super::FleetConfig;
+use super::{FleetConfig, handover::HandedOn};
 use crate::{
     schedule::{Attempt, Fallback, TargetSet},
     types::{Caller, KeptTensor, Priority, Provenance, Target, Tensor, Timings},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Named input tensors.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +162,8 @@ pub struct Output {
     /// For a model that was cut into stages, each stage in order: then `provenance` is that of the last, and `timings`
     /// are their sums. Empty for a whole model.
     pub stages: Vec<StageRun>,
+    /// Of a stage's job, what its tab has handed to the next stage's.
+    pub(super) handed_on: Option<Arc<HandedOn>>,
 }
 
 /// What ran one stage of a job, and where its time went.
@@ -171,6 +173,8 @@ pub struct StageRun {
     pub provenance: Provenance,
     /// Where its time went.
     pub timings: Timings,
+    /// How many bytes of its inputs came straight from the tab of the stage before; the others came through the fleet.
+    pub direct_bytes: usize,
 }
 
 impl Output {

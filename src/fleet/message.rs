@@ -1,13 +1,14 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
 use super::{
-    FleetError, JobError, Output, gate::Room, model::ModelRecord, native::NativeResult, turns::Turn, warm::WarmUp,
+    FleetError, JobError, Output, gate::Room, handover::Passing, model::ModelRecord, native::NativeResult, turns::Turn,
+    warm::WarmUp,
 };
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
-    harness::RunRequest,
-    schedule::{JobSpec, StageSpec, TargetSet},
-    types::{BrowserId, Failure, FleetHealth, JobId, ModelId, SessionId, TabId, Target, TargetInfo},
+    harness::{RunRequest, TensorBatch},
+    schedule::{JobSpec, StageSpec, TargetSet, WorkerId},
+    types::{BrowserId, Failure, FleetHealth, HandoverId, JobId, ModelId, SessionId, TabId, Target, TargetInfo},
 };
 use std::{
     sync::Arc,
@@ -24,6 +25,17 @@ pub(super) enum Request {
     /// Answered with how many tabs there are, or are to be, of these targets.
     Places(TargetSet, oneshot::Sender<usize>),
     WarmUp(WarmUp),
+    /// Answered with the activations, if one of these workers has them.
+    FetchHandover {
+        id: HandoverId,
+        holders: [WorkerId; 2],
+        reply: oneshot::Sender<TensorBatch>,
+    },
+    /// Nobody needs the activations any more.
+    DropHandover {
+        id: HandoverId,
+        holders: [WorkerId; 2],
+    },
     /// A session was closed.
     EndSession(SessionId),
     /// The last handle of a model is gone.
@@ -48,6 +60,8 @@ pub(super) struct Submission {
     pub spec: JobSpec,
     pub model: Arc<ModelRecord>,
     pub run: RunRequest,
+    /// For a job of a stage.
+    pub passing: Option<Passing>,
     pub submitted: Instant,
     /// From the call to the job's end, within the caller's own span.
     pub span: tracing::Span,

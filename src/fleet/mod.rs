@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod gate;
 mod handle;
+mod handover;
 mod http;
 mod job;
 mod measured;

@@ -255,7 +255,7 @@ pub(super) struct ModelRecord {
     /// How its jobs run together, when they may.
     pub batched: Option<BatchedModel>,
     store: ModelStore,
-    requests: mpsc::UnboundedSender<Request>,
+    pub requests: mpsc::UnboundedSender<Request>,
 }
 
 impl ModelRecord {

@@ -2,6 +2,7 @@
 
 mod cut;
 mod pace;
+mod step;
 
 use super::{
     Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards,
@@ -11,7 +12,7 @@ use crate::{
     schedule::{Fallback, TargetSet},
     types::{Cause, Failure, Tensor, Timings},
 };
-use cut::{Cut, Stage};
+use cut::Cut;
 pub(super) use cut::{Origin, Whole};
 use pace::Pace;
 use std::{
@@ -19,6 +20,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
+use step::Step;
 use tokio::sync::Semaphore;
 
 /// Jobs that one stage may be ahead of the next. What is under way holds its activations, so it is bounded.
@@ -121,76 +123,30 @@ impl Pipeline {
         let allowed = options.allowed.unwrap_or_else(|| fleet.all_targets());
         let inputs: HashMap<String, Tensor<'static>> = inputs.0.into_iter().collect();
         let mut cut = self.cut(fleet, allowed).await.map_err(|error| failed(Cause::ModelLoad, told(&error)))?;
+        let (mut direct_from, mut earlier) = (self.shards.direct_from, Vec::new());
         loop {
-            let passed = self.pass(fleet, record, &cut, inputs.clone(), &options, started).await;
-            match passed {
+            let job = Job { fleet, record, options: &options, direct_from, started };
+            match job.pass(&cut, inputs.clone()).await {
+                Err(error) if error.failure.cause == Cause::StateLost && direct_from < u64::MAX => {
+                    // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
+                    direct_from = u64::MAX;
+                    earlier.extend(error.attempts);
+                }
                 Err(error) if error.failure.cause == Cause::NoTarget => {
                     // No tab is left for one of the stages: fewer, larger ones may still find places.
                     cut = self.fewer(fleet, allowed, &cut, error).await?;
                 }
-                Ok(output) => {
+                Ok(mut output) => {
                     self.measured(fleet, allowed, &cut, &output).await;
+                    output.failed_attempts.splice(..0, earlier);
                     return Ok(output);
                 }
-                Err(error) => return Err(error),
+                Err(mut error) => {
+                    error.attempts.splice(..0, earlier);
+                    return Err(error);
+                }
             }
         }
-    }
-
-    /// One job through the stages of one cut.
-    async fn pass(
-        &self,
-        fleet: &Fleet,
-        record: &ModelRecord,
-        cut: &Cut,
-        mut held: HashMap<String, Tensor<'static>>,
-        options: &JobOptions,
-        started: Instant,
-    ) -> Result<Output, JobError> {
-        let mut runs = Vec::with_capacity(cut.stages.len());
-        let mut timings = Timings::default();
-        let mut failed_attempts = Vec::new();
-        for (index, Stage { record: stage, inputs, .. }) in cut.stages.iter().enumerate() {
-            // An optional input that was not given is not passed on.
-            let given = inputs.iter().filter_map(|name| Some((name.clone(), held.get(name)?.clone())));
-            let given: Inputs<'static> = given.collect();
-            held.retain(|name, _| cut.is_needed_after(name, index));
-            let mut options = options.clone();
-            options.deadline = options.deadline.saturating_sub(started.elapsed());
-            (options.outputs, options.release, options.fallback) = (None, false, Fallback::Off);
-            let submitted = fleet.submit_whole(stage, given, options).await;
-            let ended = match submitted {
-                Ok(job) => job.await,
-                Err(error) => Err(error),
-            };
-            let output = ended.map_err(|error| JobError {
-                model: record.tag.name.clone(),
-                failure: Failure::new(
-                    error.failure.cause,
-                    format!("stage {} of {}: {}", index + 1, cut.stages.len(), error.failure.message),
-                ),
-                attempts: error.attempts,
-                overload: error.overload,
-            })?;
-            add(&mut timings, &output.timings);
-            failed_attempts.extend(output.failed_attempts);
-            held.extend(output.tensors);
-            runs.push(StageRun { provenance: output.provenance, timings: output.timings });
-        }
-        timings.total_ms = started.elapsed().as_secs_f64() * 1e3;
-        let wanted = options.outputs.as_deref().unwrap_or(&cut.outputs);
-        let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
-        let Some(last) = runs.last() else {
-            let failure = Failure::new(Cause::ModelLoad, "the model was cut into no stages");
-            return Err(JobError {
-                model: record.tag.name.clone(),
-                failure,
-                attempts: failed_attempts,
-                overload: None,
-            });
-        };
-        let (kept, provenance) = (Vec::new(), last.provenance.clone());
-        Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages: runs })
     }
 
     /// After a stage found no place: a cut into as many stages as there are tabs, if those are fewer.
@@ -234,6 +190,66 @@ impl Pipeline {
             Ok(_) => tracing::info!(model = self.origin.name, "cut anew by what the stages were measured to take"),
             Err(error) => tracing::warn!(model = self.origin.name, error = told(&error), "it could not be cut anew"),
         }
+    }
+}
+
+/// One job on its way.
+struct Job<'a> {
+    fleet: &'a Fleet,
+    record: &'a ModelRecord,
+    options: &'a JobOptions,
+    /// From how many bytes on activations go from tab to tab directly.
+    direct_from: u64,
+    started: Instant,
+}
+
+impl Job<'_> {
+    /// Goes through the stages of one cut.
+    async fn pass(&self, cut: &Cut, mut held: HashMap<String, Tensor<'static>>) -> Result<Output, JobError> {
+        let (mut runs, mut timings) = (Vec::with_capacity(cut.stages.len()), Timings::default());
+        let (mut failed_attempts, mut handed) = (Vec::new(), None);
+        for (index, stage) in cut.stages.iter().enumerate() {
+            // An optional input that was not given is not passed on.
+            let given = stage.inputs.iter().filter_map(|name| Some((name.clone(), held.get(name)?.clone())));
+            let given: Inputs<'static> = given.collect();
+            held.retain(|name, _| cut.is_needed_after(name, index));
+            let next = cut.next_of(index, self.direct_from).filter(|_| self.direct_from < u64::MAX);
+            let step = Step { fleet: self.fleet, stage, given, handed, next, options: self.options_now() };
+            let (output, direct_bytes) = step.run().await.map_err(|error| JobError {
+                model: self.record.tag.name.clone(),
+                failure: Failure::new(
+                    error.failure.cause,
+                    format!("stage {} of {}: {}", index + 1, cut.stages.len(), error.failure.message),
+                ),
+                ..error
+            })?;
+            add(&mut timings, &output.timings);
+            failed_attempts.extend(output.failed_attempts);
+            held.extend(output.tensors);
+            handed = output.handed_on;
+            runs.push(StageRun { provenance: output.provenance, timings: output.timings, direct_bytes });
+        }
+        timings.total_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let wanted = self.options.outputs.as_deref().unwrap_or(&cut.outputs);
+        let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
+        let Some(last) = runs.last() else {
+            return Err(JobError {
+                model: self.record.tag.name.clone(),
+                failure: Failure::new(Cause::ModelLoad, "the model was cut into no stages"),
+                attempts: failed_attempts,
+                overload: None,
+            });
+        };
+        let (kept, provenance) = (Vec::new(), last.provenance.clone());
+        Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages: runs, handed_on: None })
+    }
+
+    /// The options of a stage's part, with the time that is left.
+    fn options_now(&self) -> JobOptions {
+        let mut options = self.options.clone();
+        options.deadline = options.deadline.saturating_sub(self.started.elapsed());
+        (options.outputs, options.release, options.fallback) = (None, false, Fallback::Off);
+        options
     }
 }
 

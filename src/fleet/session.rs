@@ -223,7 +223,7 @@ impl Call<'_> {
         options.deadline = options.deadline.saturating_sub(self.started.elapsed());
         let of_session = SessionCall { session, begins: calls == 0, time_to_live };
         let of_state = StateCall { session, call: calls, keep: call.keep.clone() };
-        let payload = Payload { inputs: call.inputs.clone(), session: Some((of_session, of_state)) };
+        let payload = Payload { inputs: call.inputs.clone(), session: Some((of_session, of_state)), passing: None };
         self.fleet.submit_payload(self.model, payload, options).await?.await
     }
 

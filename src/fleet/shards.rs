@@ -6,6 +6,9 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
+/// From how many bytes on activations go from tab to tab directly.
+const DIRECT_FROM: u64 = 64 << 10;
+
 /// How a model is cut into stages, and where they are to live; for [`ModelSpec::sharded`](super::ModelSpec::sharded).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shards {
@@ -13,6 +16,7 @@ pub struct Shards {
     pub(super) targets: Vec<Target>,
     pub(super) spares: usize,
     pub(super) recut_after: Duration,
+    pub(super) direct_from: u64,
 }
 
 impl Shards {
@@ -34,7 +38,8 @@ impl Shards {
     /// So many stages, found as the strategy says.
     pub fn new(shards: usize, strategy: ShardStrategy) -> Self {
         let options = ShardOptions::new(shards, strategy);
-        Self { options, targets: Vec::new(), spares: 0, recut_after: Duration::from_secs(60) }
+        let recut_after = Duration::from_secs(60);
+        Self { options, targets: Vec::new(), spares: 0, recut_after, direct_from: DIRECT_FROM }
     }
 
     /// How many stages are asked for.
@@ -78,6 +83,13 @@ impl Shards {
     /// 60 s if not said. [`Duration::MAX`] keeps the first.
     pub fn recut_after(mut self, pause: Duration) -> Self {
         self.recut_after = pause;
+        self
+    }
+
+    /// From how many bytes on an activation that only the next stage needs goes straight from tab to tab, where both are
+    /// in one browser that has channels between tabs. [`u64::MAX`] has all go through the fleet.
+    pub fn direct_from(mut self, bytes: u64) -> Self {
+        self.direct_from = bytes;
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Fleet, Inputs, JobError, JobOptions, Output,
+    handover::Passing,
     message::{Leave, Request, Submission},
     model::ModelRecord,
     turns::{Turn, Turns},
@@ -82,12 +83,14 @@ pub(super) struct Payload {
     pub inputs: TensorBatch,
     /// For a call of a session.
     pub session: Option<(SessionCall, StateCall)>,
+    /// For a job of a stage.
+    pub passing: Option<Passing>,
 }
 
 impl Payload {
     fn new(inputs: &Inputs<'_>) -> Self {
         let inputs = TensorBatch::encode(inputs.0.iter().map(|(name, tensor)| (name.as_str(), tensor)));
-        Self { inputs, session: None }
+        Self { inputs, session: None, passing: None }
     }
 }
 
@@ -121,14 +124,27 @@ impl Fleet {
         }
     }
 
-    /// As [`submit`](Self::submit), of what was not cut: a model as it is, or one stage.
-    pub(super) async fn submit_whole(
+    /// As [`submit`](Self::submit), of one stage of a model.
+    pub(super) async fn submit_stage(
+        &self,
+        stage: &Arc<ModelRecord>,
+        inputs: &Inputs<'_>,
+        passing: Passing,
+        options: JobOptions,
+    ) -> Result<JobHandle, JobError> {
+        let handed = passing.handed.as_ref().map(|handed| handed.names()).unwrap_or_default();
+        check(stage, inputs, &handed)?;
+        self.submit_payload(stage, Payload { passing: Some(passing), ..Payload::new(inputs) }, options).await
+    }
+
+    /// As [`submit`](Self::submit), of what was not cut.
+    async fn submit_whole(
         &self,
         model: &Arc<ModelRecord>,
         inputs: Inputs<'_>,
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
-        check(model, &inputs)?;
+        check(model, &inputs, &[])?;
         let submitted = Instant::now();
         let leave = self.leave(model, inputs.bytes(), &options).await?;
         self.send(model, Payload::new(&inputs), options, leave, submitted)
@@ -177,7 +193,7 @@ impl Fleet {
         if model.pipeline.is_some() {
             return self.through_stages(model, inputs, options);
         }
-        check(model, &inputs)?;
+        check(model, &inputs, &[])?;
         let (gate, priority) = (&self.0.gate, options.priority);
         let turn = match &model.turns {
             Some(turns) => Some(turns.now().ok_or_else(|| at_its_limit(model, turns, Duration::ZERO))?),
@@ -195,7 +211,7 @@ impl Fleet {
         inputs: Inputs<'_>,
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
-        check(model, &inputs)?;
+        check(model, &inputs, &[])?;
         let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         let (fleet, record, inputs) = (self.clone(), model.clone(), inputs.into_owned());
@@ -218,7 +234,8 @@ impl Fleet {
         leave: Leave,
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
-        let Payload { inputs, session } = payload;
+        let Payload { inputs, session, passing } = payload;
+        let handed = passing.as_ref().and_then(|passing| passing.handed.as_ref()).map_or(0, |handed| handed.bytes());
         let (session, state) = session.unzip();
         let isolation = model.isolation;
         let release = options.release || isolation == Isolation::FreshSession;
@@ -237,7 +254,7 @@ impl Fleet {
             family: model.tag.family,
             allowed: options.allowed.unwrap_or_else(|| self.all_targets()),
             recommended: self.0.measured.get(&model.tag.name).copied().unwrap_or(TargetSet::EMPTY),
-            bytes: inputs.body_len(),
+            bytes: inputs.body_len() + handed,
             attempt_timeout,
             expires: submitted + options.deadline,
             turn_by: submitted + options.patience(),
@@ -251,7 +268,8 @@ impl Fleet {
         };
         let run = RunRequest { inputs, outputs: options.outputs, release, state };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);
-        let submission = Submission { job, spec, model: model.clone(), run, submitted, span, reply, _leave: leave };
+        let submission =
+            Submission { job, spec, model: model.clone(), run, passing, submitted, span, reply, _leave: leave };
         let requests = self.0.requests.clone();
         requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed(model))?;
         Ok(JobHandle { job, model: model.clone(), answer, work: Work::Queued(requests), ended: false })
@@ -278,9 +296,10 @@ fn at_its_limit(model: &ModelRecord, turns: &Turns, patience: Duration) -> JobEr
     failed(model, Cause::ModelLimit, message)
 }
 
-fn check(model: &ModelRecord, inputs: &Inputs<'_>) -> Result<(), JobError> {
+/// Checks inputs against what the model takes, less what is in its tab already.
+fn check(model: &ModelRecord, inputs: &Inputs<'_>, elsewhere: &[String]) -> Result<(), JobError> {
     let checked = match (&model.file, &model.pipeline) {
-        (Some(file), _) => file.check_inputs(&inputs.0),
+        (Some(file), _) => file.check_inputs_beside(&inputs.0, elsewhere),
         (None, Some(pipeline)) => pipeline.check(inputs),
         (None, None) => Ok(()),
     };

@@ -2,10 +2,12 @@
 
 use super::coordinator::{Held, RowCheck};
 use crate::{
-    harness::{Invitation, TabLink},
-    types::{BrowserId, JobId, ModelId, Target, TargetInfo},
+    harness::{Invitation, TabLink, TensorBatch},
+    schedule::WorkerId,
+    types::{BrowserId, JobId, ModelId, TabId, Target, TargetInfo},
 };
 use std::{collections::HashMap, sync::Arc};
+use tokio::sync::oneshot;
 
 /// What a request that is not yet answered was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub(super) enum Pending {
     Canary,
     Load(ModelId),
     Ping,
+    /// With this worker.
+    Meet(WorkerId),
+    /// Of activations; who waits for them is in [`Tab::fetches`].
+    Fetch,
 }
 
 /// One tab's connection and what goes over it.
@@ -42,6 +48,8 @@ pub(super) struct Tab {
     pub lost: Option<(JobId, Option<u32>)>,
     /// The answer of a run of several jobs that waits for the check behind it.
     pub held: Option<Held>,
+    /// Who waits for activations, by the request.
+    pub fetches: HashMap<u64, oneshot::Sender<TensorBatch>>,
     pending: HashMap<u64, Pending>,
     next_request: u64,
 }
@@ -60,6 +68,7 @@ impl Tab {
             heap_bytes: None,
             lost: None,
             held: None,
+            fetches: HashMap::new(),
             pending: HashMap::new(),
             next_request: 1,
         }
@@ -78,6 +87,7 @@ impl Tab {
         self.link = None;
         self.pending.clear();
         self.held = None;
+        self.fetches.clear();
         self.loaded.clear();
         self.heap_bytes = None;
     }
@@ -94,6 +104,11 @@ impl Tab {
     /// Whether a signal of `connection` is of the worker that counts.
     pub fn listens_to(&self, connection: u64) -> bool {
         connection == self.connection && connection > self.ended
+    }
+
+    /// Its worker, by the name `id` of the tab, while it is connected.
+    pub fn worker(&self, id: TabId) -> Option<WorkerId> {
+        self.link.as_ref().map(|_| WorkerId { tab: id, number: self.connection })
     }
 
     /// A number for a request that waits for an answer.

@@ -2,11 +2,12 @@
 
 use super::{
     batch::TensorBatch,
+    direct::{Direct, HandOn},
     error::LinkClosed,
     frame,
     model::{CpuFallback, ModelFiles},
 };
-use crate::types::{Backend, SessionId, TensorInfo, names};
+use crate::types::{Backend, HandoverId, SessionId, TabId, TensorInfo, names};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -113,6 +114,10 @@ enum Request<'a> {
         release: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         state: Option<&'a StateCall>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        handed: Option<HandoverId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hand_on: Option<&'a HandOn>,
     },
     Release {
         id: u64,
@@ -121,6 +126,19 @@ enum Request<'a> {
     Forget {
         id: u64,
         session: SessionId,
+    },
+    Meet {
+        id: u64,
+        peer: TabId,
+        name: &'a str,
+    },
+    Fetch {
+        id: u64,
+        handover: HandoverId,
+    },
+    Drop {
+        id: u64,
+        handover: HandoverId,
     },
     Ping {
         id: u64,
@@ -175,6 +193,20 @@ impl TabLink {
     /// # Errors
     /// [`LinkClosed`], as all requests.
     pub fn run(&self, id: u64, model: &Arc<ModelFiles>, run: &RunRequest) -> Result<(), LinkClosed> {
+        self.run_directly(id, model, run, &Direct::default())
+    }
+
+    /// As [`run`](Self::run), where some of what goes in or comes out does not come to the fleet.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn run_directly(
+        &self,
+        id: u64,
+        model: &Arc<ModelFiles>,
+        run: &RunRequest,
+        direct: &Direct,
+    ) -> Result<(), LinkClosed> {
         let RunRequest { inputs, outputs, release, state } = run;
         let header = Request::Run {
             id,
@@ -183,6 +215,8 @@ impl TabLink {
             outputs: outputs.as_deref(),
             release: *release,
             state: state.as_ref(),
+            handed: direct.handed,
+            hand_on: direct.hand_on.as_ref(),
         };
         self.run_frame(frame::join(&header, inputs.body()), model, *release)
     }
@@ -197,7 +231,8 @@ impl TabLink {
         let (outputs, release) = (first.outputs.as_deref(), first.release);
         let batches: Vec<&TensorBatch> = runs.iter().map(|run| &run.inputs).collect();
         let infos = TensorBatch::stacked_infos(&batches);
-        let header = Request::Run { id, model: &model.key, inputs: &infos, outputs, release, state: None };
+        let (model_key, state, handed, hand_on) = (&model.key, None, None, None);
+        let header = Request::Run { id, model: model_key, inputs: &infos, outputs, release, state, handed, hand_on };
         let frame = frame::join_with(&header, |body| TensorBatch::stack(&batches, body));
         self.run_frame(frame, model, release)
     }
@@ -227,6 +262,31 @@ impl TabLink {
     /// [`LinkClosed`], as all requests.
     pub fn forget(&self, id: u64, session: SessionId) -> Result<(), LinkClosed> {
         self.send(&Request::Forget { id, session }, &[])
+    }
+
+    /// Has the tab's worker meet that of another tab of its browser, which is told the same name; answered by `Met` or
+    /// `Failed`, and other requests are served meanwhile.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn meet(&self, id: u64, peer: TabId, name: &str) -> Result<(), LinkClosed> {
+        self.send(&Request::Meet { id, peer, name }, &[])
+    }
+
+    /// Asks for what the tab handed on, or was handed; answered by `Fetched` or `Failed`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn fetch(&self, id: u64, handover: HandoverId) -> Result<(), LinkClosed> {
+        self.send(&Request::Fetch { id, handover }, &[])
+    }
+
+    /// Drops what the tab handed on, there and where it was handed to, or what it was handed; answered by `Released`.
+    ///
+    /// # Errors
+    /// [`LinkClosed`], as all requests.
+    pub fn drop_handover(&self, id: u64, handover: HandoverId) -> Result<(), LinkClosed> {
+        self.send(&Request::Drop { id, handover }, &[])
     }
 
     /// Asks for a sign of life; answered by `Pong`, before the requests that wait.

@@ -52,6 +52,18 @@ pub enum TabMessage {
         /// The outputs and times.
         result: RunReport,
     },
+    /// The worker has a channel to another tab's.
+    Met {
+        /// The request.
+        id: u64,
+    },
+    /// Activations that were handed on, or to the tab.
+    Fetched {
+        /// The request.
+        id: u64,
+        /// The activations.
+        tensors: TensorBatch,
+    },
     /// A session was dropped.
     Released {
         /// The request.
@@ -169,6 +181,8 @@ pub struct RunReport {
     pub load: Option<LoadReport>,
     /// For a call of a session: what it left in the tab.
     pub kept: Vec<KeptTensor>,
+    /// What went on to another tab.
+    pub handed_on: Vec<TensorInfo>,
 }
 
 /// Why a request failed.
@@ -287,6 +301,13 @@ pub(super) fn decode(message: Bytes) -> Result<FromTab, FrameError> {
         load: Option<LoadReport>,
         #[serde(default)]
         kept: Vec<KeptTensor>,
+        #[serde(default)]
+        handed_on: Vec<TensorInfo>,
+    }
+    #[derive(Deserialize)]
+    struct Fetched {
+        id: u64,
+        outputs: Vec<TensorInfo>,
     }
     #[derive(Deserialize)]
     struct Pong {
@@ -301,8 +322,8 @@ pub(super) fn decode(message: Bytes) -> Result<FromTab, FrameError> {
 
     let frame = Frame::split(message)?;
     let kind = frame.kind()?;
-    if kind != "result" {
-        // Only a result has anything after its header.
+    if !matches!(&*kind, "result" | "fetched") {
+        // Only these have anything after its header.
         frame.tensors(Vec::new())?;
     }
     let message = match &*kind {
@@ -311,9 +332,14 @@ pub(super) fn decode(message: Bytes) -> Result<FromTab, FrameError> {
         "ready" => frame.parse().map(|Answer { id, of }| TabMessage::Ready { id, ready: of })?,
         "loaded" => frame.parse().map(|Loaded { id, load }| TabMessage::Loaded { id, load })?,
         "result" => {
-            let Ran { id, outputs, run_ms, readback_ms, load, kept } = frame.parse()?;
+            let Ran { id, outputs, run_ms, readback_ms, load, kept, handed_on } = frame.parse()?;
             let outputs = frame.tensors(outputs)?;
-            TabMessage::Result { id, result: RunReport { outputs, run_ms, readback_ms, load, kept } }
+            TabMessage::Result { id, result: RunReport { outputs, run_ms, readback_ms, load, kept, handed_on } }
+        }
+        "met" => frame.parse().map(|Id { id }| TabMessage::Met { id })?,
+        "fetched" => {
+            let Fetched { id, outputs } = frame.parse()?;
+            TabMessage::Fetched { id, tensors: frame.tensors(outputs)? }
         }
         "released" => frame.parse().map(|Id { id }| TabMessage::Released { id })?,
         "pong" => frame.parse().map(|Pong { id, heap_bytes }| TabMessage::Pong { id, heap_bytes })?,
@@ -332,6 +358,8 @@ impl TabMessage {
             TabMessage::Ready { .. } => "ready",
             TabMessage::Loaded { .. } => "loaded",
             TabMessage::Result { .. } => "result",
+            TabMessage::Met { .. } => "met",
+            TabMessage::Fetched { .. } => "fetched",
             TabMessage::Released { .. } => "released",
             TabMessage::Pong { .. } => "pong",
             TabMessage::Failed { .. } => "failed",

@@ -4,6 +4,7 @@
 mod batch;
 mod bundle;
 mod connection;
+mod direct;
 mod error;
 mod files;
 mod frame;
@@ -18,6 +19,7 @@ mod tabs;
 mod tests;
 
 pub use batch::TensorBatch;
+pub use direct::{Direct, HandOn};
 pub use error::{HarnessError, LinkClosed};
 pub use files::ModelStore;
 pub use frame::FrameError;

@@ -38,6 +38,10 @@ id!(
     SessionId, "session-"
 );
 id!(
+    /// Activations that a stage's tab hands to the next one's, past the fleet.
+    HandoverId, "handover-"
+);
+id!(
     /// One model that was cut into stages.
     PipelineId, "pipeline-"
 );

@@ -27,7 +27,7 @@ pub use health::{
     BreakerHealth, BreakerState, BrowserHealth, FleetHealth, HealthLevel, HealthScore, HealthTerm, HealthTrend,
     ModelHealth, Strategy, StrategyRecord, TabHealth, TabStage, TargetHealth,
 };
-pub use id::{BrowserId, JobId, ModelId, PipelineId, SessionId, TabId};
+pub use id::{BrowserId, HandoverId, JobId, ModelId, PipelineId, SessionId, TabId};
 pub use isolation::Isolation;
 pub use kept::{KeptLocation, KeptTensor};
 pub use placement::{Basis, Placement};

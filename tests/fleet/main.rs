@@ -15,6 +15,7 @@ mod commands;
 mod devtools;
 mod faults;
 mod fleets;
+mod handovers;
 mod health_command;
 mod history;
 mod interrupted;

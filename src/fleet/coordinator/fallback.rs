@@ -82,5 +82,6 @@ fn output(fallen: &FallenBack, result: NativeResult, failed_attempts: Vec<Attemp
         total_ms,
     };
     let provenance = Provenance::Native(NativeRun { runtime: native_runtime(), why: fallen.why.clone() });
-    Output { tensors, kept: Vec::new(), provenance, timings, failed_attempts, stages: Vec::new() }
+    let (kept, stages, handed_on) = (Vec::new(), Vec::new(), None);
+    Output { tensors, kept, provenance, timings, failed_attempts, stages, handed_on }
 }

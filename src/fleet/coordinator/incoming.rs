@@ -12,7 +12,7 @@ use crate::{
     },
     harness::{LostWhat, RunReport, TabMessage, TabSignal, TabSignalKind},
     schedule::Input,
-    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId},
+    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId, TensorInfo},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,11 +30,13 @@ impl Coordinator {
                 self.know(&submission.model);
                 let span = tracing::Span::none();
                 let submission = *submission;
-                let waits = Job { submission, started, attempt: 0, placement: None, part: None, span };
+                let waits = Job { submission, started, attempt: 0, placement: None, part: None, handover: None, span };
                 self.jobs.insert(job, waits);
                 self.tell(Input::Submit { job, spec });
             }
             Request::WarmUp(warm_up) => self.warm_up(warm_up),
+            Request::FetchHandover { id, holders, reply } => self.fetch_handover(id, holders, reply),
+            Request::DropHandover { id, holders } => self.drop_handover(id, holders),
             Request::Cancel(job) => {
                 let cancelled = Failure::new(Cause::Cancelled, "the job was cancelled");
                 if !self.stop_native(job, cancelled) {
@@ -230,6 +232,7 @@ impl Coordinator {
                 tracing::debug!(tab = %id, %failure, "socket closed");
                 tab.lost = tab.job_at_work().and_then(|job| Some((job, self.jobs.get(&job)?.rows())));
                 tab.forget_worker();
+                self.channels.lost(id);
                 self.warm_ups.lost(id);
                 self.answer_warm_ups();
                 self.tell(Input::WorkerLost { tab: id, failure });
@@ -256,7 +259,7 @@ impl Coordinator {
             }
             TabMessage::Result { id: request, result } => match tab.answered(request) {
                 Some(Pending::Run(job)) if !self.keeps_what_it_should(job, &result) => {
-                    let message = format!("{job} was answered by a tab that did not keep what it was to keep");
+                    let message = format!("{job} was answered by a tab that did not keep or hand on what it was to");
                     self.tell(Input::WorkerLost { tab: id, failure: Failure::new(Cause::BadFrame, message) });
                 }
                 Some(Pending::Run(job)) => self.ran(id, job, result, 0.0),
@@ -270,7 +273,9 @@ impl Coordinator {
             },
             TabMessage::Failed { id: request, failed } => match tab.answered(request) {
                 Some(Pending::Run(job) | Pending::RunTogether(job, _)) => {
-                    self.tell(Input::AttemptFailed { tab: id, job, failure: failed.failure() });
+                    let failure = failed.failure();
+                    self.distrust_channel(job, &failure);
+                    self.tell(Input::AttemptFailed { tab: id, job, failure });
                 }
                 Some(Pending::Alone(check)) => self.failed_alone(id, check, failed.failure()),
                 Some(Pending::Start) => self.start_failed(id, failed.failure()),
@@ -280,6 +285,9 @@ impl Coordinator {
                 Some(Pending::Load(model)) => {
                     self.model_loaded(id, model, Some(failed.failure()));
                 }
+                Some(Pending::Meet(whom)) => self.cannot_meet(id, whom, &failed.failure()),
+                // Whoever waits hears that nothing comes.
+                Some(Pending::Fetch) => drop(tab.fetches.remove(&request)),
                 Some(Pending::Ping) | None => {}
             },
             TabMessage::Lost { what, message } => {
@@ -301,6 +309,16 @@ impl Coordinator {
                     self.model_loaded(id, model, None);
                 }
             }
+            TabMessage::Met { id: request } => {
+                if let Some(Pending::Meet(whom)) = tab.answered(request) {
+                    self.met(id, whom);
+                }
+            }
+            TabMessage::Fetched { id: request, tensors } => {
+                tab.answered(request);
+                // Whoever no longer waits has cancelled the job.
+                let _ = tab.fetches.remove(&request).map(|reply| reply.send(tensors));
+            }
             TabMessage::Ready { .. }
             | TabMessage::Probed { .. }
             | TabMessage::Released { .. }
@@ -316,11 +334,14 @@ impl Coordinator {
         self.result = None;
     }
 
-    /// Whether a tab says that it kept what the job told it to, and nothing else.
+    /// Whether a tab says that it kept what the job told it to, and nothing else, and handed on nothing else than that.
     fn keeps_what_it_should(&self, job: JobId, result: &RunReport) -> bool {
         let Some(job) = self.jobs.get(&job) else { return true };
         let told = job.submission.run.state.iter().flat_map(|state| &state.keep).map(|(output, _)| output.as_str());
+        let may_go_on = job.handover.as_ref().and(job.submission.passing.as_ref()).and_then(|way| way.next.as_ref());
+        let goes_on = |info: &TensorInfo| may_go_on.is_some_and(|next| next.outputs.contains(&info.name));
         told.collect::<BTreeSet<_>>() == result.kept.iter().map(|kept| kept.info.name.as_str()).collect()
+            && result.handed_on.iter().all(goes_on)
     }
 
     /// A backend did not start. WebGPU without an adapter may still work on a software one: its browser is then

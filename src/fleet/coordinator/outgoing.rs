@@ -171,6 +171,7 @@ impl Coordinator {
         let target = tab.target;
         tracing::info!(tab = %id, %target, reason, "worker restarted");
         tab.forget_worker();
+        self.channels.lost(id);
         self.warm_ups.lost(id);
         self.answer_warm_ups();
         let Some(tab) = self.tabs.get(&id) else { return };
@@ -191,6 +192,7 @@ impl Coordinator {
 
     fn take_tab_away(&mut self, id: TabId) {
         let Some(tab) = self.tabs.remove(&id) else { return };
+        self.channels.lost(id);
         self.warm_ups.lost(id);
         self.answer_warm_ups();
         if let Some((_, browser)) = self.browsers.get(&tab.browser) {
@@ -207,6 +209,13 @@ impl Coordinator {
         if !self.begins(tab_id, id, attempt, placement, None) {
             return;
         }
+        let direct = match self.goes_directly(tab_id, id) {
+            Ok(direct) => direct,
+            Err(failure) => {
+                self.scheduler.handle(Input::AttemptFailed { tab: tab_id, job: id, failure }, Instant::now());
+                return;
+            }
+        };
         let (Some(tab), Some(job)) = (self.tabs.get_mut(&tab_id), self.jobs.get(&id)) else { return };
         let Submission { model, run, .. } = &job.submission;
         if !run.release {
@@ -214,7 +223,7 @@ impl Coordinator {
         }
         let request = tab.expect(Pending::Run(id));
         // A closed socket is told by its own signal, and the job is then placed again.
-        let _ = tab.link.as_ref().map(|link| link.run(request, &model.served, run));
+        let _ = tab.link.as_ref().map(|link| link.run_directly(request, &model.served, run, &direct));
     }
 
     /// As [`start_attempt`](Self::start_attempt), of several jobs in one run.
@@ -242,7 +251,7 @@ impl Coordinator {
     fn begins(&mut self, tab_id: TabId, id: JobId, attempt: u32, placement: Placement, part: Option<Part>) -> bool {
         let (Some(tab), Some(job)) = (self.tabs.get(&tab_id), self.jobs.get_mut(&id)) else { return false };
         job.started = Instant::now();
-        (job.attempt, job.placement, job.part) = (attempt, Some(placement), part);
+        (job.attempt, job.placement, job.part, job.handover) = (attempt, Some(placement), part, None);
         let (browser, target) = (tab.browser, tab.target);
         let Submission { model, span, .. } = &job.submission;
         job.span = tracing::debug_span!(parent: span, "attempt", attempt, tab = %tab_id, %browser, %target);
@@ -351,7 +360,7 @@ impl Coordinator {
     }
 
     pub(super) fn end_with_result(&mut self, id: JobId, failed_attempts: Vec<Attempt>) {
-        let (Some(job), Some(answer)) = (self.jobs.remove(&id), self.result.as_mut()) else { return };
+        let (Some(mut job), Some(answer)) = (self.jobs.remove(&id), self.result.as_mut()) else { return };
         let (tab_id, report) = (answer.tab, &answer.report);
         let Some(placement) = job.placement else { return };
         let Some(tab) = self.tabs.get_mut(&tab_id) else { return };
@@ -407,7 +416,9 @@ impl Coordinator {
                     let bytes = kept.iter().map(|kept| kept.info.bytes as u64).sum();
                     self.scheduler.handle(Input::SessionKept { session, bytes }, Instant::now());
                 }
-                Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages })
+                let went_on = std::mem::take(&mut answer.report.handed_on);
+                let handed_on = job.handover.take().and_then(|handover| handover.of(went_on));
+                Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages, handed_on })
             }
             Err(error) => Err(JobError {
                 model: job.submission.model.tag.name.clone(),

@@ -1,7 +1,7 @@
 //! One cut of a model: its plan, the files of its stages, and the stages as the fleet knows them.
 
 use crate::{
-    fleet::{Fleet, ModelSpec, ModelSpecError, message::Request, model::ModelRecord, shards::Shards},
+    fleet::{Fleet, ModelSpec, ModelSpecError, handover::Next, message::Request, model::ModelRecord, shards::Shards},
     harness::CpuFallback,
     onnx::{self, ModelGraph, ShardError, ShardOptions, ShardPlan},
     schedule::{StageSpec, TargetSet},
@@ -63,6 +63,8 @@ pub(in crate::fleet) struct Origin {
 pub(in crate::fleet) struct Stage {
     pub record: Arc<ModelRecord>,
     pub inputs: Vec<String>,
+    /// Those of its outputs that the next stage needs and nobody else.
+    pub for_next: Vec<String>,
 }
 
 /// Stages that are known to the fleet. When the last job is through and the pipeline is gone, so are they.
@@ -123,11 +125,22 @@ impl Cut {
             fleet.request(Request::DeclareStage(record.clone(), spec));
             let inputs: Vec<String> = stage.inputs.iter().map(|tensor| tensor.info.name.clone()).collect();
             last_needed.extend(inputs.iter().map(|name| (name.clone(), index)));
-            stages.push(Stage { record, inputs });
+            stages.push(Stage { record, inputs, for_next: Vec::new() });
         }
         let outputs: Vec<String> = plan.outputs.iter().map(|output| output.name.clone()).collect();
         last_needed.extend(outputs.iter().map(|name| (name.clone(), usize::MAX)));
+        for (index, (stage, made)) in stages.iter_mut().zip(&plan.stages).enumerate() {
+            let names = made.outputs.iter().map(|tensor| &tensor.info.name);
+            stage.for_next = names.filter(|name| last_needed.get(*name) == Some(&(index + 1))).cloned().collect();
+        }
         Ok(Self { plan, stages, outputs, last_needed, _folder: folder })
+    }
+
+    /// What a stage may hand to the next one's tab directly.
+    pub fn next_of(&self, stage: usize, at_least: u64) -> Option<Next> {
+        let outputs = self.stages.get(stage)?.for_next.clone();
+        let next = self.stages.get(stage + 1).filter(|_| !outputs.is_empty())?;
+        Some(Next { stage: next.record.id, outputs, at_least })
     }
 
     /// Whether a stage after this one needs the tensor, or the caller does.

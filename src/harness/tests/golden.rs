@@ -2,12 +2,12 @@
 
 use crate::{
     harness::{
-        CpuFallback, ModelFiles, RunRequest, StateCall, TabLink, TabMessage, TensorBatch,
+        CpuFallback, Direct, HandOn, ModelFiles, RunRequest, StateCall, TabLink, TabMessage, TensorBatch,
         bundle::{self, Bundler},
         frame::{self, Frame, FrameError},
         message::{self, FromTab},
     },
-    types::{Dtype, KeptLocation, KeptTensor, SessionId, Tensor, TensorInfo},
+    types::{Dtype, HandoverId, KeptLocation, KeptTensor, SessionId, TabId, Tensor, TensorInfo},
 };
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -29,7 +29,7 @@ fn decode(message: Bytes) -> Result<(Value, TensorBatch), FrameError> {
     let frame = Frame::split(message)?;
     let field = match &*frame.kind()? {
         "run" => "inputs",
-        "result" => "outputs",
+        "result" | "fetched" => "outputs",
         _ => "",
     };
     let header: Value = frame.parse()?;
@@ -93,7 +93,7 @@ fn golden_bundles_are_their_frames() {
 #[test]
 fn golden_replies_are_messages() {
     for golden_frame in manifest("frames") {
-        if matches!(golden_frame["header"]["type"].as_str(), Some("result" | "failed")) {
+        if matches!(golden_frame["header"]["type"].as_str(), Some("result" | "failed" | "met" | "fetched")) {
             let file = golden_frame["file"].as_str().unwrap();
             message::decode(golden(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         }
@@ -133,7 +133,15 @@ fn a_link_writes_the_golden_requests() {
     let (queue, mut frames) = mpsc::unbounded_channel();
     let link = TabLink::new("http://127.0.0.1:1".into(), queue);
     let state = StateCall { session: SessionId(3), call: 1, keep: vec![("present".to_owned(), "past".to_owned())] };
-    for (file, state) in [("run-mixed.bin", None), ("run-state.bin", Some(state))] {
+    let (to, outputs) = (Some(TabId(6)), vec!["hidden".to_owned()]);
+    let hand_on = HandOn { handover: HandoverId(42), to, outputs, at_least: 65_536 };
+    let handed = Direct { handed: Some(HandoverId(41)), hand_on: Some(hand_on) };
+    let runs = [
+        ("run-mixed.bin", None, Direct::default()),
+        ("run-state.bin", Some(state), Direct::default()),
+        ("run-handed.bin", None, handed),
+    ];
+    for (file, state, direct) in runs {
         let (header, batch) = decode(golden(file)).unwrap();
         let tensors = batch.tensors().unwrap();
         let inputs =
@@ -146,13 +154,19 @@ fn a_link_writes_the_golden_requests() {
             session_options: Map::new(),
         });
         let id = header["id"].as_u64().unwrap();
-        link.run(id, &model, &RunRequest { inputs, outputs: None, release: false, state }).unwrap();
+        let run = RunRequest { inputs, outputs: None, release: false, state };
+        link.run_directly(id, &model, &run, &direct).unwrap();
         let declaration = frames.try_recv().unwrap();
         assert_eq!(Frame::split(declaration).unwrap().kind().unwrap(), "model");
         assert_eq!(frames.try_recv().unwrap(), golden(file), "{file}");
     }
     link.forget(9, SessionId(3)).unwrap();
-    assert_eq!(frames.try_recv().unwrap(), golden("forget.bin"));
+    link.meet(11, TabId(6), "4.1-6.1").unwrap();
+    link.fetch(12, HandoverId(42)).unwrap();
+    link.drop_handover(13, HandoverId(42)).unwrap();
+    for file in ["forget.bin", "meet.bin", "fetch.bin", "drop.bin"] {
+        assert_eq!(frames.try_recv().unwrap(), golden(file), "{file}");
+    }
 }
 
 #[test]
@@ -162,4 +176,16 @@ fn what_a_tab_keeps_is_described_in_its_result() {
     let info = TensorInfo { name: "present".to_owned(), dtype: Dtype::Float32, shape: vec![1, 2, 9, 4], bytes: 288 };
     assert_eq!(result.kept, [KeptTensor { info, location: KeptLocation::Gpu }]);
     assert_eq!(result.outputs.infos().len(), 1);
+}
+
+#[test]
+fn what_goes_on_is_described_in_its_result() {
+    let result = message::decode(golden("result-handed-on.bin")).unwrap();
+    let FromTab::Message(TabMessage::Result { id: 10, result }) = result else { panic!("{result:?}") };
+    let info =
+        TensorInfo { name: "hidden".to_owned(), dtype: Dtype::Float32, shape: vec![1, 256, 768], bytes: 786_432 };
+    assert_eq!((result.handed_on, result.outputs.infos().len()), (vec![info], 1));
+    let fetched = message::decode(golden("fetched.bin")).unwrap();
+    let FromTab::Message(TabMessage::Fetched { id: 12, tensors }) = fetched else { panic!("{fetched:?}") };
+    assert_eq!(tensors.infos().len(), 1);
 }

@@ -19,6 +19,11 @@ enum Wanted {
 }
 
 impl Scheduler {
+    /// The tab that a stage's jobs go to now.
+    pub fn home(&self, stage: ModelId) -> Option<TabId> {
+        self.stages.get(stage)?.home.map(|seat| seat.tab)
+    }
+
     pub(super) fn declare_stage(&mut self, model: ModelId, spec: StageSpec) {
         self.stages.declare(model, spec);
     }
