@@ -222,7 +222,8 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         outcome => outcome?,
     };
     let finished = writer.finish();
-    print!("{}", matrix_table(writer.report(), table_style(settings)));
+    let since = reports.since(writer.report());
+    print!("{}", matrix_table(writer.report(), since.as_ref(), table_style(settings)));
     let report = finished?;
     if outcome != Outcome::Interrupted {
         reports.finish(&report, settings).await?;

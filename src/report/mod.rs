@@ -12,6 +12,7 @@ mod doctor;
 mod earlier;
 mod error;
 mod file;
+mod gist;
 mod health;
 mod history;
 mod html;
