@@ -4,7 +4,7 @@ use super::quantity;
 
 /// The message in one line of at most `most` characters. ONNX Runtime begins with its API, a number, the source file and
 /// the function's signature, and says what is the matter where lists have long cut the message; all of that is in the JSON.
-pub(super) fn gist(message: &str, most: usize) -> String {
+pub(crate) fn gist(message: &str, most: usize) -> String {
     let api =
         ["Can't create a session. ", "failed to call OrtRun(). "].iter().find_map(|api| message.strip_prefix(api));
     let Some((_, said)) = api.and_then(|rest| rest.split_once("ERROR_MESSAGE: ")) else {

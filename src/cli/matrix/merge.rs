@@ -30,14 +30,14 @@ pub(super) struct MergeArgs {
     previous: Vec<PathBuf>,
 
     #[command(flatten)]
-    reports: ReportArgs,
-
-    #[command(flatten)]
     known: ExpectationArgs,
 
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
+
+    #[command(flatten)]
+    reports: ReportArgs,
 }
 
 pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {

@@ -31,7 +31,7 @@ fn changes(diff: &MatrixDiff, style: TableStyle) -> String {
         ]);
     }
     keep_whole(&mut table, [0, 2, 3, 4]);
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn outcome(outcome: Option<&Outcome>, style: TableStyle) -> comfy_table::Cell {
@@ -76,7 +76,7 @@ fn targets(diff: &MatrixDiff, style: TableStyle) -> String {
         ]);
     }
     keep_whole(&mut table, [0]);
-    table.to_string()
+    table.trim_fmt()
 }
 
 /// The browser's version, or from which to which.

@@ -27,7 +27,7 @@ const MOST_OF_A_MESSAGE: usize = 160;
 /// before what is worse than it was.
 pub fn matrix_table(report: &MatrixReport, since: Option<&MatrixDiff>, style: TableStyle) -> String {
     let cases = report.by_case().len();
-    let grid = if cases <= MOST_CASES_IN_GRID { grid::grid(report, style) } else { String::new() };
+    let grid = if (1..=MOST_CASES_IN_GRID).contains(&cases) { grid::grid(report, style) } else { String::new() };
     joined([
         quantity::provenance(&report.tabfleet, report.started, &report.host),
         targets::targets(&report.targets, style),
@@ -133,6 +133,10 @@ fn listed(group: &Group<'_>, style: TableStyle) -> String {
     text
 }
 
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn summary(report: &MatrixReport, cases: usize) -> String {
     let count = |verdict| report.results.iter().filter(|result| result.verdict == verdict).count();
     let counts: Vec<String> = Verdict::ALL
@@ -147,5 +151,6 @@ fn summary(report: &MatrixReport, cases: usize) -> String {
     let flaky = if flaky > 0 { format!("; {flaky} flaky") } else { String::new() };
     let unexpected = report.results.iter().filter(|result| result.unexpected == Some(true)).count();
     let unexpected = if report.expectations.is_some() { format!("; {unexpected} unexpected") } else { String::new() };
-    format!("{cases} cases on {} targets: {counts}{flaky}{unexpected}{state}", report.columns().len())
+    let (cases, targets) = (counted(cases, "case"), counted(report.columns().len(), "target"));
+    format!("{cases} on {targets}: {counts}{flaky}{unexpected}{state}")
 }
