@@ -4,7 +4,10 @@ use super::{
     bench::BenchArgs, chaos::ChaosArgs, ci::CiArgs, config::SettingsArgs, doctor::DoctorArgs, health::HealthArgs,
     history::HistoryArgs, matrix::MatrixArgs, run::RunArgs, shard::ShardArgs, suite::SuiteArgs,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// The settings of commands that start no browser.
+const WITHOUT_BROWSERS: [&str; 4] = ["history", "history-mode", "log-format", "colour"];
 
 /// Runs ONNX models in real browsers, on WebGPU, WebNN and WASM.
 #[derive(Debug, Parser)]
@@ -52,10 +55,51 @@ pub(super) enum Command {
 }
 
 impl Cli {
+    /// What this process was started with.
+    pub fn of_process() -> Self {
+        let mut command = Self::shown();
+        let cli = Self::from_arg_matches(&command.get_matches_mut());
+        cli.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// The command line, whose help tells of each command's own settings.
+    fn shown() -> clap::Command {
+        let without_browsers = |command| SettingsArgs::show_only(&WITHOUT_BROWSERS, command);
+        let commands = ["suite", "shard", "health", "history", "ci"];
+        let command = commands.iter().fold(Self::command(), |all, name| all.mut_subcommand(name, without_browsers));
+        command.mut_subcommand("matrix", |matrix| {
+            ["merge", "diff", "support"].iter().fold(matrix, |all, name| all.mut_subcommand(name, without_browsers))
+        })
+    }
+
     /// From -1 (quiet) upwards. Chaos is quiet by default: it breaks things itself, and tells of each in a line of its own,
     /// where the log would give every browser's last words.
     pub fn verbosity(&self) -> i8 {
         let told_anyway = matches!(self.command, Command::Chaos(_)) && self.verbose == 0;
         if self.quiet || told_anyway { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_starts_no_browser_tells_of_no_browser_and_takes_the_flags_all_the_same() {
+        let mut command = Cli::shown();
+        command.build();
+        let help = |path: &[&str]| {
+            let found = path.iter().fold(&command, |command, name| command.find_subcommand(name).unwrap());
+            found.clone().render_long_help().to_string()
+        };
+        for path in [&["suite", "list"][..], &["ci", "detect"], &["history", "show"], &["matrix", "diff"], &["health"]]
+        {
+            let help = help(path);
+            assert!(!help.contains("--tabs") && !help.contains("--breaker") && help.contains("--colour"), "{help}");
+        }
+        assert!(help(&["matrix"]).contains("--tabs") && help(&["bench"]).contains("--breaker-wait"));
+
+        let given = Cli::shown().get_matches_from(["tabfleet", "matrix", "diff", "a", "b", "--tabs", "3"]);
+        assert!(Cli::from_arg_matches(&given).is_ok());
     }
 }

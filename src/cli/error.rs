@@ -69,6 +69,8 @@ pub(super) enum CliError {
     NothingSelected { cases: usize },
     #[error("{} cannot be gone on with: {what}. Give the suites and the --filter of that run, or start a new one", file.display())]
     OtherCases { file: PathBuf, what: String },
+    #[error("{build} cannot be run: there is no program {}", path.display())]
+    NoProgram { build: String, path: PathBuf },
     #[error("none of the targets asked for can be used: no browser was found")]
     NoBrowser,
     #[error("--tabs is not for `{command}`: {why}")]
@@ -134,6 +136,7 @@ impl CliError {
         match self {
             Self::Job(_) => Outcome::Failed,
             Self::Fleet(FleetError::Policy(_)) => Outcome::Usage,
+            Self::Report(ReportError::Read { .. } | ReportError::Parse { .. }) => Outcome::Usage,
             Self::Runtime(_) | Self::Fleet(_) | Self::Browser(_) | Self::Report(_) | Self::Write { .. } => {
                 Outcome::Infrastructure
             }

@@ -124,9 +124,6 @@ struct RunArgs {
     #[command(flatten)]
     stages: InStages,
 
-    #[command(flatten)]
-    reports: ReportArgs,
-
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
@@ -135,6 +132,9 @@ struct RunArgs {
     /// minor, moderate, severe, critical
     #[arg(long, value_name = "SEVERITY", value_parser = history::severity)]
     fail_on: Option<Severity>,
+
+    #[command(flatten)]
+    reports: ReportArgs,
 }
 
 /// What is known, and what is done with it.
@@ -168,6 +168,9 @@ pub(super) async fn execute(args: MatrixArgs, settings: &Settings, quiet: bool) 
 async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<Outcome, CliError> {
     if args.fail_on.is_some() && settings.history.is_none() {
         return Err(CliError::NothingToCompareWith);
+    }
+    if let Some(build) = args.browser.iter().find(|build| !build.path.is_file()) {
+        return Err(CliError::NoProgram { build: build.to_string(), path: build.path.clone() });
     }
     let begun = Instant::now();
     let expectations = args.known.read()?;
@@ -206,7 +209,7 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         match &options.expectations {
             // What a resumed run has already is judged by what is known now.
             Some(known) => known.judge_report(report),
-            None => report.expectations = None,
+            None => report.forget_expectations(),
         }
     });
     if let Err(error) = told {
@@ -222,7 +225,8 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         outcome => outcome?,
     };
     let finished = writer.finish();
-    print!("{}", matrix_table(writer.report(), table_style(settings)));
+    let since = reports.since(writer.report());
+    print!("{}", matrix_table(writer.report(), since.as_ref(), table_style(settings)));
     let report = finished?;
     if outcome != Outcome::Interrupted {
         reports.finish(&report, settings).await?;
@@ -238,7 +242,8 @@ fn conclude(
     outcome: Outcome,
     report: &MatrixReport,
 ) -> Result<Outcome, CliError> {
-    let lost = tell_of_lost_targets(report);
+    let lost = tell_of_lost_targets(report) || outcome == Outcome::Infrastructure;
+    let outcome = if outcome == Outcome::Infrastructure { Outcome::Good } else { outcome };
     match (outcome, &options.expectations, args.fail_on) {
         (Outcome::Good, Some(known), _) if args.known.update_expectations => update(known, report),
         (Outcome::Good, ..) if !args.no_fail && counts_as_failed(report) => Ok(Outcome::Failed),

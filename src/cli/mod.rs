@@ -22,14 +22,13 @@ mod style;
 mod suite;
 
 use args::{Cli, Command};
-use clap::Parser;
 use error::CliError;
 use outcome::Outcome;
 use std::process::ExitCode;
 
 /// Runs the command that this process was started with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     match execute(cli) {
         Ok(outcome) => outcome.into(),
         Err(error) => {

@@ -96,6 +96,11 @@ impl<'a> Reports<'a> {
         }
     }
 
+    /// What changed since the newest of the earlier runs.
+    pub fn since(&self, report: &MatrixReport) -> Option<MatrixDiff> {
+        self.earlier.since(report)
+    }
+
     /// Writes all the files of a report that is whole already, which comes back as it was written.
     pub async fn write(&self, report: MatrixReport, settings: &Settings) -> Result<MatrixReport, CliError> {
         let finished = report.finished;
@@ -109,7 +114,7 @@ impl<'a> Reports<'a> {
     /// What is written when the run is over, and its history: the rest of the files, what GitHub reads, and the webhook.
     /// A file that cannot be written does not keep the others from being written; the first error is returned.
     pub async fn finish(&self, report: &MatrixReport, settings: &Settings) -> Result<(), CliError> {
-        let since = self.earlier.since(report);
+        let since = self.since(report);
         let written = [
             self.performance(report, settings),
             self.files(report, since.as_ref()).map_err(CliError::from),

@@ -68,7 +68,7 @@ pub enum AlertConfigError {
         range: String,
     },
     /// The address cannot be posted to.
-    #[error("alerts cannot be sent to {url}: {why}")]
+    #[error("nothing can be posted to {url}: {why}")]
     Webhook {
         /// The address without what may be secret in it.
         url: String,

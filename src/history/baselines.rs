@@ -30,14 +30,9 @@ impl Baseline {
         let database = Database::open(path, Access::Write)?;
         schema::migrate(&database)?;
         let connection = database.connection();
-        let newest = || {
-            let mut statement = connection.prepare(
-                "SELECT run_id FROM runs JOIN (SELECT DISTINCT run_id FROM performance_results WHERE success) \
-                 USING (run_id) ORDER BY started_at DESC, run_id DESC LIMIT ?",
-            )?;
-            statement.query_map([runs as u64], |row| row.get(0))?.collect::<duckdb::Result<Vec<i64>>>()
-        };
-        let mut runs = newest().map_err(database.failed("read"))?;
+        let newest = "SELECT run_id FROM runs JOIN (SELECT DISTINCT run_id FROM performance_results WHERE success) \
+                      USING (run_id) ORDER BY started_at DESC, run_id DESC LIMIT ?";
+        let mut runs: Vec<i64> = database.rows(newest, [runs as u64], |row| row.get(0))?;
         runs.sort_unstable();
         if runs.is_empty() {
             return Err(HistoryError::NothingMeasured { path: path.to_owned() });
@@ -75,21 +70,15 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn baselines(&self) -> Result<Vec<Baseline>, HistoryError> {
-        let read = || {
-            let mut statement = self.connection().prepare(
-                "SELECT name, epoch_us(set_at) AS set_at, array_to_string(run_ids, ' ') AS runs FROM baselines ORDER BY name",
-            )?;
-            let rows = statement.query_map([], |row| {
-                let runs: String = row.get("runs")?;
-                Ok(Baseline {
-                    name: row.get("name")?,
-                    set_at: Utc(row.get("set_at")?).into(),
-                    runs: runs.split_whitespace().filter_map(|run| run.parse().ok()).collect(),
-                })
-            });
-            rows?.collect::<duckdb::Result<Vec<Baseline>>>()
-        };
-        read().map_err(self.database.failed("read"))
+        let sql = "SELECT name, epoch_us(set_at) AS set_at, array_to_string(run_ids, ' ') AS runs FROM baselines ORDER BY name";
+        self.database.rows(sql, [], |row| {
+            let runs: String = row.get("runs")?;
+            Ok(Baseline {
+                name: row.get("name")?,
+                set_at: Utc(row.get("set_at")?).into(),
+                runs: runs.split_whitespace().filter_map(|run| run.parse().ok()).collect(),
+            })
+        })
     }
 
     /// The runs of a baseline.
@@ -112,13 +101,8 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn families(&self) -> Result<BTreeMap<String, String>, HistoryError> {
-        let read = || {
-            let mut statement = self.connection().prepare(
-                "SELECT model, max(family) FROM performance_results WHERE family IS NOT NULL AND family <> 'other' \
-                 GROUP BY model",
-            )?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<duckdb::Result<BTreeMap<_, _>>>()
-        };
-        read().map_err(self.database.failed("read"))
+        let sql = "SELECT model, max(family) FROM performance_results WHERE family IS NOT NULL AND family <> 'other' \
+                   GROUP BY model";
+        Ok(self.database.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
     }
 }

@@ -1,7 +1,6 @@
 //! What runs of the matrix recorded of its cases.
 
 use super::{History, HistoryError};
-use duckdb::params;
 
 /// A case on a target, in the newest of some runs of the matrix that tried it there.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,34 +26,28 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn matrix_cases(&self, last_runs: usize) -> Result<Vec<RecordedCase>, HistoryError> {
-        let read = || {
-            let mut statement = self.connection().prepare(
-                "WITH recent AS ( \
-                     SELECT run_id FROM runs WHERE command = 'matrix' ORDER BY started_at DESC, run_id DESC LIMIT ? \
-                 ), tried AS ( \
-                     SELECT run_id, model, target, arg_max(success, job) AS ended_well, bool_or(NOT success) AS failed, \
-                     sum(coalesce(total_ms - queue_ms, elapsed_ms, create_ms + run_ms, run_ms)) AS spent_ms, \
-                     any_value(version) AS version \
-                     FROM performance_results SEMI JOIN recent USING (run_id) \
-                     LEFT JOIN (SELECT run_id, target_id, version FROM targets) USING (run_id, target_id) GROUP BY ALL \
-                 ) \
-                 SELECT model, target, arg_max(spent_ms, run_id), NOT arg_max(ended_well, run_id), \
-                 (count(*) FILTER (failed AND ended_well))::UBIGINT, arg_max(version, run_id) \
-                 FROM tried GROUP BY model, target ORDER BY ALL",
-            )?;
-            let row = |row: &duckdb::Row<'_>| {
-                Ok(RecordedCase {
-                    model: row.get(0)?,
-                    target: row.get(1)?,
-                    spent_ms: row.get(2)?,
-                    failed: row.get(3)?,
-                    flaky_runs: row.get(4)?,
-                    version: row.get(5)?,
-                })
-            };
-            statement.query_map(params![last_runs as u64], row)?.collect::<duckdb::Result<Vec<_>>>()
-        };
-        read().map_err(self.database.failed("read"))
+        let sql = "WITH recent AS ( \
+                 SELECT run_id FROM runs WHERE command = 'matrix' ORDER BY started_at DESC, run_id DESC LIMIT ? \
+             ), tried AS ( \
+                 SELECT run_id, model, target, arg_max(success, job) AS ended_well, bool_or(NOT success) AS failed, \
+                 sum(coalesce(total_ms - queue_ms, elapsed_ms, create_ms + run_ms, run_ms)) AS spent_ms, \
+                 any_value(version) AS version \
+                 FROM performance_results SEMI JOIN recent USING (run_id) \
+                 LEFT JOIN (SELECT run_id, target_id, version FROM targets) USING (run_id, target_id) GROUP BY ALL \
+             ) \
+             SELECT model, target, arg_max(spent_ms, run_id), NOT arg_max(ended_well, run_id), \
+             (count(*) FILTER (failed AND ended_well))::UBIGINT, arg_max(version, run_id) \
+             FROM tried GROUP BY model, target ORDER BY ALL";
+        self.database.rows(sql, [last_runs as u64], |row| {
+            Ok(RecordedCase {
+                model: row.get(0)?,
+                target: row.get(1)?,
+                spent_ms: row.get(2)?,
+                failed: row.get(3)?,
+                flaky_runs: row.get(4)?,
+                version: row.get(5)?,
+            })
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opening the file: who may, what is in it, and why it could not be.
 
 use super::HistoryError;
-use duckdb::{AccessMode, Config, Connection};
+use duckdb::{AccessMode, Config, Connection, Params, Row};
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -43,6 +43,17 @@ impl Database {
 
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// What a query finds, each row as `row` reads it.
+    pub fn rows<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        row: impl FnMut(&Row<'_>) -> duckdb::Result<T>,
+    ) -> Result<Vec<T>, HistoryError> {
+        let read = || self.connection().prepare(sql)?.query_map(values, row)?.collect::<duckdb::Result<Vec<T>>>();
+        read().map_err(self.failed("read"))
     }
 
     pub fn path(&self) -> &Path {

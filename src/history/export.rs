@@ -92,14 +92,10 @@ pub(super) fn export(
 
 /// The tables, and whether each of their rows is of a run.
 fn tables(database: &Database) -> Result<Vec<(String, bool)>, HistoryError> {
-    let read = || {
-        let sql = "SELECT table_name, bool_or(column_name = 'run_id') FROM duckdb_tables() JOIN duckdb_columns() \
+    let sql = "SELECT table_name, bool_or(column_name = 'run_id') FROM duckdb_tables() JOIN duckdb_columns() \
              USING (database_name, schema_name, table_name) \
              WHERE NOT duckdb_tables.internal AND NOT temporary GROUP BY table_name ORDER BY table_name";
-        let row = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        database.connection().prepare(sql)?.query_map([], row)?.collect::<duckdb::Result<Vec<_>>>()
-    };
-    read().map_err(database.failed("read"))
+    database.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// A path as SQL text.

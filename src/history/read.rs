@@ -52,21 +52,16 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn runs(&self) -> Result<Vec<RecordedRun>, HistoryError> {
-        let read = || {
-            let mut statement = self.connection().prepare(
-                "SELECT run_id, command, coalesce(tabfleet, '') AS tabfleet, epoch_us(started_at) AS started, \
-                 epoch_us(ended_at) AS ended, rows_lost, git_commit, git_branch, coalesce(os, '') AS os, \
-                 coalesce(arch, '') AS arch, cpu, coalesce(cores, 0) AS cores, memory_bytes, \
-                 CAST(coalesce(tried, 0) + attempts_rolled_up AS UBIGINT) AS attempts, \
-                 CAST(coalesce(failed, 0) + failures_rolled_up AS UBIGINT) AS failures \
-                 FROM runs LEFT JOIN ( \
-                     SELECT run_id, count(*) AS tried, count(*) FILTER (NOT success) AS failed \
-                     FROM performance_results GROUP BY run_id \
-                 ) USING (run_id) ORDER BY run_id",
-            )?;
-            statement.query_map([], run)?.collect::<duckdb::Result<Vec<_>>>()
-        };
-        read().map_err(self.database.failed("read"))
+        let sql = "SELECT run_id, command, coalesce(tabfleet, '') AS tabfleet, epoch_us(started_at) AS started, \
+             epoch_us(ended_at) AS ended, rows_lost, git_commit, git_branch, coalesce(os, '') AS os, \
+             coalesce(arch, '') AS arch, cpu, coalesce(cores, 0) AS cores, memory_bytes, \
+             CAST(coalesce(tried, 0) + attempts_rolled_up AS UBIGINT) AS attempts, \
+             CAST(coalesce(failed, 0) + failures_rolled_up AS UBIGINT) AS failures \
+             FROM runs LEFT JOIN ( \
+                 SELECT run_id, count(*) AS tried, count(*) FILTER (NOT success) AS failed \
+                 FROM performance_results GROUP BY run_id \
+             ) USING (run_id) ORDER BY run_id";
+        self.database.rows(sql, [], run)
     }
 
     /// For queries of this module's.

@@ -1,7 +1,7 @@
 //! Events as rows, and the rows that wait to be written.
 
 use super::tables::{BreakerEventRow, BrowserEventRow, HealthCheckRow, RecoveryRow, ResultRow, TargetRow, Utc, append};
-use crate::types::{Browser, BrowserId, Dtype, Event, EventKind, Failure, TabId, TargetInfo};
+use crate::types::{Browser, BrowserId, Dtype, Event, EventKind, Failure, JobId, ModelTag, TabId, Target, TargetInfo};
 use duckdb::Connection;
 use std::{collections::HashMap, sync::Arc};
 
@@ -97,16 +97,6 @@ impl Rows {
                 let alone = share.is_none_or(|share| share.jobs == 1);
                 let loads = share.is_none_or(|share| share.number == 0);
                 self.results.push(ResultRow {
-                    run_id,
-                    happened_at,
-                    job: job.0,
-                    attempt,
-                    tab: tab.0,
-                    target_id: self.description_of.get(&tab).copied(),
-                    target: target.to_string(),
-                    model: model.name.clone(),
-                    model_sha256: model.sha256.clone(),
-                    family: model.family.name(),
                     success: true,
                     queue_ms: Some(timings.queue_ms),
                     download_ms: timings.download_ms.filter(|_| loads),
@@ -116,25 +106,13 @@ impl Rows {
                     wire_ms: alone.then_some(timings.wire_ms),
                     total_ms: alone.then_some(timings.total_ms),
                     cpu_fallback,
-                    batch,
-                    precision: model.precision.map(Dtype::name),
                     memory_bytes,
-                    ..Default::default()
+                    ..self.attempted(happened_at, (job, attempt), (tab, target), &model, batch)
                 });
                 return;
             }
             EventKind::AttemptFailed { job, attempt, tab, target, model, failure, severity, elapsed_ms, batch } => {
                 self.results.push(ResultRow {
-                    run_id,
-                    happened_at,
-                    job: job.0,
-                    attempt,
-                    tab: tab.0,
-                    target_id: self.description_of.get(&tab).copied(),
-                    target: target.to_string(),
-                    model: model.name.clone(),
-                    model_sha256: model.sha256.clone(),
-                    family: model.family.name(),
                     success: false,
                     elapsed_ms: Some(elapsed_ms),
                     category: Some(failure.category().name()),
@@ -142,10 +120,7 @@ impl Rows {
                     // As the event says it: what the fleet knows of the attempts may raise it above the cause's own.
                     severity: Some(severity.name()),
                     message: Some(failure.message),
-                    // As of those that succeed, so that they count in the same series.
-                    batch,
-                    precision: model.precision.map(Dtype::name),
-                    ..Default::default()
+                    ..self.attempted(happened_at, (job, attempt), (tab, target), &model, batch)
                 });
                 return;
             }
@@ -222,6 +197,32 @@ impl Rows {
             | EventKind::FleetClosed => return,
         };
         self.browser_events.push(row);
+    }
+
+    /// What is known of an attempt however it ended, so that those that failed count in the same series.
+    fn attempted(
+        &self,
+        happened_at: Utc,
+        (job, attempt): (JobId, u32),
+        (tab, target): (TabId, Target),
+        model: &ModelTag,
+        batch: Option<u32>,
+    ) -> ResultRow {
+        ResultRow {
+            run_id: self.run_id,
+            happened_at,
+            job: job.0,
+            attempt,
+            tab: tab.0,
+            target_id: self.description_of.get(&tab).copied(),
+            target: target.to_string(),
+            model: model.name.clone(),
+            model_sha256: model.sha256.clone(),
+            family: model.family.name(),
+            batch,
+            precision: model.precision.map(Dtype::name),
+            ..Default::default()
+        }
     }
 
     /// Adds the row of what the fleet did for its own health.

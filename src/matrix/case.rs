@@ -9,11 +9,10 @@ use super::{
 use crate::{
     fleet::{Fleet, JobError, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{Case, CaseError, Comparison, LoadedCase, Tolerance, compare},
-    report::{CaseResult, ErrorRow, Expected, FailedAttempt, TargetRow},
+    report::{CaseResult, CaseRow, ErrorRow, Expected, FailedAttempt, TargetRow},
     types::{Category, Verdict},
 };
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -198,28 +197,8 @@ impl CaseRun<'_> {
     }
 
     fn blank(&self, verdict: Verdict) -> CaseResult {
-        CaseResult {
-            suite: self.planned.row.suite.clone(),
-            case: self.planned.row.case.clone(),
-            family: None,
-            target: self.target.target,
-            build: self.target.build.clone(),
-            verdict,
-            attempts: 0,
-            failed_attempts: Vec::new(),
-            flaky: false,
-            repeats: BTreeMap::new(),
-            expected: None,
-            unexpected: None,
-            tolerance: None,
-            spent_ms: None,
-            cpu_fallback: None,
-            load_ms: None,
-            run_ms: None,
-            max_abs_error: None,
-            max_rel_error: None,
-            error: None,
-        }
+        let CaseRow { suite, case, .. } = &self.planned.row;
+        CaseResult::new(suite, case, self.target.column(), verdict)
     }
 
     fn not_tried(&self, verdict: Verdict, category: Category, message: String) -> CaseResult {

@@ -19,29 +19,11 @@ pub(super) fn planned(name: &str, operators: &[&str]) -> Planned {
 }
 
 pub(super) fn result(case: &str, target: &str, verdict: Verdict) -> CaseResult {
+    let error = || ErrorRow { category: Category::Inference, message: "it broke (sample)\nat length".into() };
     CaseResult {
-        suite: "s".into(),
-        case: case.into(),
-        family: None,
-        target: target.parse().unwrap(),
-        build: None,
-        verdict,
         attempts: 1,
-        failed_attempts: Vec::new(),
-        flaky: false,
-        repeats: BTreeMap::new(),
-        expected: None,
-        unexpected: None,
-        tolerance: None,
-        spent_ms: None,
-        cpu_fallback: None,
-        load_ms: None,
-        run_ms: None,
-        max_abs_error: None,
-        max_rel_error: None,
-        error: verdict
-            .is_failure()
-            .then(|| ErrorRow { category: Category::Inference, message: "it broke (sample)\nat length".into() }),
+        error: verdict.is_failure().then(error),
+        ..CaseResult::new("s", case, target.parse::<crate::types::Target>().unwrap().into(), verdict)
     }
 }
 

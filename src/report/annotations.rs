@@ -1,12 +1,16 @@
 //! Results as GitHub's annotations: workflow commands on standard output, which it shows beside the job.
 
-use super::{MatrixDiff, MatrixReport, attention, attention::Group, quantity};
+use super::{
+    MatrixDiff, MatrixReport,
+    attention::{self, Group, Row},
+    gist::gist,
+};
 
 /// GitHub keeps ten errors and ten warnings of a step, and drops the rest without a word.
 const KEPT: usize = 10;
 
 /// What wants attention as lines for GitHub's runner to read: errors for what is alarming, warnings for the rest, and no
-/// more of them than GitHub keeps, the last of which then says how many there are.
+/// more of them than GitHub keeps, the last of which then says how many results are left.
 pub fn github_annotations(report: &MatrixReport, since: Option<&MatrixDiff>) -> Vec<String> {
     let groups = attention::attention(report, since);
     let (alarming, others): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.alarming);
@@ -14,23 +18,22 @@ pub fn github_annotations(report: &MatrixReport, since: Option<&MatrixDiff>) -> 
 }
 
 fn of(level: &str, groups: &[&Group<'_>]) -> Vec<String> {
-    let all: Vec<String> = groups
+    let rows: Vec<(&str, Row<'_, '_>)> =
+        groups.iter().flat_map(|group| group.rows(usize::MAX).0.into_iter().map(|row| (group.name, row))).collect();
+    let told = if rows.len() > KEPT { KEPT - 1 } else { rows.len() };
+    let mut lines: Vec<String> = rows[..told]
         .iter()
-        .flat_map(|group| {
-            group.results.iter().map(|noted| {
-                let title = format!("{}: {}/{} on {}", group.name, noted.suite, noted.case, noted.target);
-                let message = noted.message().map(|message| format!(": {}", quantity::one_line(message, 300)));
-                line(level, &title, &format!("{}{}", noted.verdict(), message.unwrap_or_default()))
-            })
+        .map(|(reason, row)| {
+            let title = format!("{reason}: {} on {}", row.noted.id(), row.targets());
+            let message = row.noted.message().map(|message| format!(": {}", gist(message, 300)));
+            line(level, &title, &format!("{}{}", row.noted.verdict(), message.unwrap_or_default()))
         })
         .collect();
-    if all.len() <= KEPT {
-        return all;
+    if told < rows.len() {
+        let left: usize = rows[told..].iter().map(|(_, row)| row.count()).sum();
+        lines.push(line(level, &format!("{left} more"), "the job's summary and the HTML report have them all"));
     }
-    let rest = all.len() - (KEPT - 1);
-    let mut kept: Vec<String> = all.into_iter().take(KEPT - 1).collect();
-    kept.push(line(level, &format!("{rest} more"), "the job's summary and the HTML report have them all"));
-    kept
+    lines
 }
 
 /// A workflow command. What is escaped and how is as GitHub's own toolkit does it.
@@ -57,7 +60,9 @@ mod tests {
         let report = sample::large_matrix(200);
         let lines = github_annotations(&report, None);
         assert_eq!(lines.len(), KEPT);
-        assert!(lines[KEPT - 1].contains(&format!("{} more", report.failures() - 9)), "{lines:?}");
+        let told: usize =
+            lines[..KEPT - 1].iter().map(|line| line.split("::").nth(1).unwrap().matches("/w").count()).sum();
+        assert!(lines[KEPT - 1].contains(&format!("{} more", report.failures() - told)), "{lines:?}");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What of a run somebody should look at in the morning, and nothing else.
 
-use super::{CaseResult, ChangeKind, ErrorRow, MatrixDiff, MatrixReport, Outcome, table::diff::said};
+use super::{
+    CaseResult, ChangeKind, ErrorRow, MatrixDiff, MatrixReport, Outcome,
+    table::{diff::said, targets},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Results that want attention for the same reason.
@@ -16,11 +19,51 @@ pub(super) struct Group<'a> {
     pub results: Vec<Noted<'a>>,
 }
 
-/// One of them.
+impl<'a> Group<'a> {
+    /// The first `most` rows of a list of the results, and how many results are in none of them. What several targets say
+    /// of a case in the same words is one row.
+    pub fn rows(&self, most: usize) -> (Vec<Row<'_, 'a>>, usize) {
+        let mut rows: Vec<Row<'_, 'a>> = Vec::new();
+        for noted in &self.results {
+            // A case's results stand together.
+            let of_case = rows.iter_mut().rev().take_while(|row| row.noted.id() == noted.id());
+            let mut alike = of_case.filter(|row| row.noted.says() == noted.says());
+            match alike.next() {
+                Some(row) => row.targets.push(&noted.target),
+                None => rows.push(Row { noted, targets: vec![&noted.target] }),
+            }
+        }
+        let left = rows.iter().skip(most).map(Row::count).sum();
+        rows.truncate(most);
+        (rows, left)
+    }
+}
+
+/// What the same is to be said of: a case, and its targets.
+#[derive(Clone, Debug)]
+pub(super) struct Row<'g, 'a> {
+    pub noted: &'g Noted<'a>,
+    targets: Vec<&'g str>,
+}
+
+impl Row<'_, '_> {
+    /// How many results it is.
+    pub fn count(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The targets in words.
+    pub fn targets(&self) -> String {
+        self.targets.join(", ")
+    }
+}
+
+/// One of the results.
 #[derive(Clone, Debug)]
 pub(super) struct Noted<'a> {
     pub suite: &'a str,
     pub case: &'a str,
+    /// The target's name as tables show it.
     pub target: String,
     /// What became of it in the run before, where that is the reason.
     pub before: Option<&'a Outcome>,
@@ -29,6 +72,15 @@ pub(super) struct Noted<'a> {
 }
 
 impl Noted<'_> {
+    /// The case, with its suite.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.suite, self.case)
+    }
+
+    fn says(&self) -> (String, Option<&str>) {
+        (self.verdict(), self.message())
+    }
+
     /// What went wrong, if anything: of a flaky pass, in its first attempt that failed.
     pub fn message(&self) -> Option<&str> {
         let result = self.result?;
@@ -59,13 +111,19 @@ pub(super) fn attention<'a>(report: &'a MatrixReport, since: Option<&'a MatrixDi
         .iter()
         .map(|result| ((&*result.suite, &*result.case, result.column().to_string()), result))
         .collect();
+    let names: BTreeMap<String, String> = report
+        .columns()
+        .into_keys()
+        .map(|column| (column.to_string(), targets::name_of(&report.targets, column)))
+        .collect();
+    let name = |target: &String| names.get(target).unwrap_or(target).clone();
     let noted = |wanted: &dyn Fn(&CaseResult) -> bool| -> Vec<Noted<'a>> {
         let wanted = results.iter().filter(|(_, result)| wanted(result));
         wanted
             .map(|((suite, case, target), result)| Noted {
                 suite,
                 case,
-                target: target.clone(),
+                target: name(target),
                 before: None,
                 result: Some(*result),
             })
@@ -77,7 +135,13 @@ pub(super) fn attention<'a>(report: &'a MatrixReport, since: Option<&'a MatrixDi
             .map(|change| {
                 let key = (&*change.suite, &*change.case, change.target.clone());
                 let result = results.get(&key).copied();
-                Noted { suite: key.0, case: key.1, target: key.2, before: change.before.as_ref(), result }
+                Noted {
+                    suite: key.0,
+                    case: key.1,
+                    target: name(&change.target),
+                    before: change.before.as_ref(),
+                    result,
+                }
             })
             .collect()
     };

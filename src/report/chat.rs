@@ -1,6 +1,6 @@
 //! What changed, as a message for a chat: the JSON that Slack's incoming webhooks take, and those that do as they do.
 
-use super::{MatrixDiff, MatrixReport, attention, attention::Group, quantity, table::diff};
+use super::{MatrixDiff, MatrixReport, attention, attention::Group, gist::gist, quantity, table::diff};
 use serde_json::{Value, json};
 
 /// Most results named under a reason. Slack cuts a section after 3,000 characters.
@@ -40,20 +40,14 @@ fn section(text: &str) -> Value {
 
 fn list(group: &Group<'_>) -> String {
     let mut lines = vec![format!("*{} {}*: {}", group.results.len(), group.name, group.about)];
-    for noted in group.results.iter().take(NAMED) {
-        let error = noted.message().map(|message| format!(": {}", quantity::one_line(message, 120)));
-        let line = format!(
-            "{}/{} on {}: {}{}",
-            noted.suite,
-            noted.case,
-            noted.target,
-            noted.verdict(),
-            error.unwrap_or_default()
-        );
+    let (rows, left) = group.rows(NAMED);
+    for row in &rows {
+        let error = row.noted.message().map(|message| format!(": {}", gist(message, 120))).unwrap_or_default();
+        let line = format!("{} on {}: {}{error}", row.noted.id(), row.targets(), row.noted.verdict());
         lines.push(format!("• {}", escaped(&line)));
     }
-    if group.results.len() > NAMED {
-        lines.push(format!("and {} more", group.results.len() - NAMED));
+    if left > 0 {
+        lines.push(format!("and {left} more"));
     }
     lines.join("\n")
 }

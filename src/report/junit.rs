@@ -1,6 +1,6 @@
 //! JUnit XML, for what shows test results: one test suite a target, one test case a case.
 
-use super::{CaseResult, FailedAttempt, MatrixReport, ReportError, TargetRow, file, quantity};
+use super::{CaseResult, FailedAttempt, MatrixReport, ReportError, TargetRow, file, gist::gist, quantity};
 use crate::types::{Target, Verdict, names};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::{io, path::Path, time::Duration};
@@ -102,7 +102,7 @@ fn status(result: &CaseResult, row: Option<&TargetRow>) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(result.verdict.name());
     if let Some(error) = &result.error {
-        status.set_message(quantity::one_line(&error.message, 200));
+        status.set_message(gist(&error.message, 200));
         status.set_description(format!("{}: {}", error.category, error.message));
     }
     status
@@ -118,7 +118,7 @@ fn elapsed(attempt: &FailedAttempt) -> Option<Duration> {
 
 fn rerun(attempt: &FailedAttempt) -> TestRerun {
     let mut rerun = TestRerun::new(kind(attempt.verdict));
-    rerun.set_type(attempt.verdict.name()).set_message(quantity::one_line(&attempt.message, 200));
+    rerun.set_type(attempt.verdict.name()).set_message(gist(&attempt.message, 200));
     rerun.set_description(format!("{}: {}", attempt.category, attempt.message));
     elapsed(attempt).map(|elapsed| rerun.set_time(elapsed));
     rerun
@@ -131,7 +131,7 @@ fn earlier_attempts(case: &str, result: &CaseResult, flaky: JunitFlaky) -> Vec<T
     }
     let attempt = |attempt: &FailedAttempt| {
         let mut status = TestCaseStatus::non_success(kind(attempt.verdict));
-        status.set_type(attempt.verdict.name()).set_message(quantity::one_line(&attempt.message, 200));
+        status.set_type(attempt.verdict.name()).set_message(gist(&attempt.message, 200));
         status.set_description(format!("{}: {}", attempt.category, attempt.message));
         let mut test = TestCase::new(case, status);
         elapsed(attempt).map(|elapsed| test.set_time(elapsed));

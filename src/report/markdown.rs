@@ -3,7 +3,9 @@
 use super::{
     MatrixDiff, MatrixReport, ReportError, TargetRow, attention,
     attention::Group,
-    file, quantity,
+    file,
+    gist::gist,
+    quantity,
     table::diff::{counted, ratio, said, side, versions},
 };
 use crate::types::Verdict;
@@ -74,13 +76,14 @@ fn summed(counts: &BTreeMap<String, usize>) -> [usize; 3] {
 fn list(group: &Group<'_>) -> String {
     let mut text = format!("\n### {} {}\n\n{}\n\n", group.results.len(), group.name, group.about);
     text += "| case | target | verdict | error |\n|---|---|---|---|\n";
-    for noted in group.results.iter().take(LISTED) {
-        let message = quantity::one_line(noted.message().unwrap_or_default(), 160);
-        let cells = [&format!("{}/{}", noted.suite, noted.case), &noted.target, &noted.verdict(), &message];
-        let _ = writeln!(text, "| {} |", cells.map(|cell| escaped(cell)).join(" | "));
+    let (rows, left) = group.rows(LISTED);
+    for row in &rows {
+        let message = gist(row.noted.message().unwrap_or_default(), 160);
+        let cells = [row.noted.id(), row.targets(), row.noted.verdict(), message];
+        let _ = writeln!(text, "| {} |", cells.map(|cell| escaped(&cell)).join(" | "));
     }
-    if group.results.len() > LISTED {
-        let _ = writeln!(text, "\nand {} more", group.results.len() - LISTED);
+    if left > 0 {
+        let _ = writeln!(text, "\nand {left} more");
     }
     text
 }
@@ -111,7 +114,7 @@ pub fn diff_markdown(diff: &MatrixDiff) -> String {
             change.target.clone(),
             said(change.before.as_ref()),
             said(change.after.as_ref()),
-            error.map(|error| quantity::one_line(&error.message, 160)).unwrap_or_default(),
+            error.map(|error| gist(&error.message, 160)).unwrap_or_default(),
         ];
         let _ = writeln!(text, "| {} |", cells.map(|cell| escaped(&cell)).join(" | "));
     }

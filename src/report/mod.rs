@@ -12,6 +12,7 @@ mod doctor;
 mod earlier;
 mod error;
 mod file;
+mod gist;
 mod health;
 mod history;
 mod html;
@@ -38,6 +39,7 @@ pub use diff::{CaseChange, ChangeKind, MatrixDiff, Outcome, Side, SideRow, Targe
 pub use doctor::{DoctorReport, Missing};
 pub use earlier::EarlierRuns;
 pub use error::ReportError;
+pub(crate) use gist::gist;
 pub use health::{FleetRow, HealthReport};
 pub use history::{
     AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, HealthRow, LookedAt, NotJudged, PointRow, RankedRow,

@@ -16,7 +16,6 @@ use crate::{
     host::Host,
     types::{Adapter, Browser, Category, FailureMode, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict},
 };
-use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 fn at(unix_seconds: i64) -> OffsetDateTime {
@@ -119,12 +118,7 @@ pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
     let spread = (case.len() * 7 + name.len() * 13) % 29;
     let fail = |category, message: &str| Some(ErrorRow { category, message: message.into() });
     CaseResult {
-        suite: "sample".into(),
-        case: case.into(),
         family: Some(Family::Vision),
-        target: target(name),
-        verdict,
-        build: None,
         attempts: if !tried {
             0
         } else if verdict == Verdict::Crash {
@@ -132,13 +126,6 @@ pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
         } else {
             1
         },
-        failed_attempts: Vec::new(),
-        flaky: false,
-        repeats: BTreeMap::new(),
-        expected: None,
-        unexpected: None,
-        tolerance: None,
-        spent_ms: None,
         cpu_fallback: ran.then_some(name.ends_with("webgpu") && case.contains("resize")),
         load_ms: ran.then_some(4.25 + spread as f64),
         run_ms: ran.then_some(rounded(0.5 * 1.4_f64.powi(spread as i32))),
@@ -155,6 +142,7 @@ pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
             Verdict::Skipped => fail(Category::Inference, "uses sequence inputs (sample)"),
             Verdict::Unavailable => None,
         },
+        ..CaseResult::new("sample", case, target(name).into(), verdict)
     }
 }
 

@@ -132,3 +132,36 @@ async fn on_a_phone_nothing_but_grids_and_cards_scrolls_sideways() {
     }
     started.browser.close().await;
 }
+
+/// What axe-core finds wrong, by WCAG 2.1 AA: which rule, how often, and where first.
+const AXE: &str = "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then(({ violations }) => \
+                   violations.map(({ id, nodes }) => `${id} ×${nodes.length}: ${nodes[0].html} ${nodes[0].failureSummary}`))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_view_can_be_read_and_used_by_everybody() {
+    let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/harness-pages/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(axe).expect("axe-core, which drivers/install.sh brings");
+    let Some((started, mut page, diff, _folder)) = open().await else { return };
+    page.evaluate(&format!("{axe};0")).await;
+    let case = format!("#/case/{}%2F{}", diff.changes[0].suite, diff.changes[0].case);
+    let views = [
+        ("#/", "What wants attention"),
+        ("#/operators", "of 60 operators"),
+        ("#/cases", "of 60 cases"),
+        (&*case, "What ran it"),
+        ("#/changes", "What changed"),
+        ("#/speed", "Run times"),
+    ];
+    for (scheme, width) in [("light", 1280), ("dark", 390)] {
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        page.command("Emulation.setEmulatedMedia", media).await;
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
+        page.command("Emulation.setDeviceMetricsOverride", size).await;
+        for (address, shown) in views {
+            go(&mut page, address, address, shown).await;
+            let found = page.evaluate(AXE).await;
+            assert_eq!(found, json!([]), "{address}, {scheme}, {width} px wide");
+        }
+    }
+    started.browser.close().await;
+}

@@ -18,6 +18,15 @@ pub struct SettingsArgs {
     pub(super) given: BTreeMap<String, Raw>,
 }
 
+impl SettingsArgs {
+    /// The command, whose help leaves out all settings but those that it reads. It takes the others all the same, so that
+    /// one set of flags does for several commands.
+    pub fn show_only(read: &[&str], command: Command) -> Command {
+        let others = Settings::entries().into_iter().filter(|entry| !read.contains(&&*entry.name));
+        command.args(others.map(|entry| flag(entry).hide(true)))
+    }
+}
+
 impl Args for SettingsArgs {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new("config")

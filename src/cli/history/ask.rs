@@ -145,9 +145,12 @@ pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Resu
 pub(in crate::cli) fn run_times(settings: &Settings) -> Result<Option<Findings>, CliError> {
     let Some(path) = &settings.history.value else { return Ok(None) };
     let history = History::open(path)?;
-    let filter = SeriesFilter { metrics: vec![Metric::RunMs], ..SeriesFilter::default() };
+    // A case of a matrix runs once in a session of its own: it has first runs only.
+    let filter = SeriesFilter { metrics: vec![Metric::RunMs, Metric::FirstRunMs], ..SeriesFilter::default() };
     let mut series = history.series(&filter)?;
+    let runs: HashSet<i64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.run_id)).collect();
     let mut findings = Findings::new("regressions", path);
+    findings.looked_at = LookedAt { series: series.len(), runs: runs.len() };
     let newest = history.runs()?.last().map(|run| run.run_id);
     analysis::regressions(&series, &Windows { judged_run: newest, ..Windows::default() }, &mut findings);
     analysis::change_points(&series, &mut findings);

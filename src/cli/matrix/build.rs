@@ -1,7 +1,7 @@
 //! Further builds of a browser: `chrome@beta=PATH`.
 
 use crate::types::Browser;
-use std::{path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 /// A build of a browser that runs side by side with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub(super) struct Build {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a build of a browser: write BROWSER@NAME=PATH, such as chrome@beta=/opt/chrome-beta/chrome")]
 pub(super) struct BuildError(String);
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.browser, self.name)
+    }
+}
 
 impl FromStr for Build {
     type Err = BuildError;

@@ -30,14 +30,14 @@ pub(super) struct MergeArgs {
     previous: Vec<PathBuf>,
 
     #[command(flatten)]
-    reports: ReportArgs,
-
-    #[command(flatten)]
     known: ExpectationArgs,
 
     /// Exit with 0 even when a case did not pass
     #[arg(long)]
     no_fail: bool,
+
+    #[command(flatten)]
+    reports: ReportArgs,
 }
 
 pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outcome, CliError> {
@@ -58,7 +58,7 @@ pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outc
             History::import(history, run)?;
         }
     }
-    print!("{}", matrix_table(&report, table_style(settings)));
+    print!("{}", matrix_table(&report, outputs.since(&report).as_ref(), table_style(settings)));
     // After the history, which the HTML report has a page of.
     let report = outputs.write(report, settings).await?;
     match expectations {

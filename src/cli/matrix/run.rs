@@ -71,8 +71,8 @@ impl Run<'_> {
         match failed {
             Some(error) if !worked => Err(error.into()),
             Some(error) => {
-                tracing::warn!(%error, "a build was left out");
-                Ok(Outcome::Good)
+                eprintln!("a build was left out: {error}");
+                Ok(Outcome::Infrastructure)
             }
             None => Ok(Outcome::Good),
         }

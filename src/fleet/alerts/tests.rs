@@ -222,9 +222,9 @@ fn what_cannot_be_is_refused_with_its_range() {
         the alerts' `window` cannot be 999ms: it takes a duration from 1s to 24h
         the alerts' `cooldown` cannot be 86401s: it takes a duration from 1s to 24h
         the alerts' `webhook_tries` cannot be 0: it takes a number from 1 to 20
-        alerts cannot be sent to https://example.org: this build speaks no TLS; give the http:// address of something on this machine that forwards them
-        alerts cannot be sent to http://example.org: a name or a password in the address is not sent; put a token into its path or query
-        alerts cannot be sent to mailto://: an http:// address is needed
+        nothing can be posted to https://example.org: this build speaks no TLS; give the http:// address of something on this machine that forwards them
+        nothing can be posted to http://example.org: a name or a password in the address is not sent; put a token into its path or query
+        nothing can be posted to mailto://: an http:// address is needed
         "
     );
 }

@@ -231,7 +231,7 @@ fn updating_changes_what_has_to_change_and_nothing_else() {
 
     let new_failure = updated(&[(&new, &gpu, Verdict::RunError), (&new, &webnn, Verdict::RunError)]);
     let added = "\n[[expect]]\ncase = \"onnx/new\"\ntarget = [\"chrome/webgpu\", \"edge/webnn\"]\n\
-                 verdict = \"run-error\"\nreason = \"it broke (sample)\"\n";
+                 verdict = \"run-error\"\nreason = \"it broke (sample)…\"\n";
     assert_eq!(new_failure.text, format!("{FILE}{added}"));
     assert_eq!((new_failure.added, new_failure.changed, new_failure.removed), (1, 0, 0));
 }

@@ -7,7 +7,7 @@ use super::{
     pattern::{Glob, TargetGlob},
 };
 use crate::{
-    report::{CaseResult, MatrixReport, TargetRow},
+    report::{CaseResult, MatrixReport, TargetRow, gist},
     types::Verdict,
 };
 use std::{
@@ -238,10 +238,6 @@ fn above(table: &Table) -> Option<&str> {
 }
 
 fn reason(result: &CaseResult) -> String {
-    let message = result.error.as_ref().and_then(|error| error.message.lines().next()).unwrap_or_default().trim();
-    let mut reason: String = message.chars().take(MOST_OF_A_REASON).collect();
-    if reason.len() < message.len() {
-        reason.push('…');
-    }
+    let reason = result.error.as_ref().map(|error| gist(&error.message, MOST_OF_A_REASON)).unwrap_or_default();
     if reason.is_empty() { format!("{} when this was written", result.verdict) } else { reason }
 }

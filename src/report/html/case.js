@@ -77,7 +77,7 @@ const showCase = (id) => {
   ].filter(Boolean);
   const width = Math.max(300, document.querySelector("main").clientWidth), charts = toleranceCharts(each, width), runs = caseChart(each.results, width);
   place.replaceChildren(
-    el("section", { class: "case-head" }, el("p", { class: "crumbs" }, el("a", { href: "#/cases" }, "← all cases")), el("h2", {}, each.name), el("div", { class: "case-about" }, ...about)),
+    el("section", { class: "case-head" }, el("p", { class: "crumbs" }, el("a", { href: "#/cases" }, "← all cases")), el("h2", {}, ...breakable(each.name)), el("div", { class: "case-about" }, ...about)),
     el("section", { "aria-label": "Outcomes" }, el("div", { class: "outcomes" }, ...COLUMNS.map((column) => outcome(each, column)))),
     charts ? el("section", {}, el("h2", {}, "How far the outputs are off"), el("p", { class: "about" }, "An element is within tolerance when it differs from what was expected by no more than the absolute tolerance and the relative tolerance of what was expected, together. Left of a dashed line is within, whatever the other says."), charts) : "",
     runs ? el("section", {}, el("h2", {}, "Run time"), runs) : "",

@@ -29,7 +29,7 @@ const cell = (result, target) => {
 };
 
 const row = (each) => {
-  const name = DATA.suites.length > 1 ? [el("small", {}, `${each.suite}/`), each.name] : [each.name];
+  const name = DATA.suites.length > 1 ? [el("small", {}, `${each.suite}/`), el("wbr"), ...breakable(each.name)] : breakable(each.name);
   const link = el("a", { href: caseLink(each), title: each.id }, ...name);
   return el("tr", {}, el("th", { class: "name", scope: "row" }, link), ...COLUMNS.map((column) => cell(each.results[column], TARGETS[column])));
 };

@@ -37,18 +37,19 @@ const usual = () => {
   return first((one, other) => other.browser.split("@")[0] === one.browser.split("@")[0]) ?? first((one, other) => backends(one).some((backend) => backends(other).includes(backend))) ?? [names[0], names[1] ?? names[0]];
 };
 
-const changeRow = ({ kind, each, from, to, before, after }) => {
+const messageOf = ({ each, to }) => (to[1] === NOW && each.results[to[0]] && each.results[to[0]].gist) || "";
+const changeRow = ({ kind, each, from, to, columns, before, after, message }) => {
   const at = (code) => el("span", { class: `badge ${verdictIn(code) ? `v-${verdictIn(code)}` : "v-unavailable"}` }, `${symbolOf(code)} ${saidOf(code)}`);
-  const result = to[1] === NOW ? each.results[to[0]] : null, message = result && result.message ? result.message.split("\n")[0].slice(0, 160) : "";
-  return el("tr", {}, el("td", {}, word(KINDS[kind][0], KINDS[kind][2], { title: KINDS[kind][1] })), el("th", { scope: "row" }, el("a", { href: caseLink(each) }, DATA.suites.length > 1 ? each.id : each.name)),
-    el("td", { class: "nw" }, from[0] === to[0] ? slot(TARGETS[to[0]]) : TARGETS[to[0]].backend), el("td", { class: "nw" }, at(before), " → ", at(after)), el("td", { class: "small" }, message));
+  return el("tr", {}, el("td", {}, word(KINDS[kind][0], KINDS[kind][2], { title: KINDS[kind][1] })), el("th", { scope: "row" }, el("a", { href: caseLink(each) }, ...breakable(DATA.suites.length > 1 ? each.id : each.name))),
+    el("td", { class: "where" }, from[0] === to[0] ? slots(columns) : columns.map((column) => TARGETS[column].backend).join(", ")), el("td", { class: "nw" }, at(before), " → ", at(after)), el("td", { class: "small" }, message));
 };
 
 const drawDifference = () => {
   const place = document.getElementById("difference"), pairs = pairsOf(), changes = changesBetween(pairs), kinds = countKinds(changes);
   if (compared.kind && !kinds.some(([kind]) => kind === compared.kind)) compared.kind = null;
-  const shown = changes.filter(({ kind }) => !compared.kind || kind === compared.kind);
-  const chips = kinds.map(([kind, n]) => el("button", { type: "button", class: `chip ${KINDS[kind][2]}`, "aria-pressed": String(compared.kind === kind), title: KINDS[kind][1], "data-kind": kind, onclick: () => { compared.kind = compared.kind === kind ? null : kind; drawDifference(); } }, el("b", {}, n.toLocaleString("en")), KINDS[kind][0]));
+  const chosen = changes.filter(({ kind }) => !compared.kind || kind === compared.kind);
+  const shown = rowsOf(chosen.map((change) => ({ ...change, column: change.to[0], message: messageOf(change) })), ({ kind, before, after, message }) => [kind, before, after, message]);
+  const chips = kinds.map(([kind, n]) => el("button", { type: "button", class: `chip ${KINDS[kind][2]}`, "aria-pressed": String(compared.kind === kind), title: KINDS[kind][1], "data-kind": kind, onclick: () => { compared.kind = compared.kind === kind ? null : kind; drawDifference(); } }, el("b", {}, n.toLocaleString("en")), kindName(kind, n)));
   const versions = pairs.filter(([[a, from], [b, to]]) => RUNS[from].versions[a] !== RUNS[to].versions[b])
     .map(([[a, from], [b, to]]) => `${a === b ? slot(TARGETS[a]) : `${slot(TARGETS[a])} to ${slot(TARGETS[b])}`}: ${RUNS[from].versions[a] ?? "none"} → ${RUNS[to].versions[b] ?? "none"}`);
   const nothing = (code) => code === "." || verdictIn(code) === "unavailable";
@@ -61,7 +62,7 @@ const drawDifference = () => {
     shown.length && el("div", { class: "scroll flat", tabindex: "0", role: "region", "aria-label": "Changes" }, el("table", { class: "list" },
       el("thead", {}, el("tr", {}, ...["change", "case", compared.mode === "runs" ? "target" : "backend", "before → after", "error"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, ...shown.slice(0, MOST_CHANGES).map(changeRow)))),
-    shown.length > MOST_CHANGES && el("p", { class: "about" }, `The first ${MOST_CHANGES} of ${count(shown.length, "change")}; choose a kind above to see fewer.`),
+    shown.length > MOST_CHANGES && el("p", { class: "about" }, `The first ${MOST_CHANGES} of ${count(shown.length, "row")}; choose a kind above to see fewer.`),
     pairs.length && !changes.length && el("p", { class: "calm" }, "✓ Every case has the same verdict on both sides."),
   ].filter(Boolean));
 };

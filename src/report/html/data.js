@@ -14,13 +14,14 @@ const NOT_FAILED = new Set(["pass", "skipped", "unavailable"]);
 const failed = (verdict) => !NOT_FAILED.has(verdict);
 
 const text = (place) => (place == null ? null : DATA.texts[place]);
+const gist = (place) => (place == null ? null : DATA.gists[place] ?? DATA.texts[place]);
 const unpackResult = (packed) => {
   if (!packed) return null;
   const [verdict, attempts, cpu, load, run, abs, rel, category, message, more] = packed;
   const known = (value) => value ?? null;
   return {
     verdict: VERDICTS[verdict], attempts, cpu: known(cpu), load: known(load), run: known(run), abs: known(abs), rel: known(rel),
-    category: category == null ? null : DATA.categories[category], message: text(message), flaky: false, unexpected: false, ...more,
+    category: category == null ? null : DATA.categories[category], message: text(message), gist: gist(message), flaky: false, unexpected: false, ...more,
   };
 };
 const CASES = DATA.cases.map(([suite, name, family, opset, operators, types, packed, past]) => {

@@ -8,6 +8,7 @@ use crate::{
         CaseResult, CaseRow, CiRun, EarlierRuns, MatrixReport, TargetBuild, TargetRow,
         earlier::{self, EarlierRun},
         file::Rfc3339,
+        gist::gist,
     },
     types::{Category, Family, Verdict},
 };
@@ -17,6 +18,9 @@ use std::collections::{BTreeMap, HashMap};
 
 /// An error message is cut after this many characters; the JSON report has all of it.
 const MOST_OF_A_MESSAGE: usize = 1200;
+
+/// And after this many in a list.
+const MOST_OF_A_GIST: usize = 200;
 
 #[derive(Serialize)]
 pub(super) struct PageData<'a> {
@@ -38,6 +42,8 @@ pub(super) struct PageData<'a> {
     runs: Vec<Run<'a>>,
     cases: Vec<Case<'a>>,
     texts: Vec<String>,
+    /// For each text what lists say of it; null where they say all of it.
+    gists: Vec<Option<String>>,
 }
 
 /// An earlier run.
@@ -122,6 +128,7 @@ impl<'a> PageData<'a> {
             operators: operators.texts,
             types: types.texts,
             cases,
+            gists: texts.gists(),
             texts: texts.texts,
         }
     }
@@ -220,6 +227,10 @@ struct Texts {
 }
 
 impl Texts {
+    fn gists(&self) -> Vec<Option<String>> {
+        self.texts.iter().map(|text| Some(gist(text, MOST_OF_A_GIST)).filter(|gist| gist != text)).collect()
+    }
+
     fn number_of(&mut self, text: &str) -> usize {
         let mut short: String = text.chars().take(MOST_OF_A_MESSAGE).collect();
         if short.len() < text.len() {

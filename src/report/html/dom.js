@@ -23,6 +23,9 @@ const svg = (tag, properties = {}, ...children) => {
   return node;
 };
 
+// A name that may be broken after what parts it.
+const breakable = (name) => name.split(/(?<=[_/])/).flatMap((part, index) => (index ? [el("wbr"), part] : [part]));
+
 const number = (value) => {
   if (value == null) return "–";
   if (value === 0) return "0";

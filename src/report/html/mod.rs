@@ -16,24 +16,36 @@ use std::{
     path::Path,
 };
 
-const PAGE: &str = include_str!("page.html");
+/// What every page has around what it shows.
+const SHELL: &str = include_str!("shell.html");
 const STYLE: &str = include_str!("style.css");
-const SITE_STYLE: &str = include_str!("site.css");
-/// What every page needs.
+/// What every page's script needs.
 const DOM: &str = include_str!("dom.js");
-const SCRIPTS: [&str; 11] = [
-    DOM,
-    include_str!("data.js"),
-    include_str!("changed.js"),
-    include_str!("overview.js"),
-    include_str!("timings.js"),
-    include_str!("tolerance.js"),
-    include_str!("cases.js"),
-    include_str!("operators.js"),
-    include_str!("case.js"),
-    include_str!("changes.js"),
-    include_str!("main.js"),
-];
+
+/// The style of the pages of the matrix's site.
+const SITE_STYLE: &str = include_str!("site.css");
+const VIEWS: &str = include_str!("views.html");
+const MATRIX: Page<'_> = Page {
+    name: "matrix",
+    without_script: "This page draws its tables with JavaScript. The same results are in the JSON report.",
+    navigation: r##"<nav id="views" aria-label="Views"><a href="#/">Overview</a><a href="#/operators">Operators</a><a href="#/cases">Cases</a><a href="#/changes">Changes</a><a href="#/speed">Speed</a></nav>"##,
+    main: VIEWS,
+    footer: "What was not measured is shown as –. Run times are measured inside the browser, in milliseconds. A star marks a \
+             slot filled by another product than it is named for.",
+    styles: &[SITE_STYLE],
+    scripts: &[
+        include_str!("data.js"),
+        include_str!("changed.js"),
+        include_str!("overview.js"),
+        include_str!("timings.js"),
+        include_str!("tolerance.js"),
+        include_str!("cases.js"),
+        include_str!("operators.js"),
+        include_str!("case.js"),
+        include_str!("changes.js"),
+        include_str!("main.js"),
+    ],
+};
 
 /// Writes the report as a site, `index.html` in `folder`: totals and what wants attention, operators and cases on every
 /// target, a page for each case, what changed, and how the run times are spread. What
@@ -54,22 +66,51 @@ fn page(
     performance: Option<&'static str>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let style = [STYLE, SITE_STYLE].concat();
-    fill(PAGE, &style, &data::PageData::of(report, earlier, performance), &SCRIPTS.concat(), out)
+    MATRIX.write(&data::PageData::of(report, earlier, performance), out)
 }
 
-/// A page with its style, its data and its script.
-fn fill(page: &str, style: &str, data: &impl Serialize, script: &str, out: &mut dyn Write) -> io::Result<()> {
-    // In a script element only `<` can end the data early, and in JSON it can only be inside a text.
-    let data = serde_json::to_string(data)?.replace('<', "\\u003c");
-    let mut rest = page;
-    for (place, content) in [("/*STYLE*/", style), ("/*DATA*/", &data), ("/*SCRIPT*/", script)] {
-        let (before, after) = rest.split_once(place).unwrap_or((rest, ""));
-        out.write_all(before.as_bytes())?;
-        out.write_all(content.as_bytes())?;
-        rest = after;
+/// A page: what it shows in the frame that all pages share.
+struct Page<'a> {
+    /// What stands after the program's name.
+    name: &'a str,
+    /// What is told where scripts do not run.
+    without_script: &'a str,
+    /// Where it leads, as HTML.
+    navigation: &'a str,
+    /// What its script fills, as HTML.
+    main: &'a str,
+    footer: &'a str,
+    styles: &'a [&'a str],
+    scripts: &'a [&'a str],
+}
+
+impl Page<'_> {
+    fn write(&self, data: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+        let style = [&[STYLE], self.styles].concat().concat();
+        let script = [&[DOM], self.scripts].concat().concat();
+        // In a script element only `<` can end the data early, and in JSON it can only be inside a text.
+        let data = serde_json::to_string(data)?.replace('<', "\\u003c");
+        // In the order in which they stand there.
+        let places = [
+            ("<!--NAME-->", self.name),
+            ("/*STYLE*/", &style),
+            ("<!--WITHOUT SCRIPT-->", self.without_script),
+            ("<!--NAME-->", self.name),
+            ("<!--NAVIGATION-->", self.navigation),
+            ("<!--MAIN-->", self.main),
+            ("<!--FOOTER-->", self.footer),
+            ("/*DATA*/", &data),
+            ("/*SCRIPT*/", &script),
+        ];
+        let mut rest = SHELL;
+        for (place, content) in places {
+            let (before, after) = rest.split_once(place).unwrap_or((rest, ""));
+            out.write_all(before.as_bytes())?;
+            out.write_all(content.as_bytes())?;
+            rest = after;
+        }
+        out.write_all(rest.as_bytes())
     }
-    out.write_all(rest.as_bytes())
 }
 
 #[cfg(test)]
@@ -88,7 +129,12 @@ mod tests {
     fn the_page_holds_all_it_needs() {
         let page = text(&sample::matrix(), &EarlierRuns::default());
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
-        assert!(!page.contains("/*STYLE*/") && !page.contains("/*DATA*/") && !page.contains("/*SCRIPT*/"));
+        assert!(
+            !page.contains("<!--")
+                && !page.contains("/*STYLE*/")
+                && !page.contains("/*DATA*/")
+                && !page.contains("/*SCRIPT*/")
+        );
         let links = regex::Regex::new(r#"(src|href)="?https?:|@import|fetch\(|url\("#).unwrap();
         assert!(!links.is_match(&page));
     }
@@ -99,7 +145,7 @@ mod tests {
         let message = "</script><script>alert(1)</script><!-- /*SCRIPT*/";
         report.results[0].error = Some(ErrorRow { category: Category::System, message: message.into() });
         let page = text(&report, &EarlierRuns::default());
-        assert_eq!(page.matches("<script").count(), PAGE.matches("<script").count());
+        assert_eq!(page.matches("<script").count(), SHELL.matches("<script").count());
         let (_, data) = page.split_once(r#"id="data">"#).unwrap();
         let (data, _) = data.split_once("</script>").unwrap();
         let data: serde_json::Value = serde_json::from_str(data).unwrap();

@@ -29,7 +29,7 @@ const drawProvenance = () => {
   if (url && /^https?:/.test(url)) document.getElementById("provenance").append(" · ", el("a", { href: url, rel: "noreferrer" }, job ? `job ${job}` : "the job"));
 };
 
-const changeWords = (changes, link) => countKinds(changes).map(([kind, n]) => el("a", { class: `word ${KINDS[kind][2]}`, href: link, title: KINDS[kind][1] }, `${n.toLocaleString("en")} ${KINDS[kind][0]}`));
+const changeWords = (changes, link) => countKinds(changes).map(([kind, n]) => el("a", { class: `word ${KINDS[kind][2]}`, href: link, title: KINDS[kind][1] }, `${n.toLocaleString("en")} ${kindName(kind, n)}`));
 const sinceLast = () => {
   if (NOW === 0) return null;
   const words = changeWords(SINCE_LAST, "#/changes");
@@ -57,9 +57,10 @@ const attentionGroups = () => {
   const since = (kind) => SINCE_LAST.filter((change) => change.kind === kind).map(now);
   const seen = new Set();
   const groups = [
+    NOW === 0 && !DATA.expectations && ["failed", "all but passes and what was not tried", "worse", all.filter(({ result }) => failed(result.verdict)), "#/cases?show=failed"],
     DATA.expectations && ["unexpected", "not what the expectations file says", "worse", all.filter(({ result }) => result.unexpected), "#/cases?show=unexpected"],
     ["broke", KINDS.broke[1], "worse", since("broke"), "#/changes"],
-    ["fails, new", KINDS["new-failure"][1], "worse", since("new-failure"), "#/changes"],
+    ["new failures", KINDS["new-failure"][1], "worse", since("new-failure"), "#/changes"],
     ["not tried any more", KINDS["not-tried"][1], "amber-word", since("not-tried").filter(({ result }) => result), "#/changes"],
     ["flaky", "passed, but not each time that it was tried", "amber-word", all.filter(({ result }) => result.flaky), "#/cases?show=flaky"],
     ["moved to the CPU", KINDS["to-cpu"][1], "amber-word", since("to-cpu"), "#/changes"],
@@ -69,24 +70,26 @@ const attentionGroups = () => {
     return !seen.has(key) && seen.add(key);
   }), link]).filter(([, , , found]) => found.length);
 };
-const attentionRow = ({ each, result, column, before }) => el("li", {},
+const whyOf = (result) => result && (result.gist ?? (result.failed && gist(result.failed[0][1])));
+const attentionRow = ({ each, result, column, columns, before }) => el("li", {},
   el("span", { class: `badge v-${result ? result.verdict : "unavailable"}` }, `${symbolOf(codeOf(result, TARGETS[column]))} ${saidOf(codeOf(result, TARGETS[column]))}`),
-  el("a", { href: caseLink(each) }, DATA.suites.length > 1 ? each.id : each.name), el("span", { class: "where" }, slot(TARGETS[column])),
-  el("span", { class: "why" }, [before && `was ${saidOf(before)}`, result && result.expected && `expected ${result.expected.join(" or ")}`, result && (result.message ?? (result.failed && text(result.failed[0][1])))].filter(Boolean).join("; ").split("\n")[0].slice(0, 200)));
+  el("a", { href: caseLink(each) }, ...breakable(DATA.suites.length > 1 ? each.id : each.name)), el("span", { class: "where" }, slots(columns)),
+  el("span", { class: "why" }, [before && before !== "." && `was ${saidOf(before)}`, result && result.expected && `expected ${result.expected.join(" or ")}`, whyOf(result)].filter(Boolean).join("; ")));
 
 const drawAttention = () => {
   const place = document.getElementById("attention"), groups = attentionGroups();
-  place.append(...groups.map(([name, about, kind, found, link]) => el("div", { class: "attention" },
+  const says = ({ result, column, before }) => [codeOf(result, TARGETS[column]), before, whyOf(result)];
+  place.append(...groups.map(([name, about, kind, found, link]) => [name, about, kind, found, link, rowsOf(found, says)]).map(([name, about, kind, found, link, rows]) => el("div", { class: "attention" },
     el("h3", {}, word(`${found.length.toLocaleString("en")} ${name}`, kind), el("small", {}, about)),
-    el("ul", {}, ...found.slice(0, MOST_SHOWN).map(attentionRow)),
-    found.length > MOST_SHOWN ? el("p", { class: "all" }, el("a", { href: link }, `all ${found.length.toLocaleString("en")} →`)) : null)));
+    el("ul", {}, ...rows.slice(0, MOST_SHOWN).map(attentionRow)),
+    rows.length > MOST_SHOWN ? el("p", { class: "all" }, el("a", { href: link }, `all ${found.length.toLocaleString("en")} →`)) : null)));
   if (groups.length) return;
   const failing = CASES.filter((each) => each.results.some((result) => result && failed(result.verdict))).length;
   if (NOW > 0 || DATA.expectations) {
     const known = failing ? ` ${count(failing, "case")} ${failing === 1 ? "fails" : "fail"} somewhere, as before.` : "";
     place.append(el("p", { class: "calm" }, el("span", { "aria-hidden": "true" }, "✓ "), `Nothing: no result is ${DATA.expectations ? "unexpected" : "worse than in the run before"}, and none is flaky.${known}`));
   } else {
-    place.append(el("p", { class: "calm" }, failing ? el("a", { href: "#/cases?show=failed" }, `${count(failing, "case")} failed somewhere`) : "Every case that was tried passed.", failing ? ". With an earlier report or an expectations file, this is where what is new would be." : ""));
+    place.append(el("p", { class: "calm" }, el("span", { "aria-hidden": "true" }, "✓ "), "Every case that was tried passed."));
   }
 };
 

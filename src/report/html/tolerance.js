@@ -14,7 +14,7 @@ const toleranceChart = (each, measured, limit, label, width) => {
   const limits = rows.map(({ result }) => limitsOf(each, result, limit)), all = [...rows.map(({ result }) => result[measured]), ...limits.flat()].filter((value) => value > 0);
   if (!all.length) return null;
   const narrow = width < 420, row = narrow ? 40 : 24, top = 12, bottom = top + rows.length * row;
-  const left = narrow ? 44 : LABELS + 54, axis = logAxis(Math.min(...all), Math.max(...all), left, width - 76), zero = left - 30;
+  const left = narrow ? 66 : LABELS + 76, axis = logAxis(Math.min(...all), Math.max(...all), left, width - 76), zero = left - 52;
   const marks = rows.flatMap(({ target, result }, index) => {
     const value = result[measured], x = value > 0 ? axis.at(value) : zero, y = top + row * (index + (narrow ? 0.72 : 0.5));
     const over = result.verdict === "wrong";

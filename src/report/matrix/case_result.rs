@@ -63,6 +63,32 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
+    /// A result of which nothing is known yet but the case, the column and the verdict.
+    pub fn new(suite: impl Into<String>, case: impl Into<String>, column: TargetBuild<'_>, verdict: Verdict) -> Self {
+        Self {
+            suite: suite.into(),
+            case: case.into(),
+            family: None,
+            target: column.target,
+            build: column.build.map(str::to_owned),
+            verdict,
+            attempts: 0,
+            failed_attempts: Vec::new(),
+            flaky: false,
+            repeats: BTreeMap::new(),
+            expected: None,
+            unexpected: None,
+            tolerance: None,
+            spent_ms: None,
+            cpu_fallback: None,
+            load_ms: None,
+            run_ms: None,
+            max_abs_error: None,
+            max_rel_error: None,
+            error: None,
+        }
+    }
+
     /// The target and build that it ran in.
     pub fn column(&self) -> TargetBuild<'_> {
         TargetBuild { target: self.target, build: self.build.as_deref() }

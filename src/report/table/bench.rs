@@ -1,7 +1,7 @@
 //! A benchmark: what was measured, how the targets compare, and what could not be measured.
 
 use super::{TableStyle, align_right, joined, targets};
-use crate::report::{BenchReport, BenchSeries, Comparison, quantity};
+use crate::report::{BenchReport, BenchSeries, Comparison, gist::gist, quantity};
 use crate::types::Target;
 use comfy_table::{Cell, Color};
 
@@ -105,7 +105,7 @@ fn failures(report: &BenchReport, style: TableStyle) -> String {
     }
     let mut table = style.table(&["not measured", "target", "error"]);
     for failure in &report.failures {
-        let error = format!("{}: {}", failure.category, quantity::one_line(&failure.message, 160));
+        let error = format!("{}: {}", failure.category, gist(&failure.message, 160));
         table.add_row([failure.model.clone(), name(report, failure.target), error]);
     }
     table.trim_fmt()

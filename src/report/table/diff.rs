@@ -1,7 +1,7 @@
 //! What differs between two runs or browsers.
 
 use super::{TableStyle, colour_of, joined, keep_whole};
-use crate::report::{CaseChange, ChangeKind, MatrixDiff, Outcome, SideRow, TargetDiff, quantity};
+use crate::report::{CaseChange, ChangeKind, MatrixDiff, Outcome, SideRow, TargetDiff, gist::gist, quantity};
 use comfy_table::Color;
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ fn changes(diff: &MatrixDiff, style: TableStyle) -> String {
         ]);
     }
     keep_whole(&mut table, [0, 2, 3, 4]);
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn outcome(outcome: Option<&Outcome>, style: TableStyle) -> comfy_table::Cell {
@@ -51,7 +51,7 @@ pub(in crate::report) fn said(outcome: Option<&Outcome>) -> String {
 /// The error after, where there is one: the one before is no longer of interest.
 fn error(change: &CaseChange) -> String {
     let error = change.after.as_ref().and_then(|outcome| outcome.error.as_ref());
-    error.map(|error| quantity::one_line(&error.message, 90)).unwrap_or_default()
+    error.map(|error| gist(&error.message, 90)).unwrap_or_default()
 }
 
 const fn colour(kind: ChangeKind) -> Color {
@@ -76,7 +76,7 @@ fn targets(diff: &MatrixDiff, style: TableStyle) -> String {
         ]);
     }
     keep_whole(&mut table, [0]);
-    table.to_string()
+    table.trim_fmt()
 }
 
 /// The browser's version, or from which to which.

@@ -2,7 +2,12 @@
 
 use super::{TableStyle, align_right, colour_of, grid, joined, keep_whole, targets};
 use crate::{
-    report::{CaseResult, MatrixReport, TargetBuild, quantity},
+    report::{
+        CaseResult, MatrixDiff, MatrixReport, TargetBuild,
+        attention::{Group, attention},
+        gist::gist,
+        quantity,
+    },
     types::Verdict,
 };
 use comfy_table::{Color, ContentArrangement};
@@ -11,23 +16,24 @@ use std::collections::BTreeMap;
 /// Above this many cases the grid is left out: it would be longer than anyone reads in a terminal.
 const MOST_CASES_IN_GRID: usize = 40;
 
-/// Above this many failures the rest is only counted.
-const MOST_FAILURES_LISTED: usize = 200;
+/// Above this many rows of what wants attention the rest is only counted.
+const MOST_LISTED: usize = 200;
 
 /// An error message is cut after this many characters; the JSON has all of it.
 const MOST_OF_A_MESSAGE: usize = 160;
 
 /// A matrix run: where its numbers come from, every case on every target where there are at most 40 cases, the totals
-/// of each target, and what failed.
-pub fn matrix_table(report: &MatrixReport, style: TableStyle) -> String {
+/// of each target, and what wants attention. That is what failed; with expectations what is unexpected, and with the run
+/// before what is worse than it was.
+pub fn matrix_table(report: &MatrixReport, since: Option<&MatrixDiff>, style: TableStyle) -> String {
     let cases = report.by_case().len();
-    let grid = if cases <= MOST_CASES_IN_GRID { grid::grid(report, style) } else { String::new() };
+    let grid = if (1..=MOST_CASES_IN_GRID).contains(&cases) { grid::grid(report, style) } else { String::new() };
     joined([
         quantity::provenance(&report.tabfleet, report.started, &report.host),
         targets::targets(&report.targets, style),
         grid,
         totals(report, style),
-        failures(report, style),
+        wanting_attention(report, since, style),
         summary(report, cases),
     ])
 }
@@ -90,36 +96,45 @@ fn name(report: &MatrixReport, target: TargetBuild<'_>) -> String {
     targets::name_of(&report.targets, target)
 }
 
-fn failures(report: &MatrixReport, style: TableStyle) -> String {
-    let cases = report.by_case();
-    // What is expected to fail is nothing to look at.
-    let has_failed = |result: &&&CaseResult| result.unexpected.unwrap_or(result.verdict.is_failure());
-    let failed = || cases.values().flat_map(|results| results.values()).filter(has_failed);
-    let count = failed().count();
-    if count == 0 {
-        return String::new();
+fn wanting_attention(report: &MatrixReport, since: Option<&MatrixDiff>, style: TableStyle) -> String {
+    let groups = attention(report, since);
+    let told: usize =
+        groups.iter().flat_map(|group| &group.results).filter(|noted| noted.result.is_some_and(has_failed)).count();
+    let failed = report.by_case().values().flat_map(BTreeMap::values).filter(|result| has_failed(result)).count();
+    let mut parts: Vec<String> = groups.iter().map(|group| listed(group, style)).collect();
+    if failed > told {
+        parts.push(format!(" {} more failed, and did so in the run before", failed - told));
     }
-    let what = if report.expectations.is_some() { "unexpected" } else { "failed" };
-    let mut table = style.table(&[what, "target", "verdict", "error"]);
-    for result in failed().take(MOST_FAILURES_LISTED) {
+    parts.join("\n\n")
+}
+
+fn has_failed(result: &CaseResult) -> bool {
+    // What is expected to fail is nothing to look at.
+    result.unexpected.unwrap_or(result.verdict.is_failure())
+}
+
+fn listed(group: &Group<'_>, style: TableStyle) -> String {
+    let mut table = style.table(&[group.name, "target", "verdict", "error"]);
+    let (rows, left) = group.rows(MOST_LISTED);
+    for row in &rows {
+        let colour = row.noted.result.map(|result| colour_of(result.verdict));
         table.add_row([
-            style.painted(format!("{}/{}", result.suite, result.case), None),
-            style.painted(name(report, result.column()), None),
-            style.painted(result.verdict, Some(colour_of(result.verdict))),
-            style.painted(error(result), None),
+            style.painted(row.noted.id(), None),
+            style.painted(row.targets(), None),
+            style.painted(row.noted.verdict(), colour),
+            style.painted(quantity::or_dash(row.noted.message().map(|message| gist(message, MOST_OF_A_MESSAGE))), None),
         ]);
     }
-    keep_whole(&mut table, [1, 2]);
+    keep_whole(&mut table, [2]);
     let mut text = table.trim_fmt();
-    if count > MOST_FAILURES_LISTED {
-        text += &format!("\n … and {} more, which the JSON and HTML reports have", count - MOST_FAILURES_LISTED);
+    if left > 0 {
+        text += &format!("\n … and {left} more, which the JSON and HTML reports have");
     }
     text
 }
 
-fn error(result: &CaseResult) -> String {
-    let error = result.error.as_ref();
-    quantity::or_dash(error.map(|e| format!("{}: {}", e.category, quantity::one_line(&e.message, MOST_OF_A_MESSAGE))))
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn summary(report: &MatrixReport, cases: usize) -> String {
@@ -136,5 +151,6 @@ fn summary(report: &MatrixReport, cases: usize) -> String {
     let flaky = if flaky > 0 { format!("; {flaky} flaky") } else { String::new() };
     let unexpected = report.results.iter().filter(|result| result.unexpected == Some(true)).count();
     let unexpected = if report.expectations.is_some() { format!("; {unexpected} unexpected") } else { String::new() };
-    format!("{cases} cases on {} targets: {counts}{flaky}{unexpected}{state}", report.columns().len())
+    let (cases, targets) = (counted(cases, "case"), counted(report.columns().len(), "target"));
+    format!("{cases} on {targets}: {counts}{flaky}{unexpected}{state}")
 }

@@ -13,7 +13,7 @@ pub(in crate::report) fn name(row: &TargetRow) -> String {
 }
 
 /// The same, where the target may not have been described.
-pub(super) fn name_of<'a>(rows: &[TargetRow], target: impl Into<TargetBuild<'a>>) -> String {
+pub(in crate::report) fn name_of<'a>(rows: &[TargetRow], target: impl Into<TargetBuild<'a>>) -> String {
     let target = target.into();
     rows.iter().find(|row| row.column() == target).map_or_else(|| target.to_string(), name)
 }

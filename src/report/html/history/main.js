@@ -3,9 +3,15 @@
 const SERIES = DATA.series.filter(({ points }) => points.length);
 const MODELS = [...new Set(SERIES.map(({ model }) => model))];
 
+// Run times of sessions that were ready or, of a model that never had one (each case of a matrix makes its own), of first runs.
+const runTimesOf = (model) => {
+  const measured = (metric) => SERIES.filter((series) => series.model === model && series.metric === metric), ready = measured("run_ms");
+  return ready.length ? ready : measured("first_run_ms");
+};
+
 // The newest median of each model on each target by that of its best target: 1 is best, and red is far from it.
 const heatMap = () => {
-  const runs = SERIES.filter(({ metric }) => metric === "run_ms");
+  const runs = MODELS.flatMap(runTimesOf);
   const targets = [...new Set(runs.map(({ target }) => target))].sort();
   if (targets.length < 2) return [];
   const newest = (model, target) => {
@@ -31,7 +37,8 @@ const heatMap = () => {
 const overview = () => {
   const runs = new Set(SERIES.flatMap(({ points }) => points.map(({ run_id: run }) => run)));
   const worse = (DATA.regressions || []).filter(({ severity }) => severity !== "improvement").length;
-  const facts = [count(SERIES.length, "series", "series"), count(runs.size, "run"), count(MODELS.length, "model")];
+  const all = Math.max(SERIES.length, (DATA.looked_at ?? {}).series ?? 0);
+  const facts = [all > SERIES.length ? `${SERIES.length.toLocaleString("en")} of ${count(all, "series", "series")}` : count(all, "series", "series"), count(runs.size, "run"), count(MODELS.length, "model")];
   if (DATA.question === "regressions") facts.push(count(worse, "regression"));
   const models = MODELS.map((model) => {
     const charted = SERIES.filter((series) => series.model === model);

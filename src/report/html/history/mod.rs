@@ -1,15 +1,20 @@
 //! Answers of the history as one page: what stands out, a map of models and targets, and for each model a page with its
 //! series, their changes and what surrounds them.
 
-use crate::{
-    report::Findings,
-    report::{ReportError, file},
-};
+use super::{Page, SITE_STYLE};
+use crate::report::{Findings, ReportError, file};
 use std::path::Path;
 
-const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("style.css");
-const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("tables.js"), include_str!("main.js")];
+const PAGE: Page<'_> = Page {
+    name: "history",
+    without_script: "This page draws its charts with JavaScript. `tabfleet history … --json FILE` writes the same as JSON.",
+    navigation: "",
+    main: "",
+    footer: "Points are medians of runs, bands their quartiles. A dashed line marks where the environment changed, a solid one \
+             where the series changed its level. What was not measured is shown as –.",
+    styles: &[SITE_STYLE, include_str!("style.css")],
+    scripts: &[include_str!("charts.js"), include_str!("tables.js"), include_str!("main.js")],
+};
 
 /// The page of run times in a matrix's site.
 pub(super) const PERFORMANCE: &str = "performance.html";
@@ -22,7 +27,7 @@ const BACK: &str = r#"<nav id="views" aria-label="Views"><a href="index.html#/">
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old page is then left as it was.
 pub fn write_history_html(findings: &Findings, folder: &Path) -> Result<(), ReportError> {
-    write(findings, &folder.join("index.html"), "")
+    file::replace(&folder.join("index.html"), |out| PAGE.write(findings, out))
 }
 
 /// Writes the findings as the page of run times of a matrix's site, `performance.html` in `folder`.
@@ -30,12 +35,5 @@ pub fn write_history_html(findings: &Findings, folder: &Path) -> Result<(), Repo
 /// # Errors
 /// As [`write_history_html`].
 pub fn write_performance_html(findings: &Findings, folder: &Path) -> Result<(), ReportError> {
-    write(findings, &folder.join(PERFORMANCE), BACK)
-}
-
-fn write(findings: &Findings, path: &Path, navigation: &str) -> Result<(), ReportError> {
-    let page = PAGE.replace("<!--NAVIGATION-->", navigation);
-    let style = [super::STYLE, super::SITE_STYLE, STYLE].concat();
-    let script = [&[super::DOM], &SCRIPTS[..]].concat().concat();
-    file::replace(path, |out| super::fill(&page, &style, findings, &script, out))
+    file::replace(&folder.join(PERFORMANCE), |out| Page { navigation: BACK, ..PAGE }.write(findings, out))
 }
