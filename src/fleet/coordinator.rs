@@ -1,5 +1,6 @@
 //! The event loop: it alone owns the scheduler and what the scheduler decides about.
 
+mod attempts;
 mod fallback;
 mod handing;
 mod incoming;

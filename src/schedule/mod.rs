@@ -12,6 +12,7 @@ mod breakers;
 mod browsers;
 mod channels;
 mod jobs;
+mod per_target;
 mod placement;
 mod policy;
 mod queue;
