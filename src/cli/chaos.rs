@@ -105,7 +105,9 @@ async fn wreak(
     settings: &Settings,
     quiet: bool,
 ) -> Result<ChaosReport, CliError> {
-    let tabs = fleet.tabs().await?.len();
+    // As many as there may be: they come while jobs wait.
+    let targets = fleet.targets().await?.iter().filter(|info| info.available).count();
+    let tabs = targets * *settings.tabs.end() as usize;
     let options = ChaosOptions {
         modes: args.inject.iter().flat_map(|injectors| injectors.modes()).collect(),
         rate: args.rate,

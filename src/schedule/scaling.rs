@@ -221,12 +221,16 @@ impl Scale {
         }
         let percent = 100.0 * utilization;
         let is_wanted = utilization > policy.up_above && look.waiting && self.wanted < *self.bounds.end();
-        self.short_of_cores = if is_wanted && !look.has_cores { self.short_of_cores.or(Some(now)) } else { None };
+        if is_wanted && !look.has_cores {
+            self.short_of_cores.get_or_insert(now);
+        } else if utilization < policy.down_below {
+            self.short_of_cores = None;
+        }
         let has_waited = |since: Instant| now.saturating_duration_since(since) >= policy.retry_after;
         let may_try = self.before.is_none()
             && look.has_memory
             && self.not_before.is_none_or(|at| at <= now)
-            && self.short_of_cores.is_none_or(has_waited);
+            && (look.has_cores || self.short_of_cores.is_some_and(has_waited));
         if is_wanted && may_try {
             if self.stretches.len() < STRETCHES || look.ready < self.wanted {
                 return None;
