@@ -306,7 +306,7 @@ fn informed(past: Past, args: &RunArgs, settings: &Settings) -> Past {
 /// What failed in the last of these runs.
 fn failed_last(previous: &[MatrixReport]) -> Pairs {
     let last = previous.iter().max_by_key(|report| report.started);
-    last.into_iter().flat_map(|report| &report.results).filter(|result| has_failed(result)).collect()
+    last.into_iter().flat_map(|report| &report.results).filter(|result| result.has_failed()).collect()
 }
 
 /// The suites in these folders; without any, the built-in one.
@@ -358,13 +358,8 @@ fn select(
     if cases.is_empty() { Err(CliError::NothingSelected { cases: count }) } else { Ok(cases) }
 }
 
-/// Whether a result counts as failed: with expectations, an unexpected one.
-fn has_failed(result: &CaseResult) -> bool {
-    result.unexpected.unwrap_or(result.verdict.is_failure())
-}
-
 fn counts_as_failed(report: &MatrixReport) -> bool {
-    report.results.iter().any(has_failed)
+    report.results.iter().any(CaseResult::has_failed)
 }
 
 fn update(expectations: &Expectations, report: &MatrixReport) -> Result<Outcome, CliError> {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{config::Settings, error::CliError, fleet, interrupt::interrupted, outcome::Outcome, progress::Progress},
-    Build, has_failed,
+    Build,
 };
 use crate::{
     fleet::{Fleet, FleetError, Shards},
@@ -128,7 +128,7 @@ impl Run<'_> {
             }
             progress.step();
             come += 1;
-            failures += u32::from(has_failed(&result));
+            failures += u32::from(result.has_failed());
             // The run goes on without a file that cannot be written, and says so once, at its end.
             if let Err(error) = writer.result(result) {
                 unwritten.get_or_insert(error);
@@ -166,7 +166,7 @@ fn line(result: &CaseResult) -> Option<String> {
     let CaseResult { suite, case, verdict, error, .. } = result;
     let message = error.as_ref().map(|error| error.message.lines().next().unwrap_or_default()).unwrap_or_default();
     let unexpected = if result.unexpected == Some(true) { "unexpected " } else { "" };
-    if has_failed(result) {
+    if result.has_failed() {
         Some(format!("{unexpected}{verdict} {suite}/{case} on {}: {message}", result.column()))
     } else if result.flaky {
         Some(format!("flaky {suite}/{case} on {}: {} attempts", result.column(), result.attempts))

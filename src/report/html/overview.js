@@ -76,13 +76,17 @@ const attentionRow = ({ each, result, column, columns, before }) => el("li", {},
   el("a", { href: caseLink(each) }, ...breakable(DATA.suites.length > 1 ? each.id : each.name)), el("span", { class: "where" }, slots(columns)),
   el("span", { class: "why" }, [before && before !== "." && `was ${saidOf(before)}`, result && result.expected && `expected ${result.expected.join(" or ")}`, whyOf(result)].filter(Boolean).join("; ")));
 
-const drawAttention = () => {
-  const place = document.getElementById("attention"), groups = attentionGroups();
-  const says = ({ result, column, before }) => [codeOf(result, TARGETS[column]), before, whyOf(result)];
-  place.append(...groups.map(([name, about, kind, found, link]) => [name, about, kind, found, link, rowsOf(found, says)]).map(([name, about, kind, found, link, rows]) => el("div", { class: "attention" },
+const attentionGroup = ([name, about, kind, found, link]) => {
+  const rows = rowsOf(found, ({ result, column, before }) => [codeOf(result, TARGETS[column]), before, whyOf(result)]);
+  return el("div", { class: "attention" },
     el("h3", {}, word(`${found.length.toLocaleString("en")} ${name}`, kind), el("small", {}, about)),
     el("ul", {}, ...rows.slice(0, MOST_SHOWN).map(attentionRow)),
-    rows.length > MOST_SHOWN ? el("p", { class: "all" }, el("a", { href: link }, `all ${found.length.toLocaleString("en")} →`)) : null)));
+    rows.length > MOST_SHOWN ? el("p", { class: "all" }, el("a", { href: link }, `all ${found.length.toLocaleString("en")} →`)) : null);
+};
+
+const drawAttention = () => {
+  const place = document.getElementById("attention"), groups = attentionGroups();
+  place.append(...groups.map(attentionGroup));
   if (groups.length) return;
   const failing = CASES.filter((each) => each.results.some((result) => result && failed(result.verdict))).length;
   if (NOW > 0 || DATA.expectations) {

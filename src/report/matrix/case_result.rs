@@ -89,6 +89,11 @@ impl CaseResult {
         }
     }
 
+    /// Whether it counts as failed: with expectations, what is expected to fail does not, and an unexpected pass does.
+    pub fn has_failed(&self) -> bool {
+        self.unexpected.unwrap_or(self.verdict.is_failure())
+    }
+
     /// The target and build that it ran in.
     pub fn column(&self) -> TargetBuild<'_> {
         TargetBuild { target: self.target, build: self.build.as_deref() }

@@ -98,19 +98,17 @@ fn name(report: &MatrixReport, target: TargetBuild<'_>) -> String {
 
 fn wanting_attention(report: &MatrixReport, since: Option<&MatrixDiff>, style: TableStyle) -> String {
     let groups = attention(report, since);
-    let told: usize =
-        groups.iter().flat_map(|group| &group.results).filter(|noted| noted.result.is_some_and(has_failed)).count();
-    let failed = report.by_case().values().flat_map(BTreeMap::values).filter(|result| has_failed(result)).count();
+    let told: usize = groups
+        .iter()
+        .flat_map(|group| &group.results)
+        .filter(|noted| noted.result.is_some_and(CaseResult::has_failed))
+        .count();
+    let failed = report.by_case().values().flat_map(BTreeMap::values).filter(|result| result.has_failed()).count();
     let mut parts: Vec<String> = groups.iter().map(|group| listed(group, style)).collect();
     if failed > told {
         parts.push(format!(" {} more failed, and did so in the run before", failed - told));
     }
     parts.join("\n\n")
-}
-
-fn has_failed(result: &CaseResult) -> bool {
-    // What is expected to fail is nothing to look at.
-    result.unexpected.unwrap_or(result.verdict.is_failure())
 }
 
 fn listed(group: &Group<'_>, style: TableStyle) -> String {
