@@ -7,8 +7,8 @@ use crate::{
 use std::{collections::BTreeMap, time::Duration};
 
 /// From how many bytes on activations go from tab to tab directly. Measured in Chromium (`benchmarks/speed/run.sh
-/// pipelines`): up to 64 KiB the way through the fleet is faster, at 256 KiB both take as long, at 1 MiB the direct way
-/// takes a tenth less, at 4 MiB a quarter.
+/// pipelines`): up to 64 KiB the way through the fleet is faster, at 256 KiB both are alike, at 1 MiB the direct way takes
+/// about a tenth less.
 const DIRECT_FROM: u64 = 1 << 20;
 
 /// How a model is cut into stages, and where they are to live; for [`ModelSpec::sharded`](super::ModelSpec::sharded).
