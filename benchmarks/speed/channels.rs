@@ -1,4 +1,4 @@
-//! Whether tabs of one browser should hand each other activations directly: a mebibyte from a worker of one tab to a
+//! Why tabs of one browser hand each other activations directly: a mebibyte from a worker of one tab to a
 //! worker of another, through the fleet's process and by the channels that pages have.
 
 use crate::{
@@ -61,7 +61,7 @@ enum Way {
     Port = 2,
 }
 
-/// The direct ways over the way through the fleet's process, which is what stages of a pipeline use.
+/// The direct ways over the way through the fleet's process. Stages of a pipeline use ports.
 pub async fn measure() -> Result<Row, Failed> {
     let router = Router::new().route("/broker.js", get(async || served("text/javascript", BROKER)));
     let browser = BareBrowser::launch(router, PAGE, WORKER).await?;

@@ -30,6 +30,9 @@ type Tensors = Vec<(String, Tensor<'static>)>;
 
 const MIB: usize = 1 << 20;
 
+/// Stages of the chain that only passes on what it is given.
+const STAGES: usize = 4;
+
 /// How long browsers are killed for, and how often.
 const KILLING: Duration = Duration::from_secs(120);
 const BETWEEN_KILLS: Duration = Duration::from_secs(5);
@@ -55,7 +58,8 @@ fn read(folder: &Path, name: &str, model: &ModelProto) -> Result<ModelFile, Fail
 pub async fn measure(echo: &mut Echo, tell: impl Fn(Row)) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     tell(two_tabs(folder.path()).await?);
-    tell(transfer(echo, folder.path()).await?);
+    transfer(echo, folder.path()).await?.into_iter().for_each(&tell);
+    tell(threshold(folder.path()).await?);
     for spares in [1, 0] {
         killed(spares).await?.into_iter().for_each(&tell);
     }
@@ -108,31 +112,92 @@ fn chain(nodes: usize, elements: usize) -> ModelProto {
     net.finish(&last, "y")
 }
 
-/// A job of 1 MiB through four stages that do next to nothing, one job at a time.
-async fn transfer(echo: &mut Echo, folder: &Path) -> Result<Row, Failed> {
-    const STAGES: usize = 4;
-    let file = read(folder, "chain.onnx", &chain(STAGES, MIB / 4))?;
-    let inputs: Tensors = vec![("x".to_owned(), Tensor::from_values([MIB / 4], &vec![1.0_f32; MIB / 4])?)];
+/// A chain of four stages that do next to nothing with so many bytes, in four tabs of one browser.
+async fn chain_of_stages(
+    fleet: &Fleet,
+    folder: &Path,
+    bytes: usize,
+    direct_from: u64,
+) -> Result<(Model, Tensors), Failed> {
+    let file = read(folder, &format!("chain-{bytes}.onnx"), &chain(STAGES, bytes / 4))?;
+    let inputs: Tensors = vec![("x".to_owned(), Tensor::from_values([bytes / 4], &vec![1.0_f32; bytes / 4])?)];
+    let shards = Shards::layers(STAGES).direct_from(direct_from);
+    Ok((fleet.get_model(ModelSpec::read(file).sharded(shards)).await?, inputs))
+}
+
+/// Milliseconds a stage of each of so many jobs, one at a time, beside its run.
+async fn beside_runs(model: &Model, inputs: &Tensors, jobs: usize) -> Result<Vec<f64>, Failed> {
+    let mut times = Vec::with_capacity(jobs);
+    for _ in 0..jobs {
+        let output = model.run(inputs.clone()).await?;
+        let inside: f64 = output.stages.iter().map(|stage| stage.timings.run_ms).sum();
+        times.push((output.timings.total_ms - inside) / STAGES as f64);
+    }
+    Ok(times)
+}
+
+/// A job of 1 MiB through four stages that do next to nothing, one job at a time: from tab to tab, and through the fleet.
+async fn transfer(echo: &mut Echo, folder: &Path) -> Result<[Row; 2], Failed> {
     let fleet = launch(&["chrome/wasm"], STAGES).await?;
-    let model = fleet.get_model(ModelSpec::read(file).sharded(Shards::layers(STAGES))).await?;
-    let (mut stage_ms, mut raw) = (Vec::new(), Vec::new());
+    let (direct, inputs) = chain_of_stages(&fleet, folder, MIB, MIB as u64).await?;
+    let (through, _) = chain_of_stages(&fleet, folder, MIB, u64::MAX).await?;
+    let [mut direct_ms, mut through_ms, mut raw] = [(); 3].map(|()| Vec::new());
     for turn in 0..12 {
-        for _ in 0..10 {
-            let output = model.run(inputs.clone()).await?;
-            let inside: f64 = output.stages.iter().map(|stage| stage.timings.run_ms).sum();
-            if turn > 1 {
-                stage_ms.push((output.timings.total_ms - inside) / STAGES as f64);
-            }
+        let (by_tabs, by_fleet) = (beside_runs(&direct, &inputs, 10).await?, beside_runs(&through, &inputs, 10).await?);
+        if turn > 1 {
+            direct_ms.extend(by_tabs);
+            through_ms.extend(by_fleet);
         }
         raw.extend(echo.round_trips(MIB, 10).await?);
     }
+    let crossed: usize = direct.run(inputs).await?.stages.iter().map(|stage| stage.direct_bytes).sum();
     fleet.close().await?;
-    let (stage, raw) = (median(&stage_ms), median(&raw));
-    Ok(Row {
-        measure: "1 MiB through a stage beside its run, over a raw WebSocket echo",
+    if crossed != (STAGES - 1) * MIB {
+        return Err(format!("of {} bytes only {crossed} went from tab to tab", (STAGES - 1) * MIB).into());
+    }
+    let [direct, through, raw] = [&direct_ms, &through_ms, &raw].map(|times| median(times));
+    let row = |measure, stage: f64| Row {
+        measure,
         bar: Bar::AtMost(1.5),
         value: stage / raw,
         numbers: format!("{stage:.2} ms a stage; echo {raw:.2} ms"),
+    };
+    Ok([
+        row("1 MiB through a stage beside its run, from tab to tab, over a raw WebSocket echo", direct),
+        row("1 MiB through a stage beside its run, through the fleet, over a raw WebSocket echo", through),
+    ])
+}
+
+/// From which size on activations are faster from tab to tab.
+async fn threshold(folder: &Path) -> Result<Row, Failed> {
+    let fleet = launch(&["chrome/wasm"], STAGES).await?;
+    let mut numbers = Vec::new();
+    let mut value = f64::NAN;
+    for kib in [4, 16, 64, 256, 1024, 4096] {
+        let (direct, inputs) = chain_of_stages(&fleet, folder, kib << 10, 0).await?;
+        let (through, _) = chain_of_stages(&fleet, folder, kib << 10, u64::MAX).await?;
+        let [mut direct_ms, mut through_ms] = [(); 2].map(|()| Vec::new());
+        for turn in 0..12 {
+            let (by_tabs, by_fleet) =
+                (beside_runs(&direct, &inputs, 10).await?, beside_runs(&through, &inputs, 10).await?);
+            if turn > 1 {
+                direct_ms.extend(by_tabs);
+                through_ms.extend(by_fleet);
+            }
+        }
+        let (by_tabs, by_fleet) = (median(&direct_ms), median(&through_ms));
+        numbers.push(format!("{kib} KiB {by_tabs:.2} ms, {by_fleet:.2} through the fleet"));
+        // From where on it is done, if nothing else is said.
+        if kib == 1024 {
+            value = by_fleet / by_tabs;
+        }
+    }
+    fleet.close().await?;
+    Ok(Row {
+        measure: "1 MiB through a stage beside its run: through the fleet over from tab to tab",
+        bar: Bar::AtLeast(1.0),
+        value,
+        numbers: numbers.join("; "),
     })
 }
 

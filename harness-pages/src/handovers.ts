@@ -14,15 +14,20 @@ export interface HandOn {
   readonly at_least: number;
 }
 
+/** A tensor in a buffer of its own. */
+interface OwnTensor extends PackedTensor {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** What is held: the tensors, and the way to the other who holds them, for who made them. */
 interface Held {
-  readonly tensors: readonly PackedTensor[];
+  readonly tensors: readonly OwnTensor[];
   readonly channel: MessagePort | null;
 }
 
 /** What one worker tells another: activations, or that the coordinator has dropped them. */
 type Word =
-  | { readonly handover: number; readonly tensors: readonly PackedTensor[] }
+  | { readonly handover: number; readonly tensors: readonly OwnTensor[] }
   | { readonly handover: number; readonly dropped: true };
 
 // How long a run waits for what another tab has sent. It is there before the coordinator hears of it, or
@@ -62,17 +67,19 @@ export class Handovers {
   } {
     const channel = to === null ? null : this.#channels.get(to);
     const kept: Tensor[] = [];
-    const packed: PackedTensor[] = [];
+    const packed: OwnTensor[] = [];
     for (const output of outputs) {
       const large = names.includes(output.name) && channel !== undefined ? packTensor(output) : null;
       if (large === null || large.bytes.length < atLeast) kept.push(output);
       // The runtime may use its memory again.
-      else packed.push({ description: large.description, bytes: large.bytes.slice() });
+      else packed.push({ description: large.description, bytes: new Uint8Array(large.bytes) });
     }
     if (packed.length > 0) {
       this.#hold(handover, { tensors: packed, channel: channel ?? null });
-      // Both sides hold it, so that the end of either is no loss.
-      channel?.postMessage({ handover, tensors: packed } satisfies Word);
+      // Both sides hold it, so that the end of either is no loss. A copy that is transferred arrives sooner than one
+      // that the browser makes.
+      const copies = packed.map(({ description, bytes }) => ({ description, bytes: bytes.slice() }));
+      channel?.postMessage({ handover, tensors: copies } satisfies Word, copies.map(({ bytes }) => bytes.buffer));
     }
     return { outputs: kept, handedOn: packed.map(({ description }) => description) };
   }
@@ -121,7 +128,7 @@ export class Handovers {
 
   #tensorsOf(handover: number): Tensor[] {
     return this.#held.get(handover)!.tensors.map(({ description, bytes }) =>
-      viewTensor(bytes.buffer as ArrayBuffer, bytes.byteOffset, description)!,
+      viewTensor(bytes.buffer, 0, description)!,
     );
   }
 }

@@ -2,13 +2,13 @@
 
 use super::Failed;
 use crate::{
-    fleet::{JobError, Model},
-    report::BenchSeries,
+    fleet::{JobError, Model, StageRun},
+    report::{BenchSeries, BenchStage},
     stats::{
         self,
         quantiles::{median_interval, quantile},
     },
-    types::{Target, Tensor},
+    types::{TabId, Target, Tensor},
 };
 use futures::future::join_all;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub struct BenchOptions {
     pub max_samples: usize,
     /// The longest all series together may take.
     pub time_limit: Duration,
-    /// How long one run may take.
+    /// How long one run may take, but for the first, which loads the model.
     pub run_timeout: Duration,
 }
 
@@ -62,6 +62,7 @@ pub(super) struct Sampler<'a> {
     load_ms: Option<f64>,
     cpu_fallback: Option<bool>,
     samples_ms: Vec<f64>,
+    stages: Stages,
     warmed: usize,
     /// Time in which `concurrency` runs were under way.
     busy: Duration,
@@ -77,6 +78,7 @@ impl<'a> Sampler<'a> {
             load_ms: None,
             cpu_fallback: None,
             samples_ms: Vec::new(),
+            stages: Stages::new(),
             warmed: 0,
             busy: Duration::ZERO,
             stopped_by: None,
@@ -90,6 +92,7 @@ impl<'a> Sampler<'a> {
             self.runs(1, options).await;
             self.warmed += self.samples_ms.len();
             self.samples_ms.clear();
+            self.stages = Stages::new();
         }
         self.busy = Duration::ZERO;
     }
@@ -130,7 +133,9 @@ impl<'a> Sampler<'a> {
         let lane = async |runs: usize| {
             let mut results = Vec::with_capacity(runs);
             for _ in 0..runs {
-                let job = self.model.model.options().pin(self.target).deadline(options.run_timeout).attempts(1);
+                let job = self.model.model.options().pin(self.target).attempts(1);
+                // The first loads the model, and may take as long as any job of the fleet.
+                let job = if self.warmed == 0 { job } else { job.deadline(options.run_timeout) };
                 results.push(self.model.model.run_with(self.model.inputs.clone(), job).await);
             }
             results
@@ -143,6 +148,7 @@ impl<'a> Sampler<'a> {
                 Ok(output) => {
                     let timings = output.timings;
                     self.samples_ms.push(timings.run_ms + timings.readback_ms.unwrap_or(0.0));
+                    self.stages.take_in(&output.stages);
                     if let (Some(download), Some(create)) = (timings.download_ms, timings.create_ms) {
                         self.load_ms = Some(download + create);
                         self.cpu_fallback = output.provenance.browser().and_then(|run| run.cpu_fallback);
@@ -179,6 +185,42 @@ impl<'a> Sampler<'a> {
             cpu_fallback: self.cpu_fallback,
             stopped_by: self.stopped_by.unwrap_or("interrupted").to_owned(),
             samples_ms: self.samples_ms,
+            stages: self.stages.rows(),
         })
+    }
+}
+
+/// What the stages of a model took, in the tabs where they are now.
+struct Stages {
+    seats: Vec<(Target, TabId)>,
+    ms: Vec<Vec<f64>>,
+    direct_bytes: Vec<usize>,
+}
+
+impl Stages {
+    const fn new() -> Self {
+        Self { seats: Vec::new(), ms: Vec::new(), direct_bytes: Vec::new() }
+    }
+
+    /// Takes in one run. When a stage has moved, it begins anew.
+    fn take_in(&mut self, runs: &[StageRun]) {
+        let seats: Vec<(Target, TabId)> =
+            runs.iter().filter_map(|run| run.provenance.browser()).map(|run| (run.target, run.tab)).collect();
+        if seats != self.seats {
+            (self.ms, self.seats) = (vec![Vec::new(); seats.len()], seats);
+        }
+        self.direct_bytes = runs.iter().map(|run| run.direct_bytes).collect();
+        for (ms, run) in self.ms.iter_mut().zip(runs) {
+            ms.push(run.timings.run_ms + run.timings.readback_ms.unwrap_or(0.0));
+        }
+    }
+
+    fn rows(&self) -> Vec<BenchStage> {
+        let rows = self.seats.iter().zip(&self.ms).zip(&self.direct_bytes);
+        rows.map(|((&(target, tab), ms), &direct_bytes)| {
+            let median_ms = quantile(&stats::sorted(ms.iter().copied()), 0.5);
+            BenchStage { target, tab, median_ms, direct_bytes }
+        })
+        .collect()
     }
 }

@@ -222,7 +222,7 @@ pub enum FailureKind {
     Unavailable,
     /// What was asked for makes no sense: inputs that do not fit the model, say.
     Invalid,
-    /// A session's state is not there, or is not the one that was meant.
+    /// A session's state is not there, or is not the one that was meant; or what one tab handed to another is not.
     NoState,
     /// Memory ran out.
     OutOfMemory,

@@ -3,7 +3,7 @@
 use super::{ReportError, TargetRow, file};
 use crate::{
     host::Host,
-    types::{Category, Family, Target},
+    types::{Category, Family, TabId, Target},
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -79,6 +79,23 @@ pub struct BenchSeries {
     pub stopped_by: String,
     /// Every measured run, in the order in which they ended.
     pub samples_ms: Vec<f64>,
+    /// The stages that the model was cut into, in order, whose times a run is the sum of; empty for a model that ran
+    /// whole.
+    #[serde(default)]
+    pub stages: Vec<BenchStage>,
+}
+
+/// A stage of a model that ran in several tabs, as it was in the last run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BenchStage {
+    /// Where it ran.
+    pub target: Target,
+    /// In which tab.
+    pub tab: TabId,
+    /// Its median run in this tab.
+    pub median_ms: f64,
+    /// How many bytes of its inputs came straight from the tab of the stage before.
+    pub direct_bytes: usize,
 }
 
 /// Two targets that ran the same model, compared.

@@ -32,7 +32,7 @@ mod writer;
 
 pub use annotations::github_annotations;
 pub use badges::write_badges;
-pub use bench::{BenchFailure, BenchReport, BenchSeries, Comparison, write_bench_json};
+pub use bench::{BenchFailure, BenchReport, BenchSeries, BenchStage, Comparison, write_bench_json};
 pub use chaos::{BadJob, Badness, ChaosJobs, ChaosReport, InjectionRow, LeftOut, ModeRow, write_chaos_json};
 pub use chat::chat_message;
 pub use diff::{CaseChange, ChangeKind, MatrixDiff, Outcome, Side, SideRow, TargetDiff, write_diff_json};

@@ -9,12 +9,14 @@ pub(super) use next::{next_matrix, nights};
 pub(super) use shard::shard;
 
 use super::{
-    BadJob, Badness, BenchFailure, BenchReport, BenchSeries, CaseResult, ChaosJobs, ChaosReport, Comparison,
-    DoctorReport, ErrorRow, InjectionRow, LeftOut, MatrixReport, Missing, ModeRow, TargetRow,
+    BadJob, Badness, BenchFailure, BenchReport, BenchSeries, BenchStage, CaseResult, ChaosJobs, ChaosReport,
+    Comparison, DoctorReport, ErrorRow, InjectionRow, LeftOut, MatrixReport, Missing, ModeRow, TargetRow,
 };
 use crate::{
     host::Host,
-    types::{Adapter, Browser, Category, FailureMode, Family, Identity, RuntimeInfo, Target, TargetInfo, Verdict},
+    types::{
+        Adapter, Browser, Category, FailureMode, Family, Identity, RuntimeInfo, TabId, Target, TargetInfo, Verdict,
+    },
 };
 use time::OffsetDateTime;
 
@@ -250,7 +252,10 @@ pub(super) fn bench() -> BenchReport {
         cpu_fallback: Some(name == "edge/webnn"),
         stopped_by: if enough { "precision" } else { "time-limit" }.into(),
         samples_ms: [0.9, 1.0, 1.1].map(|factor| rounded(median_ms * factor)).into(),
+        stages: Vec::new(),
     };
+    let stage =
+        |tab, median_ms, direct_bytes| BenchStage { target: target("chrome/wasm"), tab, median_ms, direct_bytes };
     let comparison = |a: &str, b: &str, ratio, p_value| Comparison {
         model: "sample-encoder".into(),
         a: target(a),
@@ -269,6 +274,10 @@ pub(super) fn bench() -> BenchReport {
             series("sample-encoder", "chrome/wasm", 1, 12.34, true),
             series("sample-encoder", "chrome/webgpu", 1, 4.5, true),
             series("sample-encoder", "edge/webnn", 4, 1234.5, false),
+            BenchSeries {
+                stages: vec![stage(TabId(1), 31.5, 0), stage(TabId(2), 29.0, 786_432)],
+                ..series("sample-decoder", "chrome/wasm", 4, 60.5, true)
+            },
             series("sample-decoder", "firefox/wasm", 1, 0.0421, true),
         ],
         comparisons: vec![

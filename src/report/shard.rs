@@ -155,14 +155,17 @@ pub fn write_shard_json(report: &ShardReport, path: &Path) -> Result<(), ReportE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::{sample, schema_check::departures};
 
     #[test]
-    fn the_json_is_read_back() {
+    fn the_json_fits_its_schema_and_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
         let report = sample::shard();
         write_shard_json(&report, &path).unwrap();
-        assert_eq!(serde_json::from_slice::<ShardReport>(&std::fs::read(&path).unwrap()).unwrap(), report);
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let schema = serde_json::from_str(include_str!("../../docs/shard.schema.json")).unwrap();
+        assert_eq!(departures(&schema, &json), Vec::<String>::new());
+        assert_eq!(serde_json::from_value::<ShardReport>(json).unwrap(), report);
     }
 }

@@ -92,7 +92,7 @@ pub enum Cause {
     WrongOutput,
     /// A tab, a browser or what is recorded of a session takes more memory than it may.
     MemoryLimit,
-    /// The state that a session's calls go on from is gone.
+    /// The state that a session's calls go on from, or what one stage of a model handed to the next, is gone.
     StateLost,
     /// The job ended what ran it, again and again.
     Quarantined,

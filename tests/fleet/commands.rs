@@ -214,6 +214,50 @@ async fn bench_prints_a_table_and_writes_what_is_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bench_tells_that_a_model_ran_in_stages_and_where() {
+    if !are_here(&["chrome/wasm"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let suite = Suite::builtin().unwrap();
+    let mlp = suite.cases.iter().find(|case| case.name == "mlp").unwrap().model.to_str().unwrap();
+    let limit = ["--time-limit", "2s", "--json", "bench.json"];
+    let args = [&["bench", mlp, "--shards", "2", "--targets", "chrome/wasm"][..], &limit].concat();
+    let ended = run(folder.path(), &args).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("in stages") && ended.out.contains("2 of 2"), "{}", ended.out);
+    let report = json(&folder.path().join("bench.json"));
+    let schema = serde_json::from_str(include_str!("../../docs/bench.schema.json")).unwrap();
+    assert_eq!(departures(&schema, &report), Vec::<String>::new());
+    let stages = report["series"][0]["stages"].as_array().unwrap();
+    assert!(stages.len() == 2 && stages[0]["tab"] != stages[1]["tab"], "{report}");
+}
+
+#[tokio::test]
+async fn shard_writes_what_is_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, op_type) in [("negate.onnx", "Neg"), ("root.onnx", "Sqrt")] {
+        models::save(folder.path(), name, &models::unary(op_type, Dtype::Float32, 1));
+    }
+    let pipeline = "components = [
+        { name = 'negate', model = 'negate.onnx' },
+        { name = 'root', model = 'root.onnx', inputs = { x = 'negate.y' } },
+    ]
+    outputs = { root = 'root.y' }";
+    std::fs::write(folder.path().join("pipeline.toml"), pipeline).unwrap();
+    let suite = Suite::builtin().unwrap();
+    let bert = suite.cases.iter().find(|case| case.name == "bert-encoder").unwrap().model.to_str().unwrap();
+    let schema = serde_json::from_str(include_str!("../../docs/shard.schema.json")).unwrap();
+    for args in [&[bert, "--shards", "3", "--output-dir", "stages"][..], &["pipeline.toml"]] {
+        let ended = run(folder.path(), &[&["shard", "--json", "plan.json"], args].concat()).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let report = json(&folder.path().join("plan.json"));
+        assert_eq!(departures(&schema, &report), Vec::<String>::new());
+        assert!(report["stages"].as_array().unwrap().len() > 1, "{report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bench_fails_when_a_model_does() {
     if !are_here(&["chrome/wasm"]) {
         return;

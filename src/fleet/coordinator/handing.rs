@@ -21,7 +21,7 @@ impl Coordinator {
         let Some(passing) = self.jobs.get(&job).and_then(|job| job.submission.passing.clone()) else {
             return Ok(Direct::default());
         };
-        let worker = self.tabs.get(&tab).and_then(|of| of.worker(tab));
+        let worker = self.worker_of(tab);
         let handed = match (&passing.handed, worker) {
             (None, _) => None,
             (Some(handed), Some(worker)) if handed.handover.holders().contains(&worker) => Some(handed.handover.id),
@@ -67,14 +67,14 @@ impl Coordinator {
     }
 
     pub(super) fn met(&mut self, tab: TabId, whom: WorkerId) {
-        if let Some(who) = self.tabs.get(&tab).and_then(|of| of.worker(tab)) {
+        if let Some(who) = self.worker_of(tab) {
             self.channels.met(who, whom);
         }
     }
 
     pub(super) fn cannot_meet(&mut self, tab: TabId, whom: WorkerId, failure: &Failure) {
         tracing::info!(%tab, other = %whom.tab, %failure, "no direct channel: activations go through the fleet");
-        if let Some(who) = self.tabs.get(&tab).and_then(|of| of.worker(tab)) {
+        if let Some(who) = self.worker_of(tab) {
             self.channels.cannot_meet(who, whom);
         }
     }
@@ -90,12 +90,13 @@ impl Coordinator {
         }
     }
 
+    fn worker_of(&self, tab: TabId) -> Option<WorkerId> {
+        self.tabs.get(&tab)?.worker(tab)
+    }
+
     /// The first of the workers that lives.
     fn living(&mut self, workers: [WorkerId; 2]) -> Option<&mut Tab> {
-        let lives = |tabs: &std::collections::HashMap<TabId, Tab>, worker: WorkerId| {
-            tabs.get(&worker.tab).and_then(|tab| tab.worker(worker.tab)) == Some(worker)
-        };
-        let worker = workers.into_iter().find(|worker| lives(&self.tabs, *worker))?;
+        let worker = workers.into_iter().find(|worker| self.worker_of(worker.tab) == Some(*worker))?;
         self.tabs.get_mut(&worker.tab)
     }
 

@@ -88,10 +88,7 @@ fn samples(series: &BenchSeries, happened_at: Utc, targets: &[Described]) -> Vec
         success: true,
         cpu_fallback: series.cpu_fallback,
         // Runs that share a tab wait for each other: another series.
-        operation: match series.concurrency {
-            1 => "infer".to_owned(),
-            several => format!("infer x{several}"),
-        },
+        operation: operation(series),
         ..ImportedRow::default()
     };
     let loaded = series.load_ms.map(|load_ms| ImportedRow { create_ms: Some(load_ms), ..row() });
@@ -101,6 +98,13 @@ fn samples(series: &BenchSeries, happened_at: Utc, targets: &[Described]) -> Vec
         first.throughput_per_s = series.throughput_per_s;
     }
     rows
+}
+
+/// What was done, in words that tell series apart. Runs in several tabs are not those in one.
+fn operation(series: &BenchSeries) -> String {
+    let at_once = if series.concurrency == 1 { String::new() } else { format!(" x{}", series.concurrency) };
+    let stages = if series.stages.is_empty() { String::new() } else { format!(" in {} stages", series.stages.len()) };
+    format!("infer{stages}{at_once}")
 }
 
 fn target_id(targets: &[Described], target: Target) -> Option<u32> {

@@ -2,7 +2,7 @@
 
 use super::{TableStyle, align_right, joined, targets};
 use crate::report::{BenchReport, BenchSeries, Comparison, gist::gist, quantity};
-use crate::types::Target;
+use crate::types::{ByteSize, Target};
 use comfy_table::{Cell, Color};
 
 /// A benchmark: where its numbers come from, a row for every model, target and concurrency, how the targets compare,
@@ -12,6 +12,7 @@ pub fn bench_table(report: &BenchReport, style: TableStyle) -> String {
         quantity::provenance(&report.tabfleet, report.started, &report.host),
         targets::targets(&report.targets, style),
         series(report, style),
+        stages(report, style),
         comparisons(report, style),
         failures(report, style),
     ])
@@ -67,6 +68,28 @@ fn row(report: &BenchReport, series: &BenchSeries) -> Vec<Cell> {
     ]
     .map(Cell::new)
     .into()
+}
+
+/// Where the stages of models in stages ran.
+fn stages(report: &BenchReport, style: TableStyle) -> String {
+    if report.series.iter().all(|series| series.stages.is_empty()) {
+        return String::new();
+    }
+    let mut table = style.table(&["in stages", "at once", "stage", "ran in", "median ms", "from tab to tab"]);
+    for series in &report.series {
+        for (index, stage) in series.stages.iter().enumerate() {
+            table.add_row([
+                series.model.clone(),
+                series.concurrency.to_string(),
+                format!("{} of {}", index + 1, series.stages.len()),
+                format!("{} {}", name(report, stage.target), stage.tab),
+                quantity::number(stage.median_ms),
+                quantity::or_dash((stage.direct_bytes > 0).then(|| ByteSize(stage.direct_bytes as u64).to_string())),
+            ]);
+        }
+    }
+    align_right(&mut table, [1, 4, 5]);
+    table.trim_fmt()
 }
 
 fn comparisons(report: &BenchReport, style: TableStyle) -> String {
