@@ -8,7 +8,7 @@ use crate::types::{BreakerHealth, BreakerState, Cause, ModelId, Target};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Instant,
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Breakers {
     due: BTreeSet<(Instant, Owner)>,
     /// Targets whose breaker is not closed.
     tripped: TargetSet,
+    /// The same for models that have such a breaker.
+    tripped_for: HashMap<ModelId, TargetSet>,
     /// Whether half-open targets are probed by a canary first.
     canary: bool,
     random: ChaCha8Rng,
@@ -55,6 +57,7 @@ impl Breakers {
             models: BTreeMap::new(),
             due: BTreeSet::new(),
             tripped: TargetSet::EMPTY,
+            tripped_for: HashMap::new(),
             canary: policy.canary,
             random: ChaCha8Rng::seed_from_u64(policy.seed),
         }
@@ -82,8 +85,9 @@ impl Breakers {
 
     /// Targets that let no call of this model through just now, though they may let others.
     pub fn ejected_for(&self, model: ModelId) -> TargetSet {
-        let breakers = self.models.range((model, FIRST)..).take_while(|((of, _), _)| *of == model);
-        breakers.filter(|(_, breaker)| !breaker.permits()).map(|((_, target), _)| *target).collect()
+        let Some(tripped) = self.tripped_for.get(&model) else { return TargetSet::EMPTY };
+        let turns_away = |target: &Target| self.models.get(&(model, *target)).is_some_and(|breaker| !breaker.permits());
+        tripped.iter().filter(turns_away).collect()
     }
 
     /// The one of `targets` that will let probes through first: where a job goes that has nowhere else.
@@ -179,6 +183,7 @@ impl Breakers {
         for key in forgotten {
             self.models.remove(&key);
         }
+        self.tripped_for.remove(&model);
         self.due.retain(|(_, owner)| !matches!(owner, Owner::Model(_, of) if *of == model));
     }
 
@@ -220,14 +225,17 @@ impl Breakers {
     fn changed(&mut self, owner: Owner, change: Change) -> Changed {
         let until = match owner {
             Owner::Target(target) => {
-                if change.to == BreakerState::Closed {
-                    self.tripped.remove(target);
-                } else {
-                    self.tripped.insert(target);
-                }
+                self.tripped.set(target, change.to != BreakerState::Closed);
                 self.targets.get(&target).and_then(Breaker::opens_until)
             }
-            Owner::Model(target, model) => self.models.get(&(model, target)).and_then(Breaker::opens_until),
+            Owner::Model(target, model) => {
+                let tripped = self.tripped_for.entry(model).or_default();
+                tripped.set(target, change.to != BreakerState::Closed);
+                if tripped.is_empty() {
+                    self.tripped_for.remove(&model);
+                }
+                self.models.get(&(model, target)).and_then(Breaker::opens_until)
+            }
         };
         self.due.extend(until.map(|until| (until, owner)));
         Changed { owner, change }

@@ -11,6 +11,7 @@ mod breaker;
 mod breakers;
 mod browsers;
 mod jobs;
+mod per_target;
 mod placement;
 mod policy;
 mod queue;

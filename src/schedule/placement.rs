@@ -16,13 +16,14 @@
 use super::{
     Policy, TargetSet,
     jobs::{Avoid, Job},
+    per_target::PerTarget,
     sessions::Sessions,
-    speeds::Speeds,
+    speeds::{Speed, Speeds},
     tabs::{Tab, Tabs},
     vitals::Vitals,
 };
 use crate::types::{Backend, Basis, Browser, Family, Placement, Priority, TabId, Target};
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 /// The prior of what is not preferred.
 const NOT_PREFERRED: f64 = 0.4;
@@ -56,14 +57,15 @@ pub(super) struct Placing<'a> {
     pub tabs: &'a Tabs,
     pub policy: &'a Policy,
     pub speeds: &'a Speeds,
-    pub vitals: &'a BTreeMap<Target, Vitals>,
+    pub vitals: &'a PerTarget<Vitals>,
     pub sessions: &'a Sessions,
     pub software: TargetSet,
     pub now: Instant,
 }
 
 /// What is known of a job's targets together.
-struct Prospects {
+struct Prospects<'a> {
+    speed: Option<&'a Speed>,
     recommended: TargetSet,
     preferred: Option<Browser>,
     fastest_ms: Option<f64>,
@@ -111,23 +113,24 @@ impl Placing<'_> {
         best.map(|best| (best.tab, Placement { candidates, next_best, ..best.placement }))
     }
 
-    fn prospects(&self, job: &Job, admitted: TargetSet) -> Prospects {
-        let (model, spec) = (job.spec.model, &job.spec);
+    fn prospects(&self, job: &Job, admitted: TargetSet) -> Prospects<'_> {
+        let (speed, spec) = (self.speeds.of(job.spec.model), &job.spec);
         let recommended = spec.recommended.intersection(admitted);
-        let known = admitted.iter().filter_map(|target| self.speeds.known_ms(model, target));
+        let known = admitted.iter().filter_map(|target| speed?.known_ms(target));
         // What may fail is not tried with what matters much, nor with a last attempt.
         let may_explore = spec.priority <= Priority::Normal && job.attempts.len() + 1 < spec.attempts as usize;
         let every = if may_explore { self.policy.explore_every } else { 0 };
         Prospects {
+            speed,
             recommended,
             preferred: preferred_browser(spec.family).filter(|_| recommended.is_empty()),
             fastest_ms: known.min_by(f64::total_cmp),
-            explore: self.speeds.to_explore(model, admitted, every),
+            explore: speed.map_or(TargetSet::EMPTY, |speed| speed.to_explore(admitted, every)),
         }
     }
 
     /// The least loaded tabs of `target` that may be handed the job.
-    fn candidates(&self, job: &Job, target: Target, prospects: &Prospects) -> impl Iterator<Item = Candidate> {
+    fn candidates(&self, job: &Job, target: Target, prospects: &Prospects<'_>) -> impl Iterator<Item = Candidate> {
         let away = matches!(job.avoid, Avoid::Target(avoided) if avoided == target);
         let (avoid, bytes, is_critical) = (job.avoid, job.spec.bytes, job.spec.priority == Priority::Critical);
         let most = self.policy.in_flight_bytes_per_tab;
@@ -146,9 +149,10 @@ impl Placing<'_> {
     }
 
     /// The terms of a tab of `target` that holds so many jobs.
-    fn placement(&self, job: &Job, target: Target, prospects: &Prospects) -> impl Fn(usize, &Tab) -> Placement {
+    fn placement(&self, job: &Job, target: Target, prospects: &Prospects<'_>) -> impl Fn(usize, &Tab) -> Placement {
         let (model, now, depth) = (job.spec.model, self.now, self.policy.preferred_depth);
-        let (known_ms, run) = (self.speeds.known_ms(model, target), self.speeds.expected(model, target));
+        let known_ms = prospects.speed.and_then(|speed| speed.known_ms(target));
+        let run = prospects.speed.and_then(|speed| speed.expected(target));
         let is_preferred = prospects.recommended.contains(target) || prospects.preferred == Some(target.browser);
         let explored = prospects.explore.contains(target);
         let basis = match known_ms {
@@ -158,7 +162,7 @@ impl Placing<'_> {
             None => Basis::Nothing,
         };
         let of_its_kind = if self.software.contains(target) { SOFTWARE } else { 1.0 } * backend_prior(target.backend);
-        let target_health = self.vitals.get(&target).map_or(1.0, |vitals| vitals.share(now));
+        let target_health = self.vitals[target].share(now);
         let speed = match (prospects.fastest_ms, known_ms) {
             (Some(fastest_ms), Some(known_ms)) => fastest_ms / known_ms,
             (Some(_), None) => UNKNOWN_SPEED,

@@ -21,7 +21,7 @@ mod group;
 #[cfg(test)]
 mod tests;
 
-use super::TargetSet;
+use super::{TargetSet, per_target::PerTarget};
 use crate::types::{Caller, JobId, ModelId, Priority, Target};
 use group::{Flow, Group};
 use std::{
@@ -56,7 +56,7 @@ pub(super) struct Ageing {
 pub(super) struct Queue {
     groups: BTreeMap<TargetSet, Group>,
     /// The turn that each target has come to, of each priority: where those start that had nothing waiting.
-    turns: BTreeMap<(Target, Priority), u64>,
+    turns: PerTarget<[u64; Priority::ALL.len()]>,
     /// Turns of those that have nothing waiting now, where they had taken more than the others.
     ahead: HashMap<(TargetSet, Flow), u64>,
     ageing: Ageing,
@@ -65,7 +65,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub fn new(ageing: Ageing) -> Self {
-        Self { groups: BTreeMap::new(), turns: BTreeMap::new(), ahead: HashMap::new(), ageing, len: 0 }
+        Self { groups: BTreeMap::new(), turns: PerTarget::default(), ahead: HashMap::new(), ageing, len: 0 }
     }
 
     pub fn insert(&mut self, route: TargetSet, ticket: &Ticket) {
@@ -96,7 +96,7 @@ impl Queue {
     /// The job goes to a tab of `target`: its caller has taken a turn, unless it went because of its age.
     pub fn take(&mut self, route: TargetSet, ticket: &Ticket, target: Target, now: Instant) {
         if let Some(turn) = self.groups.get_mut(&route).and_then(|group| group.charge(ticket)) {
-            let reached = self.turns.entry((target, ticket.priority)).or_default();
+            let reached = &mut self.turns[target][ticket.priority as usize];
             *reached = turn.max(*reached);
         }
         self.remove(route, ticket);
@@ -128,8 +128,7 @@ impl Queue {
 
     /// The turn that jobs for `route` have come to where they are served fastest.
     fn turn(&self, route: TargetSet, priority: Priority) -> u64 {
-        let turns = route.iter().filter_map(|target| self.turns.get(&(target, priority)));
-        turns.max().copied().unwrap_or_default()
+        route.iter().map(|target| self.turns[target][priority as usize]).max().unwrap_or_default()
     }
 
     fn forget_those_caught_up_with(&mut self) {

@@ -24,6 +24,7 @@ use super::{
     breakers::Breakers,
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
+    per_target::PerTarget,
     queue::{Ageing, Queue},
     recovery::Recoveries,
     scaling::Scale,
@@ -196,6 +197,8 @@ pub struct Recovery {
 pub struct Scheduler {
     policy: Policy,
     wanted: TargetSet,
+    /// Those that work or may yet work.
+    hopeful: TargetSet,
     given_up: BTreeMap<Target, Failure>,
     start_failures: BTreeMap<Target, u32>,
     software: TargetSet,
@@ -215,7 +218,7 @@ pub struct Scheduler {
     breakers: Breakers,
     recoveries: Recoveries,
     repairs: Repairs,
-    vitals: BTreeMap<Target, Vitals>,
+    vitals: PerTarget<Vitals>,
     speeds: Speeds,
     /// Of targets whose number of tabs may change.
     scales: BTreeMap<Target, Scale>,
@@ -234,7 +237,7 @@ impl Scheduler {
             breakers: Breakers::new(&policy, targets, now),
             recoveries: Recoveries::default(),
             repairs: Repairs::default(),
-            vitals: targets.iter().map(|target| (target, Vitals::default())).collect(),
+            vitals: PerTarget::default(),
             speeds: Speeds::default(),
             scales: BTreeMap::new(),
             tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
@@ -242,6 +245,7 @@ impl Scheduler {
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
+            hopeful: targets,
             given_up: BTreeMap::new(),
             start_failures: BTreeMap::new(),
             software: TargetSet::EMPTY,
@@ -277,7 +281,10 @@ impl Scheduler {
             _ => None,
         });
         let timer = self.timers.first().map(|(at, _)| *at);
-        tab.into_iter().chain(job).chain(timer).chain(self.breakers.next_deadline()).chain(browser).min()
+        // Nobody is waited for by a tab that has room for another job when none waits.
+        let opening = self.tabs.next_opening().filter(|_| self.queue.len() > 0);
+        let breaker = self.breakers.next_deadline();
+        tab.into_iter().chain(job).chain(timer).chain(opening).chain(breaker).chain(browser).min()
     }
 
     /// Jobs that wait for a tab.
@@ -291,8 +298,8 @@ impl Scheduler {
     }
 
     /// The targets that work or may yet work.
-    pub fn hopeful(&self) -> TargetSet {
-        self.wanted.difference(self.given_up.keys().copied().collect())
+    pub const fn hopeful(&self) -> TargetSet {
+        self.hopeful
     }
 
     /// Whether every hopeful target has a ready tab.

@@ -1,61 +1,69 @@
 //! How long runs of each model take on each target, by what was measured while the fleet runs.
 
-use crate::{
-    schedule::TargetSet,
-    types::{ModelId, Target},
-};
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use super::{TargetSet, per_target::PerTarget};
+use crate::types::{ModelId, Target};
+use std::{collections::HashMap, time::Duration};
 
-/// Every model on every target where it has run.
+/// Every model that has run, or was to run.
 #[derive(Debug, Default)]
-pub(super) struct Speeds {
-    measured: BTreeMap<(ModelId, Target), Baseline>,
-    /// How many jobs of each model were placed that could have gone to several targets.
-    placed: HashMap<ModelId, u32>,
+pub(super) struct Speeds(HashMap<ModelId, Speed>);
+
+/// One model on every target.
+#[derive(Debug, Default)]
+pub(super) struct Speed {
+    measured: PerTarget<Baseline>,
+    /// How many jobs were placed that could have gone to several targets.
+    placed: u32,
 }
 
 impl Speeds {
+    /// What is known of a model; `None` when that is nothing.
+    pub fn of(&self, model: ModelId) -> Option<&Speed> {
+        self.0.get(&model)
+    }
+
     /// Takes in a run and tells how many times what the model usually takes there it took, once that is known.
     pub fn take_in(&mut self, model: ModelId, target: Target, run: Duration) -> Option<f64> {
-        self.measured.entry((model, target)).or_default().take_in(run)
+        self.0.entry(model).or_default().measured[target].take_in(run)
     }
 
     /// How long a run will take. The first run already says something of it.
     pub fn expected(&self, model: ModelId, target: Target) -> Option<Duration> {
-        self.measured.get(&(model, target)).and_then(Baseline::mean)
-    }
-
-    /// How long a run takes at the least, by what is known for certain; `None` until it is measured well enough.
-    pub fn known_ms(&self, model: ModelId, target: Target) -> Option<f64> {
-        self.measured.get(&(model, target)).and_then(Baseline::least_ms)
+        self.of(model)?.expected(target)
     }
 
     /// Counts a job that could have gone to several targets.
     pub fn count(&mut self, model: ModelId) {
-        let placed = self.placed.entry(model).or_default();
-        *placed = placed.wrapping_add(1);
-    }
-
-    /// Where the next such job of the model is to be tried, to learn how long it takes there: of every `every` jobs one
-    /// goes to a target where it was not measured well enough, while it is known how long it takes on another.
-    pub fn to_explore(&self, model: ModelId, among: TargetSet, every: u32) -> TargetSet {
-        let placed = self.placed.get(&model).copied().unwrap_or_default();
-        if every == 0 || placed % every != every - 1 {
-            return TargetSet::EMPTY;
-        }
-        let unknown: TargetSet = among.iter().filter(|target| self.known_ms(model, *target).is_none()).collect();
-        if unknown == among { TargetSet::EMPTY } else { unknown }
+        let speed = self.0.entry(model).or_default();
+        speed.placed = speed.placed.wrapping_add(1);
     }
 
     /// Nobody has a handle to the model any more.
     pub fn forget(&mut self, model: ModelId) {
-        self.placed.remove(&model);
-        for target in TargetSet::all().iter() {
-            self.measured.remove(&(model, target));
+        self.0.remove(&model);
+    }
+}
+
+impl Speed {
+    /// How long a run will take on the target, if it ever ran there.
+    pub fn expected(&self, target: Target) -> Option<Duration> {
+        self.measured[target].mean()
+    }
+
+    /// How long a run takes at the least, by what is known for certain; `None` until it is measured well enough.
+    pub fn known_ms(&self, target: Target) -> Option<f64> {
+        self.measured[target].least_ms()
+    }
+
+    /// Where the next job that could go to several targets is to be tried, to learn how long it takes there: of every
+    /// `every` jobs one goes to a target where the model was not measured well enough, while it is known how long it
+    /// takes on another.
+    pub fn to_explore(&self, among: TargetSet, every: u32) -> TargetSet {
+        if every == 0 || self.placed % every != every - 1 {
+            return TargetSet::EMPTY;
         }
+        let unknown: TargetSet = among.iter().filter(|target| self.known_ms(*target).is_none()).collect();
+        if unknown == among { TargetSet::EMPTY } else { unknown }
     }
 }
 
@@ -89,7 +97,7 @@ impl Baseline {
     }
 
     fn mean(&self) -> Option<Duration> {
-        Duration::try_from_secs_f64(self.mean_ms / 1e3).ok()
+        Duration::try_from_secs_f64(self.mean_ms / 1e3).ok().filter(|_| self.runs > 0)
     }
 
     /// The mean less twice its standard error: what is not known for certain is held in favour of the target.
@@ -128,10 +136,11 @@ mod tests {
             speeds.take_in(MODEL, CHROME, run(10));
             speeds.take_in(MODEL, FIREFOX, run(if n % 2 == 0 { 5 } else { 15 }));
         }
-        let (even, varied) = (speeds.known_ms(MODEL, CHROME), speeds.known_ms(MODEL, FIREFOX));
+        let known = |target| speeds.of(MODEL).and_then(|speed| speed.known_ms(target));
+        let (even, varied) = (known(CHROME), known(FIREFOX));
         assert_eq!(even, Some(10.0));
         assert!(varied < Some(9.0) && varied > Some(5.0), "{varied:?}");
-        assert_eq!(speeds.known_ms(ModelId(2), CHROME), None);
+        assert!(speeds.of(ModelId(2)).is_none());
     }
 
     #[test]
@@ -141,7 +150,7 @@ mod tests {
         let explored = |speeds: &mut Speeds| {
             (0..32)
                 .filter(|_| {
-                    let explores = !speeds.to_explore(MODEL, both, 16).is_empty();
+                    let explores = speeds.of(MODEL).is_some_and(|speed| !speed.to_explore(both, 16).is_empty());
                     speeds.count(MODEL);
                     explores
                 })

@@ -25,6 +25,11 @@ impl TargetSet {
         self.0 &= !bit(target);
     }
 
+    /// Adds one or removes it.
+    pub(super) fn set(&mut self, target: Target, holds: bool) {
+        if holds { self.insert(target) } else { self.remove(target) }
+    }
+
     /// Whether it holds `target`.
     pub const fn contains(self, target: Target) -> bool {
         self.0 & bit(target) != 0
@@ -75,10 +80,15 @@ impl FromIterator<Target> for TargetSet {
 }
 
 const fn bit(target: Target) -> u16 {
-    1 << (target.browser as usize * Backend::ALL.len() + target.backend as usize)
+    1 << number(target)
 }
 
-/// The target whose bit has this number.
+/// Targets numbered by browser and then by backend, from 0.
+pub(super) const fn number(target: Target) -> usize {
+    target.browser as usize * Backend::ALL.len() + target.backend as usize
+}
+
+/// The target that has this number.
 const fn target(number: usize) -> Target {
     Target::new(Browser::ALL[number / Backend::ALL.len()], Backend::ALL[number % Backend::ALL.len()])
 }

@@ -111,7 +111,7 @@ impl Vitals {
 
     /// Remembers the score for the trend; to be called at even intervals.
     pub fn remember(&mut self, breaker: BreakerState, now: Instant) {
-        let score = self.score(breaker, now).score;
+        let score = capped(&self.terms(now), breaker);
         if self.scores.len() == 2 * TREND_WINDOW {
             self.scores.pop_front();
         }
@@ -120,12 +120,7 @@ impl Vitals {
 
     pub fn score(&self, breaker: BreakerState, now: Instant) -> HealthScore {
         let terms = self.terms(now);
-        let cap = match breaker {
-            BreakerState::Closed => 100.0,
-            BreakerState::HalfOpen => 50.0,
-            BreakerState::Open => 10.0,
-        };
-        let score = (100.0 - terms.iter().map(Term::cost).sum::<f64>()).clamp(0.0, cap);
+        let score = capped(&terms, breaker);
         let terms = terms.iter().map(|term| HealthTerm {
             name: term.name.to_owned(),
             value: term.value,
@@ -142,7 +137,9 @@ impl Vitals {
 
     fn terms(&self, now: Instant) -> [Term; 6] {
         let rate = (self.counted > 0).then(|| f64::from(self.calls.count_ones()) / f64::from(self.counted));
-        let drops = self.drops.iter().filter(|at| now.saturating_duration_since(**at) < DROPS_COUNT_FOR).count() as f64;
+        // They are in order, and there may be many: this is asked with every job.
+        let forgotten = self.drops.partition_point(|at| now.saturating_duration_since(*at) >= DROPS_COUNT_FOR);
+        let drops = (self.drops.len() - forgotten) as f64;
         let memory = self.memory.map(|(bytes, limit)| bytes as f64 / limit.max(1) as f64);
         let heartbeat = self.heartbeat.map(|took| took.as_secs_f64());
         let term = |name, value, most, part| Term { name, value, most, part };
@@ -173,6 +170,16 @@ impl Vitals {
         self.calls = (self.calls << 1 | u32::from(failed)) & ((1 << CALLS) - 1);
         self.counted = (self.counted + 1).min(CALLS);
     }
+}
+
+/// The score that the terms leave, behind a breaker.
+fn capped(terms: &[Term], breaker: BreakerState) -> f64 {
+    let cap = match breaker {
+        BreakerState::Closed => 100.0,
+        BreakerState::HalfOpen => 50.0,
+        BreakerState::Open => 10.0,
+    };
+    (100.0 - terms.iter().map(Term::cost).sum::<f64>()).clamp(0.0, cap)
 }
 
 #[cfg(test)]

@@ -121,9 +121,7 @@ impl Scheduler {
 
     /// Something failed at a target that was no job's doing.
     pub(super) fn target_failed(&mut self, target: Target, failure: &Failure, now: Instant) {
-        if let Some(vitals) = self.vitals.get_mut(&target) {
-            vitals.failed();
-        }
+        self.vitals[target].failed();
         let changed = self.breakers.outcome(None, target, Call::Failed, &failure.message, now);
         self.breakers_changed(changed);
     }

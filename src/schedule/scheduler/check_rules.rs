@@ -62,9 +62,7 @@ impl Scheduler {
         if let Some(tab) = self.tabs.get_mut(id) {
             tab.vitals.remember(breaker, now);
         }
-        if let Some(vitals) = self.vitals.get_mut(&target) {
-            vitals.remember(breaker, now);
-        }
+        self.vitals[target].remember(breaker, now);
     }
 
     pub(super) fn breaker_state(&self, target: Target) -> BreakerState {

@@ -31,7 +31,7 @@ impl Scheduler {
             Some(TargetHealth {
                 target,
                 given_up: self.given_up.get(&target).cloned(),
-                health: self.vitals.get(&target)?.score(breaker.state, now),
+                health: self.vitals[target].score(breaker.state, now),
                 breaker,
                 ready_tabs: self.tabs.ready(target).count() as u32,
             })

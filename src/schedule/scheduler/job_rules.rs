@@ -76,20 +76,28 @@ impl Scheduler {
 
     pub(super) fn succeeded(&mut self, tab: TabId, id: JobId, run: Duration, now: Instant) {
         let Some(answered) = self.take_answered(tab, id, now) else { return };
-        let jobs: Vec<JobId> = answered.jobs().filter(|id| self.waits_for(*id, tab)).collect();
-        let jobs: Vec<(JobId, Job)> = jobs.into_iter().filter_map(|id| Some((id, self.forget(id)?))).collect();
-        let Some((_, first)) = jobs.first() else { return self.leave_nothing(tab, now) };
-        self.learn_from(first, &answered, run);
-        self.note_success(tab, answered, first, run, now);
-        for (id, job) in jobs {
-            self.call_succeeded(tab, &job.spec, now);
-            if let Some(recovery) = job.recovery {
-                self.conclude_job(id, recovery, true, now);
+        let waiting: Vec<JobId> = answered.jobs().filter(|id| self.waits_for(*id, tab)).collect();
+        let mut waiting = waiting.into_iter();
+        let first = waiting.next().and_then(|id| Some((id, self.forget(id)?)));
+        let Some((id, job)) = first else { return self.leave_nothing(tab, now) };
+        self.learn_from(&job, &answered, run);
+        self.note_success(tab, answered, &job, run, now);
+        self.end_with_result(id, job, tab, now);
+        for id in waiting {
+            if let Some(job) = self.forget(id) {
+                self.end_with_result(id, job, tab, now);
             }
-            self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
         }
         self.leave_nothing(tab, now);
         self.retire_if_worn(tab, now);
+    }
+
+    fn end_with_result(&mut self, id: JobId, job: Job, tab: TabId, now: Instant) {
+        self.call_succeeded(tab, &job.spec, now);
+        if let Some(recovery) = job.recovery {
+            self.conclude_job(id, recovery, true, now);
+        }
+        self.actions.push_back(Action::EndWithResult { job: id, attempts: job.attempts });
     }
 
     /// Breakers, health and baselines take in a success.
@@ -110,9 +118,7 @@ impl Scheduler {
             let changes = self.breakers.succeeded(permits, target, model, slow.as_deref(), now);
             self.breakers_changed(changes);
         }
-        if let Some(vitals) = self.vitals.get_mut(&target) {
-            vitals.succeeded(slowdown);
-        }
+        self.vitals[target].succeeded(slowdown);
         let mut ready_since = None;
         if let Some(tab) = self.tabs.get_mut(tab) {
             tab.vitals.succeeded(slowdown);
@@ -130,9 +136,7 @@ impl Scheduler {
         tab.vitals.failed();
         tab.failures += 1;
         let target = tab.target;
-        if let Some(vitals) = self.vitals.get_mut(&target) {
-            vitals.failed();
-        }
+        self.vitals[target].failed();
         if let Some(slot) = self.slots.get_mut(&target.browser) {
             slot.vitals.failed();
         }

@@ -17,6 +17,7 @@ impl Scheduler {
         if self.queue.len() == 0 {
             return;
         }
+        self.tabs.open(now);
         let hopeful = self.hopeful();
         let has_room = |target: &Target| self.tabs.with_room(*target).next().is_some() && !self.is_full(target.browser);
         let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
@@ -47,6 +48,7 @@ impl Scheduler {
             };
             let companions = self.companions(id, tab, now);
             let Some(target) = self.hand_out(id, &companions, tab, placement, now) else { return };
+            self.tabs.open(now);
             if self.tabs.with_room(target).next().is_none() {
                 free.remove(target);
             }

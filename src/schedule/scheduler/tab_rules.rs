@@ -244,9 +244,7 @@ impl Scheduler {
 
     fn connection_dropped(&mut self, tab: TabId, now: Instant) {
         let Some(target) = self.tabs.get(tab).map(|tab| tab.target) else { return };
-        if let Some(vitals) = self.vitals.get_mut(&target) {
-            vitals.dropped(now);
-        }
+        self.vitals[target].dropped(now);
         if let Some(slot) = self.slots.get_mut(&target.browser) {
             slot.vitals.dropped(now);
         }
@@ -288,8 +286,12 @@ impl Scheduler {
 
     pub(super) fn open_missing_tabs(&mut self, now: Instant) {
         for target in self.hopeful().iter() {
+            let missing = self.tabs_wanted(target).saturating_sub(self.tabs.count(target));
+            if missing == 0 {
+                continue;
+            }
             let Some(browser) = self.slots.get(&target.browser).and_then(Slot::running) else { continue };
-            for _ in self.tabs.count(target)..self.tabs_wanted(target) {
+            for _ in 0..missing {
                 let tab = TabId(self.next_tab);
                 self.next_tab += 1;
                 self.tabs.insert(tab, Tab::new(target, browser, now + self.policy.open_timeout, now));
@@ -302,6 +304,7 @@ impl Scheduler {
         if self.given_up.contains_key(&target) {
             return;
         }
+        self.hopeful.remove(target);
         self.given_up.insert(target, failure.clone());
         let tabs: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.target == target).map(|(id, _)| id).collect();
         for tab in tabs {

@@ -100,7 +100,7 @@ impl Scheduler {
     }
 
     pub(super) fn close(&mut self) {
-        self.wanted = TargetSet::EMPTY;
+        (self.wanted, self.hopeful) = (TargetSet::EMPTY, TargetSet::EMPTY);
         self.timers.clear();
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for job in jobs {

@@ -44,6 +44,26 @@ fn tabs_hold_as_many_short_jobs_as_hide_the_way_there_and_back() {
 }
 
 #[test]
+fn the_next_job_is_there_when_the_one_that_runs_is_done_and_no_sooner_than_it_need_be() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.measure(1, &[(CHROME_WASM, 20)], 5);
+    let jobs: Vec<JobId> = (0..3).map(|_| world.submit(&[CHROME_WASM])).collect();
+    let handed = |world: &World| jobs.iter().filter(|job| world.tab_of(**job).is_some()).count();
+    assert_eq!(handed(&world), 1);
+    let deadline = world.scheduler.next_deadline().expect("the second one waits for the end to be near");
+    assert_eq!(deadline - world.now, Duration::from_micros(17_500), "2.5 ms before the end");
+    world.wait(Duration::from_millis(17));
+    assert_eq!(handed(&world), 1);
+    world.wait(Duration::from_millis(1));
+    assert_eq!(handed(&world), 2);
+    // The first takes longer than was thought: no more is put behind it.
+    world.wait(Duration::from_millis(100));
+    assert_eq!(handed(&world), 2);
+    world.answer(jobs[0], None);
+    assert_eq!(handed(&world), 1, "the third waits for the end of the second to be near");
+}
+
+#[test]
 fn what_was_measured_overrules_the_preference() {
     let mut world = World::new(&BOTH, one_tab());
     let audio = |world: &mut World| world.submit_spec(&BOTH, |spec| spec.family = Family::Audio);
