@@ -54,15 +54,7 @@ impl Echo {
     /// Opens a bare page whose worker runs the case's model, which takes and gives one float32 tensor of `shape`.
     pub async fn running(peers: &Path, folder: &Path, shape: &[usize]) -> Result<Self, Failed> {
         let model = std::fs::read(folder.join("model.onnx"))?;
-        let runtime = peers.join("node_modules/onnxruntime-web/dist");
-        let file = async move |AxumPath(name): AxumPath<String>| match tokio::fs::read(runtime.join(&name)).await {
-            Ok(bytes) if name.ends_with(".wasm") => served("application/wasm", bytes).into_response(),
-            Ok(bytes) => served("text/javascript", bytes).into_response(),
-            Err(error) => (StatusCode::NOT_FOUND, error.to_string()).into_response(),
-        };
-        let router = Router::new()
-            .route("/ort/{name}", get(file))
-            .route("/model.onnx", get(async move || served("application/octet-stream", model)));
+        let router = runtime(peers).route("/model.onnx", get(async move || served("application/octet-stream", model)));
         Self::open(router, &MODEL.replace("SHAPE", &format!("{shape:?}"))).await
     }
 
@@ -164,6 +156,17 @@ impl BareBrowser {
     pub async fn close(self) {
         self.browser.close().await;
     }
+}
+
+/// Serves ONNX Runtime Web under `/ort/`.
+pub fn runtime(peers: &Path) -> Router {
+    let runtime = peers.join("node_modules/onnxruntime-web/dist");
+    let file = async move |AxumPath(name): AxumPath<String>| match tokio::fs::read(runtime.join(&name)).await {
+        Ok(bytes) if name.ends_with(".wasm") => served("application/wasm", bytes).into_response(),
+        Ok(bytes) => served("text/javascript", bytes).into_response(),
+        Err(error) => (StatusCode::NOT_FOUND, error.to_string()).into_response(),
+    };
+    Router::new().route("/ort/{name}", get(file))
 }
 
 pub fn served(kind: &'static str, body: impl IntoResponse) -> impl IntoResponse {

@@ -129,7 +129,7 @@ async fn run() -> Result<(), Failed> {
         print(batching::measure().await?);
     }
     if wanted("mixed") {
-        print(mixed::measure(&peers, &browser).await?);
+        mixed::measure(&peers, &browser, |row| print([row])).await?;
     }
     if wanted("scaling") {
         print([scaling::measure().await?]);

@@ -4,6 +4,7 @@
 use crate::{
     Failed,
     echo::Echo,
+    mixed::{bare::BarePages, mix::Mix},
     peer::{BrowserCommand, Peer},
     table::{Bar, Row, median},
     workload::{self, Workload},
@@ -143,27 +144,33 @@ pub async fn in_flight(echo: &mut Echo, peers: &Path) -> Result<Row, Failed> {
     })
 }
 
-/// Two tabs over two loops that never leave their pages.
+/// Two tabs over two loops that never leave their pages; and what bare pages make of the same jobs.
 pub async fn two_tabs(peer: &mut Peer) -> Result<Row, Failed> {
     const MODEL: &str = "work3ms";
     let fleet = workload::launch(2).await?;
     let work = Workload::ready(&fleet, MODEL).await?;
     let folder = workload::folder(MODEL);
     let pages = [peer.open(&folder).await?, peer.open(&folder).await?];
+    let (mix, workloads) = (Mix::of_one(&folder)?, [work]);
+    let mut bare_pages = BarePages::open(&peer.folder, &mix, &workloads, 2).await?;
+    let [work] = &workloads;
     work.rate(2_000, 8).await?;
+    bare_pages.run(&mix, 2_000).await?;
     peer.loops(&pages, 2_000).await?;
-    let (mut ours, mut loops) = (Vec::new(), Vec::new());
+    let (mut ours, mut loops, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..9 {
         ours.push(work.rate(600, 8).await?);
         loops.push(peer.loops(&pages, 1_000).await?);
+        bare.push(600.0 / bare_pages.run(&mix, 600).await?.wall_ms * 1e3);
     }
+    bare_pages.close().await;
     fleet.close().await?;
-    let (ours, loops) = (median(&ours), median(&loops));
+    let (ours, loops, bare) = (median(&ours), median(&loops), median(&bare));
     Ok(Row {
         measure: "throughput of two tabs over the sum of two in-page loops, a model of 3 ms",
         bar: Bar::AtLeast(0.9),
         value: ours / loops,
-        numbers: format!("{ours:.0}/s; loops {loops:.0}/s"),
+        numbers: format!("{ours:.0}/s; loops {loops:.0}/s; bare pages {bare:.0}/s, {:.2} of the loops", bare / loops),
     })
 }
 

@@ -1,68 +1,101 @@
-//! Jobs of several models at once: what the fleet adds to their runs, and what puppeteer-cluster makes of the same jobs.
+//! Jobs of several models at once: what the fleet adds to their runs, what bare pages add, and what puppeteer-cluster makes
+//! of the same jobs.
+
+pub mod bare;
+pub mod mix;
 
 use crate::{
     Failed,
     peer::BrowserCommand,
-    table::{Bar, Row},
-    workload::{self, Workload},
+    table::{Bar, Row, median},
+    workload,
 };
-use futures::{StreamExt, stream};
+use bare::BarePages;
+use mix::{Done, Mix};
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    thread,
-    time::Instant,
-};
+use std::{path::Path, process::Stdio, thread};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-/// A text model, two of vision and one of audio, of four sizes.
-const CASES: [&str; 4] = ["bert-encoder", "mobilenet", "whisper-encoder", "vit"];
 const JOBS: usize = 100;
 const MANY: usize = 1_000;
 /// One for each core of the machine that the bars are for.
 const TABS: usize = 2;
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks/models/suite").join(name)
+/// What a mix came to.
+struct Measured {
+    cold: Done,
+    ours: Vec<Done>,
+    bare: Vec<Done>,
+    many: Done,
+    bare_many: Done,
 }
 
-/// Which case a job is of: each as often as the others, in no order that anything could adapt to.
-fn case_of(job: usize) -> usize {
-    (job * 7 + job / 4 * 3) % CASES.len()
-}
-
-/// What a number of jobs took altogether.
-struct Done {
-    wall_ms: f64,
-    /// The time of the runs themselves, as the workers tell it.
-    run_ms: f64,
-    /// That, and loading and reading back.
-    busy_ms: f64,
-}
-
-/// All jobs are there at once, as they are for the cluster.
-async fn run(workloads: &[Workload], jobs: usize) -> Result<Done, Failed> {
-    let started = Instant::now();
-    let calls = (0..jobs).map(|job| {
-        let Workload { model, .. } = &workloads[case_of(job)];
-        model.run(workloads[case_of(job)].inputs())
-    });
-    let outputs: Vec<_> = stream::iter(calls).buffer_unordered(jobs).collect().await;
-    let wall_ms = started.elapsed().as_secs_f64() * 1e3;
-    let mut done = Done { wall_ms, run_ms: 0.0, busy_ms: 0.0 };
-    for output in outputs {
-        let timings = output?.timings;
-        done.run_ms += timings.run_ms;
-        done.busy_ms += timings.run_ms + timings.readback_ms.unwrap_or(0.0);
-        done.busy_ms += timings.download_ms.unwrap_or(0.0) + timings.create_ms.unwrap_or(0.0);
+/// Both sides take turns with 100 jobs, and do 1,000 once. Before that they do so many that their code is compiled as well
+/// as it will be, for which a browser waits for hundreds of runs of each model.
+async fn measure_mix(peers: &Path, mix: &Mix, warm: usize, turns: usize) -> Result<Measured, Failed> {
+    let fleet = workload::launch(TABS).await?;
+    while fleet.health().await?.targets.iter().any(|target| (target.ready_tabs as usize) < TABS) {}
+    let workloads = mix.workloads(&fleet).await?;
+    // Models are loaded within this time, as puppeteer-cluster loads them within its own.
+    let cold = mix.run(&workloads, JOBS).await?;
+    for workload in &workloads {
+        fleet.warm(&workload.model, TABS).await?;
     }
-    Ok(done)
+    let mut pages = BarePages::open(peers, mix, &workloads, TABS).await?;
+    mix.run(&workloads, warm).await?;
+    pages.run(mix, warm).await?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..turns {
+        ours.push(mix.run(&workloads, JOBS).await?);
+        bare.push(pages.run(mix, JOBS).await?);
+    }
+    let (many, bare_many) = (mix.run(&workloads, MANY).await?, pages.run(mix, MANY).await?);
+    pages.close().await;
+    fleet.close().await?;
+    Ok(Measured { cold, ours, bare, many, bare_many })
+}
+
+impl Measured {
+    fn over_ideal(&self, measure: &'static str, cores: f64) -> Row {
+        let of = |all: &[Done], what: &dyn Fn(&Done) -> f64| median(&all.iter().map(what).collect::<Vec<_>>());
+        let (over, wall) = (|done: &Done| done.over_ideal(cores), |done: &Done| done.wall_ms);
+        Row {
+            measure,
+            bar: Bar::AtMost(1.25),
+            value: of(&self.ours, &over),
+            numbers: format!(
+                "median of {} turns: {:.0} ms, models loaded, runs of {}; bare pages {:.0} ms, {:.2} of their ideal; {cores} \
+                 cores, {TABS} tabs",
+                self.ours.len(),
+                of(&self.ours, &wall),
+                self.many.sizes(),
+                of(&self.bare, &wall),
+                of(&self.bare, &over),
+            ),
+        }
+    }
+
+    fn utilization(&self, measure: &'static str) -> Row {
+        let percent = |done: &Done| 100.0 * done.busy_ms / (done.wall_ms * TABS as f64);
+        Row {
+            measure,
+            bar: Bar::Within(70.0, 95.0),
+            value: percent(&self.many),
+            numbers: format!(
+                "{:.0} ms of work in {:.0} ms with {TABS} tabs; bare pages {:.0} ms in {:.0} ms, {:.0}%",
+                self.many.busy_ms,
+                self.many.wall_ms,
+                self.bare_many.busy_ms,
+                self.bare_many.wall_ms,
+                percent(&self.bare_many),
+            ),
+        }
+    }
 }
 
 /// Milliseconds that puppeteer-cluster takes for the same jobs.
-async fn cluster(peers: &Path, browser: &BrowserCommand) -> Result<f64, Failed> {
-    let jobs: Vec<PathBuf> = (0..JOBS).map(|job| folder(CASES[case_of(job)])).collect();
+async fn cluster(peers: &Path, browser: &BrowserCommand, mix: &Mix) -> Result<f64, Failed> {
+    let jobs: Vec<&Path> = (0..JOBS).map(|job| &*mix.0[mix.model_of(job)].folder).collect();
     let question = json!({ "executable": browser.program, "args": browser.flags, "jobs": jobs }).to_string();
     let mut child = Command::new("node")
         .arg(peers.join("cluster.mjs"))
@@ -81,45 +114,23 @@ async fn cluster(peers: &Path, browser: &BrowserCommand) -> Result<f64, Failed> 
     }
 }
 
-/// One turn of each side: the cluster takes a minute. Who wants more certainty runs the group again.
-pub async fn measure(peers: &Path, browser: &BrowserCommand) -> Result<[Row; 3], Failed> {
+/// The mixes, told as they are done: with puppeteer-cluster, of which one turn takes a minute, it is two.
+pub async fn measure(peers: &Path, browser: &BrowserCommand, tell: impl Fn(Row)) -> Result<(), Failed> {
     let cores = thread::available_parallelism()?.get() as f64;
-    let theirs_ms = cluster(peers, browser).await?;
-    let fleet = workload::launch(TABS).await?;
-    while fleet.health().await?.targets.iter().any(|target| (target.ready_tabs as usize) < TABS) {}
-    let mut workloads = Vec::new();
-    for name in CASES {
-        workloads.push(Workload::unloaded(&fleet, &folder(name)).await?);
-    }
-    // Models are loaded within this time, as the cluster loads them within its own.
-    let cold = run(&workloads, JOBS).await?;
-    for workload in &workloads {
-        fleet.warm(&workload.model, TABS).await?;
-    }
-    let warm = run(&workloads, JOBS).await?;
-    let many = run(&workloads, MANY).await?;
-    fleet.close().await?;
-    Ok([
-        Row {
-            measure: "100 mixed jobs: time over the sum of their runs divided by the cores",
-            bar: Bar::AtMost(1.25),
-            value: warm.wall_ms / (warm.run_ms / cores),
-            numbers: format!(
-                "{:.0} ms, models loaded; {cores} cores, {TABS} tabs; {:.0} ms with loading them",
-                warm.wall_ms, cold.wall_ms
-            ),
-        },
-        Row {
-            measure: "the same 100 jobs: puppeteer-cluster over the fleet",
-            bar: Bar::AtLeast(2.0),
-            value: theirs_ms / cold.wall_ms,
-            numbers: format!("{theirs_ms:.0} ms over {:.0} ms, both with loading the models", cold.wall_ms),
-        },
-        Row {
-            measure: "1,000 mixed jobs: the part of their time that tabs work (%)",
-            bar: Bar::Within(70.0, 95.0),
-            value: 100.0 * many.busy_ms / (many.wall_ms * TABS as f64),
-            numbers: format!("{:.0} ms of work in {:.0} ms with {TABS} tabs", many.busy_ms, many.wall_ms),
-        },
-    ])
+    let folder = tempfile::tempdir()?;
+    let mix = Mix::of_all_sizes(folder.path())?;
+    let all = measure_mix(peers, &mix, JOBS, 5).await?;
+    tell(all.over_ideal("100 mixed jobs of four sizes: time over the sum of their runs divided by the cores", cores));
+    tell(all.utilization("1,000 mixed jobs of four sizes: the part of their time that tabs work (%)"));
+    let small = measure_mix(peers, &Mix::of_small()?, 2 * MANY, 9).await?;
+    tell(small.over_ideal("the same of four small models", cores));
+    tell(small.utilization("1,000 jobs of four small models: the part of their time that tabs work (%)"));
+    let theirs_ms = cluster(peers, browser, &mix).await?;
+    tell(Row {
+        measure: "the 100 jobs of four sizes: puppeteer-cluster over the fleet",
+        bar: Bar::AtLeast(2.0),
+        value: theirs_ms / all.cold.wall_ms,
+        numbers: format!("{theirs_ms:.0} ms over {:.0} ms, both with loading the models", all.cold.wall_ms),
+    });
+    Ok(())
 }

@@ -57,9 +57,9 @@ enum Event {
     Arrival,
     BrowserDies,
     /// Told to the scheduler whatever happened meanwhile.
-    Tell(Input),
+    Tell(Box<Input>),
     /// Told to it if the tab still has this worker.
-    TellOf(TabId, u32, Input),
+    TellOf(TabId, u32, Box<Input>),
     /// The worker is done with the first in its line.
     Done(TabId, u32),
 }
@@ -227,10 +227,10 @@ impl World {
                 let exited = self.exited(id);
                 self.tell(exited);
             }
-            Event::Tell(input) => self.tell(input),
+            Event::Tell(input) => self.tell(*input),
             Event::TellOf(tab, worker, input) => {
                 if self.tabs.get(&tab).is_some_and(|tab| tab.worker == worker) {
-                    self.tell(input);
+                    self.tell(*input);
                 }
             }
             Event::Done(tab, worker) => self.done(tab, worker),
@@ -252,7 +252,7 @@ impl World {
         let spec = self.spec();
         if self.random.random_bool(chance::JOB_CANCELLED) {
             let after = self.about(Duration::from_secs(1));
-            self.happens(Event::Tell(Input::Cancel { job }), after);
+            self.happens(Event::Tell(Box::new(Input::Cancel { job })), after);
         }
         self.tell(Input::Submit { job, spec });
     }
@@ -342,9 +342,12 @@ impl World {
         match self.random.random_range(0..3) {
             0 => {
                 let crashed = Input::TabLost { tab, failure: failure(Cause::TabCrashed) };
-                self.happens(Event::TellOf(tab, worker, crashed), Duration::from_millis(25));
+                self.happens(Event::TellOf(tab, worker, Box::new(crashed)), Duration::from_millis(25));
             }
-            1 => self.happens(Event::TellOf(tab, worker, Input::TabConnected { tab }), Duration::from_millis(100)),
+            1 => {
+                let connected = Event::TellOf(tab, worker, Box::new(Input::TabConnected { tab }));
+                self.happens(connected, Duration::from_millis(100));
+            }
             _ => {}
         }
     }
@@ -428,7 +431,8 @@ impl World {
                     }
                 }
                 Action::MeasureMemory { id } => {
-                    self.happens(Event::Tell(Input::BrowserMemory { id, bytes: 4 << 30 }), Duration::from_millis(20));
+                    let measured = Event::Tell(Box::new(Input::BrowserMemory { id, bytes: 4 << 30 }));
+                    self.happens(measured, Duration::from_millis(20));
                 }
                 Action::EndWithResult { job, .. } => {
                     assert_eq!(self.answered, Some(job), "a result that no tab has given");
@@ -460,16 +464,17 @@ impl World {
                     self.browsers.insert(id, browser);
                     Input::BrowserStarted { id }
                 };
-                self.happens(Event::Tell(answer), Duration::from_millis(500));
+                self.happens(Event::Tell(Box::new(answer)), Duration::from_millis(500));
             }
             Action::EndBrowser { id } => {
                 let exited = self.exited(id);
-                self.happens(Event::Tell(exited), Duration::from_millis(100));
+                self.happens(Event::Tell(Box::new(exited)), Duration::from_millis(100));
             }
             Action::PingBrowser { id } => {
                 let hung = self.random.random_bool(chance::BROWSER_PING_UNANSWERED);
                 let answer = if hung { Err(failure(Cause::DriverHung)) } else { Ok(Some(Duration::from_millis(1))) };
-                self.happens(Event::Tell(Input::BrowserHeartbeat { id, answer }), Duration::from_millis(1));
+                let answered = Event::Tell(Box::new(Input::BrowserHeartbeat { id, answer }));
+                self.happens(answered, Duration::from_millis(1));
             }
             _ => {}
         }
@@ -490,7 +495,7 @@ impl World {
     fn soon(&mut self, tab: TabId, input: Input, ms: u64) {
         let Some(worker) = self.tabs.get(&tab).map(|tab| tab.worker) else { return };
         let after = self.about(Duration::from_millis(ms));
-        self.happens(Event::TellOf(tab, worker, input), after);
+        self.happens(Event::TellOf(tab, worker, Box::new(input)), after);
     }
 
     fn happens(&mut self, event: Event, after: Duration) {
