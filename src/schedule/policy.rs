@@ -18,8 +18,8 @@ pub struct Policy {
     /// Most jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its tabs.
     pub in_flight_per_browser: Option<usize>,
     /// A tab that needs longer than this for what it holds, by how long its jobs' models take there, is handed no further
-    /// job until no more is left: what matters most never stands behind more than a run and this. It is many times the way
-    /// there and back, so tabs do not run dry.
+    /// job; behind a single long one, when half of this is left of it. So what matters most never stands behind more than
+    /// a run and this. It is many times the way there and back, so tabs do not run dry.
     pub line_work: Duration,
     /// Most input bytes handed to one tab and not yet answered; one job may always go.
     pub in_flight_bytes_per_tab: usize,

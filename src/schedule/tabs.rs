@@ -15,7 +15,7 @@ pub(super) use tab::{CANARY, Companions, InFlight, Stage, Suspect, Tab, WARM_UP}
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     pub jobs: usize,
-    /// A tab that needs longer for what it holds takes no further job.
+    /// A tab that needs longer for what it holds takes no further job, until half of this is left of a single long one.
     pub work: Duration,
 }
 

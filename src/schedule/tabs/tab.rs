@@ -125,7 +125,7 @@ pub(in crate::schedule) struct Tab {
     pub bytes: usize,
     /// How long all of `in_flight` takes, as far as that is known.
     pub work: Duration,
-    /// Whether no more of that is left than a line may hold, since the worker is at the first.
+    /// Whether little of that is left, since the worker is nearly done with the first.
     pub is_short: bool,
     /// How much a run of several jobs may take.
     pub budget: Budget,
@@ -243,11 +243,11 @@ impl Tab {
             return Room::None;
         }
         match self.in_flight.front() {
-            Some(head) if self.work > line.work && !self.is_short => {
-                // Then the worker is so far with the first that no more is left than may be.
-                let progress = self.work - line.work;
-                if head.work < progress { Room::None } else { Room::From(self.head_since + progress) }
-            }
+            Some(_) if self.work > line.work && !self.is_short => match self.in_flight.len() {
+                // Behind a long run the next job is there in time.
+                1 => Room::From(self.head_since + (self.work - line.work / 2)),
+                _ => Room::None,
+            },
             _ => Room::Now,
         }
     }

@@ -51,8 +51,8 @@ fn the_next_job_is_there_when_the_one_that_runs_is_done_and_no_sooner_than_it_ne
     let handed = |world: &World| jobs.iter().filter(|job| world.tab_of(**job).is_some()).count();
     assert_eq!(handed(&world), 1);
     let deadline = world.scheduler.next_deadline().expect("the second one waits for the end to be near");
-    assert_eq!(deadline - world.now, Duration::from_millis(15), "5 ms before the end");
-    world.wait(Duration::from_millis(14));
+    assert_eq!(deadline - world.now, Duration::from_micros(17_500), "2.5 ms before the end");
+    world.wait(Duration::from_millis(17));
     assert_eq!(handed(&world), 1);
     world.wait(Duration::from_millis(1));
     assert_eq!(handed(&world), 2);
