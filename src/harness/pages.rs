@@ -78,7 +78,7 @@ pub(super) async fn model(sha256: &str, sources: Vec<Source>, bytes: u64, reques
         ];
         return (known, what, body).into_response();
     }
-    (StatusCode::GONE, "the file has changed or is gone since it was published").into_response()
+    gone("the file has changed or is gone since it was published")
 }
 
 /// The module given as runtime, as it is on the disk now: whoever writes one wants to see the change on reload.
@@ -89,9 +89,15 @@ pub(super) async fn custom_runtime(path: &Path) -> Response {
         }
         Err(error) => {
             tracing::warn!("cannot read the runtime module {}: {error}", path.display());
-            (StatusCode::GONE, "the runtime module cannot be read any more").into_response()
+            gone("the runtime module cannot be read any more")
         }
     }
+}
+
+/// Says what is not there now. Browsers take a 410 as for ever unless they are told otherwise, and the same content may be
+/// published again.
+fn gone(what: &'static str) -> Response {
+    (StatusCode::GONE, [(header::CACHE_CONTROL, "no-store")], what).into_response()
 }
 
 /// Says what is not there.

@@ -46,6 +46,22 @@ async fn wrong_inputs_are_refused_before_anything_is_sent() {
     fleet.close().await.unwrap();
 }
 
+/// The browser must not remember that it was gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_file_that_is_back_is_fetched_again() {
+    let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
+    let (model, folder) = counting_on(&fleet).await;
+    let (path, aside) = (folder.path().join("counting.onnx"), folder.path().join("aside.onnx"));
+    std::fs::rename(&path, &aside).unwrap();
+    let error = model.run_with(count(3, 1.0), model.options().attempts(1)).await.unwrap_err();
+    assert_eq!(error.failure.cause, Cause::ModelDownload, "{error}");
+    assert!(error.failure.message.ends_with("HTTP 410 Gone"), "{error}");
+    std::fs::rename(&aside, &path).unwrap();
+    let output = model.run(count(3, 1.0)).await.unwrap();
+    assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [3.0]);
+    fleet.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_ends_a_job_wherever_it_is() {
     let Some(fleet) = launched(&["chrome/wasm"]).await else { return };

@@ -70,7 +70,8 @@ async fn a_file_that_changed_is_not_served_under_its_old_hash() {
     file.write_all(b"a model").unwrap();
     let (old, _) = server.models().publish_file(file.path()).await.unwrap();
     file.write_all(b" no longer").unwrap();
-    assert_eq!(fetch(&server, &format!("/models/{old}")).await.status(), "410");
+    let answer = fetch(&server, &format!("/models/{old}")).await;
+    assert_eq!((answer.status(), answer.header("cache-control")), ("410", Some("no-store")));
     let (new, bytes) = server.models().publish_file(file.path()).await.unwrap();
     assert_eq!(bytes, 17);
     assert_eq!(fetch(&server, &format!("/models/{new}")).await.body, b"a model no longer");
