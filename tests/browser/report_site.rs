@@ -110,23 +110,26 @@ async fn press(page: &mut Page, key: &str) {
     page.command("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key })).await;
 }
 
+/// The address of every view, and what shows that it is there.
+fn views(diff: &MatrixDiff) -> [(String, &'static str); 6] {
+    let case = format!("#/case/{}%2F{}", diff.changes[0].suite, diff.changes[0].case);
+    [
+        ("#/".to_owned(), "What wants attention"),
+        ("#/operators".to_owned(), "of 60 operators"),
+        ("#/cases".to_owned(), "of 60 cases"),
+        (case, "What ran it"),
+        ("#/changes".to_owned(), "What changed"),
+        ("#/speed".to_owned(), "Run times"),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_phone_nothing_but_grids_and_cards_scrolls_sideways() {
     let Some((started, mut page, diff, _folder)) = open().await else { return };
     let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
     page.command("Emulation.setDeviceMetricsOverride", phone).await;
-    let case = format!("#/case/{}%2F{}", diff.changes[0].suite, diff.changes[0].case);
-    let views = [
-        ("#/", "What wants attention"),
-        ("#/operators", "of 60 operators"),
-        ("#/cases", "of 60 cases"),
-        (&*case, "What ran it"),
-        ("#/changes", "What changed"),
-        ("#/speed", "Run times"),
-    ];
-    for (address, shown) in views {
-        page.evaluate(&format!("location.hash = {}", json!(address))).await;
-        page.shows(address, |text| text.contains(shown)).await;
+    for (address, shown) in views(&diff) {
+        go(&mut page, &address, &address, shown).await;
         let width = page.evaluate("document.documentElement.scrollWidth").await;
         assert!(width.as_u64().is_some_and(|width| width <= 360), "{address} is {width} px wide");
     }
@@ -143,22 +146,13 @@ async fn every_view_can_be_read_and_used_by_everybody() {
     let axe = std::fs::read_to_string(axe).expect("axe-core, which drivers/install.sh brings");
     let Some((started, mut page, diff, _folder)) = open().await else { return };
     page.evaluate(&format!("{axe};0")).await;
-    let case = format!("#/case/{}%2F{}", diff.changes[0].suite, diff.changes[0].case);
-    let views = [
-        ("#/", "What wants attention"),
-        ("#/operators", "of 60 operators"),
-        ("#/cases", "of 60 cases"),
-        (&*case, "What ran it"),
-        ("#/changes", "What changed"),
-        ("#/speed", "Run times"),
-    ];
     for (scheme, width) in [("light", 1280), ("dark", 390)] {
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         page.command("Emulation.setEmulatedMedia", media).await;
         let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
         page.command("Emulation.setDeviceMetricsOverride", size).await;
-        for (address, shown) in views {
-            go(&mut page, address, address, shown).await;
+        for (address, shown) in views(&diff) {
+            go(&mut page, &address, &address, shown).await;
             let found = page.evaluate(AXE).await;
             assert_eq!(found, json!([]), "{address}, {scheme}, {width} px wide");
         }
