@@ -188,20 +188,27 @@ fn behind(queued: usize, tabs: usize) -> f64 {
         };
         fleet.tell(Input::Submit { job: JobId(number as u64 + 1), spec });
     };
+    // As much time as passes between two answers of so many tabs.
+    let answer = |fleet: &mut Fleet| {
+        fleet.now += RUN / tabs as u32;
+        if fleet.scheduler.next_deadline().is_some_and(|at| at <= fleet.now) {
+            fleet.tell(Input::Timeout);
+        }
+        fleet.answer_one(RUN);
+    };
     let mut number = 0;
     while fleet.scheduler.queued() < queued {
         submit(&mut fleet, number);
         number += 1;
         // Enough answers that every model is measured everywhere and tabs hold as much work as they may.
         if number.is_multiple_of(3) {
-            fleet.answer_one(RUN);
+            answer(&mut fleet);
         }
     }
     let started = Instant::now();
     for _ in 0..JOBS {
-        fleet.now += Duration::from_micros(20_000 / tabs as u64);
         submit(&mut fleet, number);
-        fleet.answer_one(RUN);
+        answer(&mut fleet);
         number += 1;
     }
     let us = started.elapsed().as_secs_f64() * 1e6 / JOBS as f64;
