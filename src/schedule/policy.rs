@@ -163,7 +163,7 @@ impl Default for Policy {
             scaling: Scaling::default(),
             in_flight_per_tab: 8,
             in_flight_per_browser: None,
-            line_work: Duration::from_millis(5),
+            line_work: Duration::from_millis(3),
             in_flight_bytes_per_tab: 64 << 20,
             preferred_depth: 2,
             explore_every: 16,
