@@ -87,7 +87,7 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
     }
     closed?;
     match (outcome?, args.fail_on) {
-        (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
+        (Outcome::Good, Some(least)) => history::judge(&[fleet.recorded_run()], least, settings),
         (outcome, _) => Ok(outcome),
     }
 }

@@ -216,7 +216,8 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         run::warn(&error);
     }
     let (max_failures, options) = (args.max_failures, &options);
-    let run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0 };
+    let recorded = Vec::new();
+    let mut run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0, recorded };
     let outcome = match run.on_builds(&args.browser, &mut writer).await {
         Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => {
             writer.finish()?;
@@ -229,9 +230,9 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     print!("{}", matrix_table(writer.report(), since.as_ref(), table_style(settings)));
     let report = finished?;
     if outcome != Outcome::Interrupted {
-        reports.finish(&report, settings).await?;
+        reports.finish(&report, run.recorded.iter().copied().flatten(), settings).await?;
     }
-    conclude(&args, settings, options, outcome, &report)
+    conclude(&args, settings, options, &run.recorded, outcome, &report)
 }
 
 /// What the run comes to, now that its report is written.
@@ -239,6 +240,7 @@ fn conclude(
     args: &RunArgs,
     settings: &Settings,
     options: &MatrixOptions,
+    recorded: &[Option<i64>],
     outcome: Outcome,
     report: &MatrixReport,
 ) -> Result<Outcome, CliError> {
@@ -249,7 +251,7 @@ fn conclude(
         (Outcome::Good, ..) if !args.no_fail && counts_as_failed(report) => Ok(Outcome::Failed),
         // Else a target that died early would be a good night.
         (Outcome::Good, ..) if !args.no_fail && lost => Ok(Outcome::Infrastructure),
-        (Outcome::Good, _, Some(least)) => history::judge_newest(least, settings),
+        (Outcome::Good, _, Some(least)) => history::judge(recorded, least, settings),
         (outcome, ..) => Ok(outcome),
     }
 }

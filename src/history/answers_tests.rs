@@ -97,3 +97,22 @@ fn a_change_of_the_environment_is_kept_as_a_list() {
     let kept = "SELECT len(environment)::INTEGER, environment[1], environment[2] FROM regression_history";
     assert_eq!(query(&path, kept), "2,Chrome 156 -> 157,threads 1 -> 2");
 }
+
+#[test]
+fn what_another_process_recorded_later_is_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    slower(&path);
+    let series = History::open(&path).unwrap().series(&SeriesFilter::default()).unwrap();
+    let judged = |runs: &[i64]| {
+        let windows =
+            Windows { judged_runs: Some(runs.iter().copied().collect()), all: true, ..Windows::default() };
+        let mut findings = Findings::new("regressions", &path);
+        analysis::regressions(&series, &windows, &mut findings);
+        let times = findings.regressions.into_iter().find(|row| row.series.metric == "run_ms");
+        times.map(|row| row.candidate.runs.last().copied())
+    };
+    assert_eq!(judged(&[9]), Some(Some(9)), "the runs after it are slower");
+    assert_eq!(judged(&[11]), Some(Some(11)));
+    assert_eq!((judged(&[13]), judged(&[])), (None, None));
+}

@@ -40,6 +40,7 @@ const WAITING_EVENTS: usize = 131_072;
 /// Writes a run into a history file, off the hot path.
 #[derive(Debug)]
 pub struct Recorder {
+    run_id: i64,
     /// `None` only while it is being closed.
     work: Option<SyncSender<Work>>,
     writer: Option<JoinHandle<Result<Recorded, HistoryError>>>,
@@ -100,7 +101,8 @@ impl Recorder {
             lost: Arc::clone(&lost),
         };
         let thread = thread::Builder::new().name("history".to_owned()).spawn(move || writer.run(&receiver));
-        Ok(Self { work: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost, spooled: None })
+        let writer = Some(thread.map_err(HistoryError::Thread)?);
+        Ok(Self { run_id, work: Some(sender), writer, lost, spooled: None })
     }
 
     /// The same, but where another process has the file open the run is kept beside it, for [`History::merge`] to take
@@ -123,9 +125,10 @@ impl Recorder {
         }
     }
 
-    /// Whether the run is kept beside the history, for [`History::merge`](super::History::merge) to take in later.
-    pub fn is_spooled(&self) -> bool {
-        self.spooled.is_some()
+    /// The run's number in the history; `None` while it is kept beside it, for
+    /// [`History::merge`](super::History::merge) to take in later.
+    pub fn run_id(&self) -> Option<i64> {
+        self.spooled.is_none().then_some(self.run_id)
     }
 
     /// Hands the event to the writer, if it is one that is recorded. Never waits: an event for which there is no room

@@ -12,7 +12,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -109,7 +109,7 @@ pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Setting
         candidate_runs: usize::from(args.candidate_runs),
         baseline_runs: usize::from(args.baseline_runs),
         pinned: pinned.map(|runs| runs.into_iter().collect()),
-        judged_run: None,
+        judged_runs: None,
         all: args.all,
     };
     let mut findings = Findings::new("regressions", path);
@@ -123,12 +123,27 @@ pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Setting
     Ok(if failed { Outcome::Regressed } else { Outcome::Good })
 }
 
-/// `--fail-on` of a command that has just recorded a run: compares that run with those before, and prints what differs.
-pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Result<Outcome, CliError> {
+/// `--fail-on` of a command that has just recorded these runs: compares them with those before, and prints what differs.
+/// One that is kept beside the history, told as `None`, cannot be compared yet.
+pub(in crate::cli) fn judge(
+    recorded: &[Option<i64>],
+    least: Severity,
+    settings: &Settings,
+) -> Result<Outcome, CliError> {
     let Some(path) = &settings.history.value else { return Err(CliError::NothingToCompareWith) };
+    let runs: BTreeSet<i64> = recorded.iter().copied().flatten().collect();
+    if runs.len() < recorded.len() {
+        eprintln!(
+            "not judged: {file} was in use, and this run is kept beside it; `tabfleet history merge --history {file}` and \
+             `tabfleet history regressions --fail-on {least} --history {file}` judge it later",
+            file = path.display()
+        );
+    }
+    if runs.is_empty() {
+        return Ok(Outcome::Good);
+    }
     let history = History::open(path)?;
-    let newest = history.runs()?.last().map(|run| run.run_id);
-    let windows = Windows { judged_run: newest, ..Windows::default() };
+    let windows = Windows { judged_runs: Some(runs), ..Windows::default() };
     let mut findings = Findings::new("regressions", path);
     let filter = SeriesFilter { metrics: USUAL.to_vec(), ..SeriesFilter::default() };
     let series = windowed(&history, &filter, &windows, false, &mut findings)?;
@@ -140,9 +155,9 @@ pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Resu
     Ok(if worst.is_some_and(|worst| worst >= least) { Outcome::Regressed } else { Outcome::Good })
 }
 
-/// The run times of the history and what changed in them, for the page that goes with a matrix's site; `None` without a
-/// history. Of very many series those are kept that have changed, and then those of most runs.
-pub(in crate::cli) fn run_times(settings: &Settings) -> Result<Option<Findings>, CliError> {
+/// The run times of the history and what changed in them with these runs, for the page that goes with a matrix's site;
+/// `None` without a history. Of very many series those are kept that have changed, and then those of most runs.
+pub(in crate::cli) fn run_times(judged: BTreeSet<i64>, settings: &Settings) -> Result<Option<Findings>, CliError> {
     let Some(path) = &settings.history.value else { return Ok(None) };
     let history = History::open(path)?;
     // A case of a matrix runs once in a session of its own: it has first runs only.
@@ -151,8 +166,8 @@ pub(in crate::cli) fn run_times(settings: &Settings) -> Result<Option<Findings>,
     let runs: HashSet<i64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.run_id)).collect();
     let mut findings = Findings::new("regressions", path);
     findings.looked_at = LookedAt { series: series.len(), runs: runs.len() };
-    let newest = history.runs()?.last().map(|run| run.run_id);
-    analysis::regressions(&series, &Windows { judged_run: newest, ..Windows::default() }, &mut findings);
+    let windows = Windows { judged_runs: Some(judged), ..Windows::default() };
+    analysis::regressions(&series, &windows, &mut findings);
     analysis::change_points(&series, &mut findings);
     // Which series are too young to be judged is no news.
     findings.not_judged.clear();

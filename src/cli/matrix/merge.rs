@@ -11,11 +11,11 @@ use super::{
     ExpectationArgs, counts_as_failed, update,
 };
 use crate::{
-    history::History,
+    history::{History, Imported},
     report::{EarlierRuns, MatrixReport, matrix_table},
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Join the results of several runs, of shards for instance, to one report.
 #[derive(Debug, Args)]
@@ -52,15 +52,17 @@ pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outc
     if let Some(known) = &expectations {
         known.judge_report(&mut report);
     }
+    let mut recorded = BTreeSet::new();
     if let Some(history) = &settings.history.value {
         // What is there already is not taken in again.
         for run in &args.runs {
-            History::import(history, run)?;
+            let (Imported::New { run_id, .. } | Imported::AlreadyThere { run_id }) = History::import(history, run)?;
+            recorded.insert(run_id);
         }
     }
     print!("{}", matrix_table(&report, outputs.since(&report).as_ref(), table_style(settings)));
     // After the history, which the HTML report has a page of.
-    let report = outputs.write(report, settings).await?;
+    let report = outputs.write(report, recorded, settings).await?;
     match expectations {
         Some(known) if args.known.update_expectations => return update(&known, &report),
         _ => {}
