@@ -229,10 +229,13 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     let since = reports.since(writer.report());
     print!("{}", matrix_table(writer.report(), since.as_ref(), table_style(settings)));
     let report = finished?;
-    if outcome != Outcome::Interrupted {
-        reports.finish(&report, run.recorded.iter().copied().flatten(), settings).await?;
-    }
-    conclude(&args, settings, options, &run.recorded, outcome, &report)
+    let written = match outcome {
+        Outcome::Interrupted => Ok(()),
+        _ => reports.finish(&report, run.recorded.iter().copied().flatten(), settings).await,
+    };
+    // What could not be written, or posted, keeps nobody from knowing what the run comes to.
+    let outcome = conclude(&args, settings, options, &run.recorded, outcome, &report)?;
+    written.map(|()| outcome)
 }
 
 /// What the run comes to, now that its report is written.

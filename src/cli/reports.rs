@@ -137,12 +137,19 @@ impl<'a> Reports<'a> {
 
     fn performance(&self, report: &MatrixReport, recorded: BTreeSet<i64>, settings: &Settings) -> Result<(), CliError> {
         let Some(folder) = &self.args.html else { return Ok(()) };
-        if let Some(findings) = history::run_times(recorded, settings)? {
-            write_performance_html(&findings, folder)?;
-            // Once more, now that there is a page that it can lead to.
-            write_html(report, &self.earlier, folder)?;
+        match history::run_times(recorded, settings) {
+            Ok(Some(findings)) => {
+                write_performance_html(&findings, folder)?;
+                // Once more, now that there is a page that it can lead to.
+                Ok(write_html(report, &self.earlier, folder)?)
+            }
+            Ok(None) => Ok(()),
+            // The verdicts are good without it, and another process may well have the history just now.
+            Err(error) => {
+                tracing::warn!(%error, "the HTML report has no page of run times");
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn files(&self, report: &MatrixReport, since: Option<&MatrixDiff>) -> Result<(), ReportError> {

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tabfleet::{
-    Basis, Family, FleetError, ModelSpec,
+    Basis, Family, FleetError, ModelSpec, Tensor,
     history::{Recorder, RunInfo},
     stats::regression::Severity,
 };
@@ -350,9 +350,19 @@ async fn while_the_file_is_in_use_runs_are_kept_beside_it_and_merged() {
     let spool = ["--history-mode", "spool", "--fail-on", "minor"];
     let spooled = run(folder, &[&bench[..], &spool].concat()).await;
     assert!(spooled.code == Some(0) && spooled.err.contains("not judged: h.duckdb was in use"), "{spooled:?}");
+    // Nor does it keep a matrix from its verdicts.
+    models::save_case(&folder.join("suite"), "good", &counting(), &count(3, 1.0), &[("y".to_owned(), Tensor::from_values([1], &[3.0_f32]).unwrap())]);
+    let matrix = ["matrix", "suite", "--targets", "chrome/wasm", "--json", "m.json", "--html", "site"];
+    let matrix = [&matrix[..], &["--history", "h.duckdb", "--history-mode", "spool"]].concat();
+    let passed = run(folder, &matrix).await;
+    assert!(passed.code == Some(0) && passed.err.contains("has no page of run times"), "{passed:?}");
+    let merge = ["matrix", "merge", "m.json", "--json", "merged.json", "--history", "h.duckdb"];
+    let busy = run(folder, &merge).await;
+    assert!(busy.code == Some(4) && busy.out.contains("chrome/wasm") && busy.err.contains("is in use by"), "{busy:?}");
+    assert!(folder.join("merged.json").is_file());
     holder.close().unwrap();
     let merged = run(folder, &["history", "merge", "--history", "h.duckdb"]).await;
-    assert!(merged.code == Some(0) && merged.out.contains("1 taken in"), "{merged:?}");
+    assert!(merged.code == Some(0) && merged.out.contains("2 taken in"), "{merged:?}");
     let shown = run(folder, &["history", "show", "--history", "h.duckdb", "--metric", "run_ms"]).await;
     assert!(shown.out.contains("counting") && shown.out.contains("1 series of 1 run "), "{shown:?}");
 }

@@ -11,7 +11,7 @@ use super::{
     ExpectationArgs, counts_as_failed, update,
 };
 use crate::{
-    history::{History, Imported},
+    history::{History, HistoryError, Imported},
     report::{EarlierRuns, MatrixReport, matrix_table},
 };
 use clap::Args;
@@ -52,20 +52,26 @@ pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outc
     if let Some(known) = &expectations {
         known.judge_report(&mut report);
     }
-    let mut recorded = BTreeSet::new();
-    if let Some(history) = &settings.history.value {
-        // What is there already is not taken in again.
-        for run in &args.runs {
-            let (Imported::New { run_id, .. } | Imported::AlreadyThere { run_id }) = History::import(history, run)?;
-            recorded.insert(run_id);
-        }
-    }
+    let imported = import(&args.runs, settings);
+    let recorded = imported.as_ref().cloned().unwrap_or_default();
     print!("{}", matrix_table(&report, outputs.since(&report).as_ref(), table_style(settings)));
     // After the history, which the HTML report has a page of.
     let report = outputs.write(report, recorded, settings).await?;
-    match expectations {
-        Some(known) if args.known.update_expectations => return update(&known, &report),
-        _ => {}
-    }
-    Ok(if counts_as_failed(&report) && !args.no_fail { Outcome::Failed } else { Outcome::Good })
+    let outcome = match expectations {
+        Some(known) if args.known.update_expectations => update(&known, &report)?,
+        _ if counts_as_failed(&report) && !args.no_fail => Outcome::Failed,
+        _ => Outcome::Good,
+    };
+    // A history that somebody else has just now keeps no report from being written.
+    Ok(imported.map(|_| outcome)?)
+}
+
+/// Takes the runs into the history, if there is one, and returns their numbers there. What is there already is not taken
+/// in again.
+fn import(runs: &[PathBuf], settings: &Settings) -> Result<BTreeSet<i64>, HistoryError> {
+    let Some(history) = &settings.history.value else { return Ok(BTreeSet::new()) };
+    let number = |run: &PathBuf| {
+        History::import(history, run).map(|(Imported::New { run_id, .. } | Imported::AlreadyThere { run_id })| run_id)
+    };
+    runs.iter().map(number).collect()
 }
