@@ -15,8 +15,6 @@ use clap::Args;
 use std::{collections::BTreeSet, path::PathBuf, str::FromStr, time::Duration};
 
 /// Break browsers on purpose while they work, and check every answer.
-///
-/// Nothing of it goes into the history: what is measured of broken browsers would be taken for theirs.
 #[derive(Debug, Args)]
 pub(super) struct ChaosArgs {
     /// What to inject, separated by commas: tab-crash, browser-kill, hang, gpu-crash, driver-kill, socket-cut, oom, slow,

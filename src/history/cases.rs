@@ -7,7 +7,7 @@ use super::{History, HistoryError};
 pub struct RecordedCase {
     /// The case, as its model is called: `CASE`, or `SUITE/CASE` of an imported report.
     pub model: String,
-    /// Where: `chrome/wasm`.
+    /// Where: `chrome/wasm`, or `chrome@beta/wasm` of a further build of the browser.
     pub target: String,
     /// How long tabs were at it in that run, in milliseconds, what failed included; `None` where that was not measured.
     pub spent_ms: Option<f64>,

@@ -172,3 +172,25 @@ fn what_is_malformed_is_refused_with_its_place_and_changes_nothing() {
     assert!(matches!(missing, HistoryError::File { .. }), "{missing:?}");
     assert!(!path.exists(), "no history was made of it");
 }
+
+#[test]
+fn builds_of_a_browser_are_series_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let mut report: serde_json::Value = serde_json::from_str(MATRIX).unwrap();
+    for (list, version, run_ms) in [("targets", Some("157"), None), ("results", None, Some(20.5))] {
+        let mut beta = report[list][0].clone();
+        beta["build"] = "beta".into();
+        version.into_iter().for_each(|version| beta["version"] = version.into());
+        run_ms.into_iter().for_each(|run_ms| beta["run_ms"] = run_ms.into());
+        report[list].as_array_mut().unwrap().push(beta);
+    }
+    import(&path, "builds.json", &report.to_string()).unwrap();
+    let filter = SeriesFilter { metrics: vec![Metric::FirstRunMs], ..SeriesFilter::default() };
+    let series = History::open(&path).unwrap().series(&filter).unwrap();
+    let known: Vec<_> = series
+        .iter()
+        .map(|it| (&*it.key.target, it.points[0].environment.version.as_deref(), &it.points[0].samples[..]))
+        .collect();
+    assert_eq!(known, [("chrome/wasm", Some("156"), &[12.5][..]), ("chrome@beta/wasm", Some("157"), &[20.5][..])]);
+}

@@ -95,7 +95,7 @@ impl Recorder {
         let writer = Writer {
             path: path.to_owned(),
             database: Some(database),
-            rows: Rows::new(run_id),
+            rows: Rows::new(run_id, run.build),
             written: 0,
             failure: None,
             lost: Arc::clone(&lost),
@@ -207,12 +207,13 @@ fn add_run(database: &Database, run: &RunInfo) -> duckdb::Result<i64> {
     // Nobody else writes, so the next number is still free when it is taken.
     let run_id: i64 = connection.query_row("SELECT coalesce(max(run_id), 0) + 1 FROM runs", [], |row| row.get(0))?;
     connection.execute(
-        "INSERT INTO runs (run_id, command, tabfleet, started_at, git_commit, git_branch, os, arch, cpu, cores, \
-         memory_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (run_id, command, tabfleet, build, started_at, git_commit, git_branch, os, arch, cpu, cores, \
+         memory_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             run_id,
             run.command,
             run.tabfleet,
+            run.build,
             Utc::from(run.started),
             run.git_commit,
             run.git_branch,

@@ -1,7 +1,10 @@
 //! Events as rows, and the rows that wait to be written.
 
 use super::tables::{BreakerEventRow, BrowserEventRow, HealthCheckRow, RecoveryRow, ResultRow, TargetRow, Utc, append};
-use crate::types::{Browser, BrowserId, Dtype, Event, EventKind, Failure, JobId, ModelTag, TabId, Target, TargetInfo};
+use crate::{
+    report::TargetBuild,
+    types::{Browser, BrowserId, Dtype, Event, EventKind, Failure, JobId, ModelTag, TabId, Target, TargetInfo},
+};
 use duckdb::Connection;
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,6 +12,8 @@ use std::{collections::HashMap, sync::Arc};
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     run_id: i64,
+    /// Of the browser, where it is not the one that is found without naming any.
+    build: Option<String>,
     targets: Vec<TargetRow>,
     results: Vec<ResultRow>,
     browser_events: Vec<BrowserEventRow>,
@@ -68,8 +73,8 @@ pub(super) const fn is_recorded(kind: &EventKind) -> bool {
 }
 
 impl Rows {
-    pub fn new(run_id: i64) -> Self {
-        Self { run_id, ..Self::default() }
+    pub fn new(run_id: i64, build: Option<String>) -> Self {
+        Self { run_id, build, ..Self::default() }
     }
 
     pub fn run_id(&self) -> i64 {
@@ -187,6 +192,7 @@ impl Rows {
 
     fn browser_event(&mut self, happened_at: Utc, kind: EventKind) -> Option<BrowserEventRow> {
         let run_id = self.run_id;
+        let build = self.build.clone();
         let of = |browser: Browser, event| BrowserEventRow {
             run_id,
             happened_at,
@@ -196,7 +202,7 @@ impl Rows {
         };
         let of_tab = |tab: TabId, target: Target, event| BrowserEventRow {
             tab: Some(tab.0),
-            target: Some(target.to_string()),
+            target: Some(TargetBuild { target, build: build.as_deref() }.to_string()),
             ..of(target.browser, event)
         };
         Some(match kind {
@@ -232,7 +238,7 @@ impl Rows {
         Some(BreakerEventRow {
             run_id: self.run_id,
             happened_at,
-            target: target.to_string(),
+            target: self.name(target),
             model: model.as_ref().map(|model| model.name.clone()),
             model_sha256: model.as_ref().map(|model| model.sha256.clone()),
             from_state: from.name(),
@@ -250,7 +256,7 @@ impl Rows {
             run_id: self.run_id,
             happened_at,
             browser: browser.name(),
-            target: target.map(|target| target.to_string()),
+            target: target.map(|target| self.name(target)),
             tab: tab.map(|tab| tab.0),
             job: job.map(|job| job.0),
             category: failure.category().name(),
@@ -268,12 +274,17 @@ impl Rows {
             run_id: self.run_id,
             happened_at,
             tab: tab.0,
-            target: target.to_string(),
+            target: self.name(target),
             success: failure.is_none(),
             category: failure.as_ref().map(|failure| failure.category().name()),
             cause: failure.as_ref().map(|failure| failure.cause.name()),
             message: failure.map(|failure| failure.message),
         })
+    }
+
+    /// What a target is called: builds of a browser are told apart.
+    fn name(&self, target: Target) -> String {
+        TargetBuild { target, build: self.build.as_deref() }.to_string()
     }
 
     /// What is known of an attempt however it ended, so that those that failed count in the same series.
@@ -292,7 +303,7 @@ impl Rows {
             attempt,
             tab: tab.0,
             target_id: self.description_of.get(&tab).copied(),
-            target: target.to_string(),
+            target: self.name(target),
             model: model.name.clone(),
             model_sha256: model.sha256.clone(),
             family: model.family.name(),
@@ -309,7 +320,8 @@ impl Rows {
             return known as u32;
         }
         let target_id = self.described.len() as u32;
-        self.targets.push(describe(self.run_id, target_id, &info));
+        let target = self.name(info.target);
+        self.targets.push(TargetRow { target, ..describe(self.run_id, target_id, &info) });
         self.described.push(info);
         target_id
     }
@@ -322,7 +334,6 @@ fn describe(run_id: i64, target_id: u32, info: &TargetInfo) -> TargetRow {
     TargetRow {
         run_id,
         target_id,
-        target: info.target.to_string(),
         browser: Some(info.target.browser.name()),
         backend: Some(info.target.backend.name()),
         available: info.available,
@@ -341,6 +352,7 @@ fn describe(run_id: i64, target_id: u32, info: &TargetInfo) -> TargetRow {
         runtime: runtime.map(|it| it.name.clone()),
         runtime_version: runtime.map(|it| it.version.clone()),
         threads: info.threads,
+        ..TargetRow::default()
     }
 }
 

@@ -60,7 +60,7 @@ fn every_kind() -> Vec<Event> {
 #[test]
 fn what_becomes_no_row_is_what_is_never_sent_to_the_writer() {
     for event in every_kind() {
-        let mut rows = Rows::new(1);
+        let mut rows = Rows::new(1, None);
         let (sent, told) = (is_recorded(&event.kind), format!("{:?}", event.kind));
         rows.add(event);
         assert_eq!(rows.len() > 0, sent, "{told}");

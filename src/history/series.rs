@@ -15,7 +15,7 @@ pub struct SeriesKey {
     pub batch: Option<u32>,
     /// The precision: `float32`.
     pub precision: Option<String>,
-    /// Where: `chrome/webgpu`.
+    /// Where: `chrome/webgpu`, or `chrome@beta/webgpu` of a further build of the browser.
     pub target: String,
     /// The adapter by vendor, architecture and device; on WebNN its device type.
     pub adapter: Option<String>,

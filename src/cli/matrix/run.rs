@@ -92,6 +92,7 @@ impl Run<'_> {
         let least = self.options.shards.as_ref().map_or(1, Shards::count);
         let tabs = [settings.tabs.start(), settings.tabs.end()].map(|tabs| least.max(*tabs as usize));
         let builder = fleet::builder(settings, "matrix").tabs(tabs[0]..=tabs[1]);
+        let builder = builder.configure(|config| config.run.build = name.map(str::to_owned));
         let launched = tokio::select! {
             launched = builder.targets(targets).launch() => launched,
             () = interrupted() => return Ok(End::Interrupted),

@@ -3,8 +3,8 @@
 use super::{Report, Wrong, moment};
 use crate::{
     history::tables::{ImportedRow, TargetRow, Utc},
-    report::{BenchReport, BenchSeries, CaseResult, MatrixReport, TargetRow as Described},
-    types::{Adapter, Family, Target, Verdict},
+    report::{BenchReport, BenchSeries, CaseResult, MatrixReport, TargetBuild, TargetRow as Described},
+    types::{Adapter, Family, Verdict},
 };
 
 /// A case that was tried is one attempt of the model `SUITE/CASE`.
@@ -31,8 +31,8 @@ fn case(result: &CaseResult, job: u64, happened_at: Utc, targets: &[Described]) 
         happened_at,
         job,
         attempt: result.attempts.max(1),
-        target_id: target_id(targets, result.target),
-        target: result.target.to_string(),
+        target_id: target_id(targets, result.column()),
+        target: result.column().to_string(),
         model: format!("{}/{}", result.suite, result.case),
         family: result.family.map(Family::name),
         success,
@@ -56,7 +56,7 @@ pub(super) fn bench(text: &str) -> Result<Report, Wrong> {
     let failed = report.failures.iter().map(|failure| ImportedRow {
         happened_at: started,
         attempt: 1,
-        target_id: target_id(&report.targets, failure.target),
+        target_id: target_id(&report.targets, failure.target.into()),
         target: failure.target.to_string(),
         model: failure.model.clone(),
         category: Some(failure.category.name().to_owned()),
@@ -81,7 +81,7 @@ fn samples(series: &BenchSeries, happened_at: Utc, targets: &[Described]) -> Vec
     let row = || ImportedRow {
         happened_at,
         attempt: 1,
-        target_id: target_id(targets, series.target),
+        target_id: target_id(targets, series.target.into()),
         target: series.target.to_string(),
         model: series.model.clone(),
         family: series.family.map(Family::name),
@@ -107,8 +107,8 @@ fn operation(series: &BenchSeries) -> String {
     format!("infer{stages}{at_once}")
 }
 
-fn target_id(targets: &[Described], target: Target) -> Option<u32> {
-    targets.iter().position(|row| row.target == target).map(|place| place as u32)
+fn target_id(targets: &[Described], column: TargetBuild<'_>) -> Option<u32> {
+    targets.iter().position(|row| row.column() == column).map(|place| place as u32)
 }
 
 fn described(rows: &[Described]) -> Vec<TargetRow> {
@@ -121,7 +121,7 @@ fn description(row: &Described, target_id: u32) -> TargetRow {
     TargetRow {
         run_id: 0,
         target_id,
-        target: row.target.to_string(),
+        target: row.column().to_string(),
         browser: Some(row.browser.name()),
         backend: Some(row.backend.name()),
         available: row.available,

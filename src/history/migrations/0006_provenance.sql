@@ -1,0 +1,6 @@
+ALTER TABLE runs ADD COLUMN build VARCHAR;
+
+CREATE OR REPLACE VIEW browser_health AS
+SELECT run_id, happened_at, split_part(split_part(target, '/', 1), '@', 1) AS browser, tab, target, success, category,
+    cause, message
+FROM health_checks;
