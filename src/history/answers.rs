@@ -43,8 +43,7 @@ pub(super) fn keep(database: &Database, findings: &Findings, baseline: Option<&s
     let series: BTreeMap<&SeriesName, &SeriesRow> = findings.series.iter().map(|row| (&row.name, row)).collect();
     let regressions: Vec<_> = findings.regressions.iter().filter_map(|row| regression(row, at, baseline)).collect();
     let trends: Vec<_> = findings.trends.iter().filter_map(|row| trend(row, at, &series)).collect();
-    let recommended =
-        findings.recommendations.iter().filter_map(|row| recommendation(row, findings.made.into(), &series));
+    let recommended = findings.recommendations.iter().filter_map(|row| recommendation(row, findings.made.into()));
     let recommendations: Vec<_> = recommended.collect();
     let write = || {
         let transaction = database.connection().unchecked_transaction()?;
@@ -152,22 +151,17 @@ fn trend(row: &TrendRow, at: Utc, series: &BTreeMap<&SeriesName, &SeriesRow>) ->
 }
 
 /// `None` where nothing can be recommended.
-fn recommendation(
-    row: &RecommendationRow,
-    made: SystemTime,
-    series: &BTreeMap<&SeriesName, &SeriesRow>,
-) -> Option<RecommendationAnswer> {
+fn recommendation(row: &RecommendationRow, made: SystemTime) -> Option<RecommendationAnswer> {
     let fit = |ranked: &&RankedRow| ranked.refused.is_none();
     let mut ranked = row.targets.iter().filter(fit);
     let (best, runner_up) = (ranked.next()?, ranked.next());
-    let is_its = |name: &&&SeriesName| (&name.model, &name.host, &name.target) == (&row.model, &row.host, &best.target);
     Some(RecommendationAnswer {
         recommended_at: made.into(),
         model: row.family.is_none().then(|| row.model.clone()),
         family: row.family.clone(),
         host: row.host.clone(),
         target: best.target.clone(),
-        adapter: series.keys().find(is_its).and_then(|name| name.adapter.clone()),
+        adapter: best.adapter.clone(),
         runner_up: runner_up.map(|ranked| ranked.target.clone()),
         tie: best.tied,
         confidence: row.confidence?,

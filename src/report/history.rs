@@ -354,6 +354,9 @@ pub struct RecommendationRow {
 pub struct RankedRow {
     /// Which.
     pub target: String,
+    /// The adapter that it was last measured with, where the browser names one.
+    #[serde(default)]
+    pub adapter: Option<String>,
     /// Median run time in milliseconds.
     pub median_ms: Option<f64>,
     /// Samples.

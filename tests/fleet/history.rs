@@ -351,7 +351,13 @@ async fn while_the_file_is_in_use_runs_are_kept_beside_it_and_merged() {
     let spooled = run(folder, &[&bench[..], &spool].concat()).await;
     assert!(spooled.code == Some(0) && spooled.err.contains("not judged: h.duckdb was in use"), "{spooled:?}");
     // Nor does it keep a matrix from its verdicts.
-    models::save_case(&folder.join("suite"), "good", &counting(), &count(3, 1.0), &[("y".to_owned(), Tensor::from_values([1], &[3.0_f32]).unwrap())]);
+    models::save_case(
+        &folder.join("suite"),
+        "good",
+        &counting(),
+        &count(3, 1.0),
+        &[("y".to_owned(), Tensor::from_values([1], &[3.0_f32]).unwrap())],
+    );
     let matrix = ["matrix", "suite", "--targets", "chrome/wasm", "--json", "m.json", "--html", "site"];
     let matrix = [&matrix[..], &["--history", "h.duckdb", "--history-mode", "spool"]].concat();
     let passed = run(folder, &matrix).await;
