@@ -20,6 +20,9 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 /// because that of duckdb-rs panics on a damaged file.
 const ROWS_AT_ONCE: i64 = 2 * 122_880;
 
+/// The model's file, in so many digits that two of one name are told apart.
+const MODEL: &str = "left(model_sha256, 9)";
+
 /// A key as numbers of [`Names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Ident {
@@ -100,7 +103,7 @@ impl Collected {
         let (condition, values) = filter.condition();
         let metrics: Vec<_> = self.metrics.iter().map(|metric| metric.of_attempt()).collect();
         let sql = format!(
-            "SELECT run_id, target_id, target, model, operation, batch, precision, success, {} \
+            "SELECT run_id, target_id, target, model, operation, batch, precision, success, {MODEL}, {} \
              FROM performance_results \
              WHERE rowid >= ? AND rowid < ? AND run_id BETWEEN ? AND ? AND {condition}",
             metrics.join(", ")
@@ -126,7 +129,8 @@ impl Collected {
         let (target_ids, batches) = (small(1)?, small(5)?);
         let (targets, models, operations, precisions) = (texts(2)?, texts(3)?, texts(4)?, texts(6)?);
         let successes = column(7).as_boolean_opt().ok_or_else(|| wrong(7))?;
-        let metrics = (8..8 + self.metrics.len())
+        let files = texts(8)?;
+        let metrics = (9..9 + self.metrics.len())
             .map(|number| column(number).as_primitive_opt::<Float64Type>().ok_or_else(|| wrong(number)))
             .collect::<duckdb::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
@@ -145,8 +149,10 @@ impl Collected {
                 adapter: place.adapter,
                 host: self.runs.runs[run as usize].host,
             };
+            let file = text(files, row).map(|file| self.names.number(file));
+            let environment = self.runs.with_model(place.environment, file, &self.names);
             let measured = self.measured(ident);
-            let point = measured.point(run, place.environment, None);
+            let point = measured.point(run, environment, None);
             let counts = &mut measured.points[point as usize];
             counts.attempts += 1;
             counts.failures += u64::from(!successes.value(row));
@@ -169,7 +175,7 @@ impl Collected {
         let (condition, values) = filter.condition();
         let sql = format!(
             "SELECT run_id, target_id, target, model, operation, batch, precision, metric, datediff('day', DATE \
-             '1970-01-01', day)::INTEGER, epoch_us(first_at), attempts, failures, count, median, quantiles \
+             '1970-01-01', day)::INTEGER, epoch_us(first_at), attempts, failures, count, median, quantiles, {MODEL} \
              FROM daily_sketches WHERE run_id BETWEEN ? AND ? AND {condition}"
         );
         let numbers = [&span.0, &span.1].into_iter().map(|number| number as &dyn ToSql);
@@ -195,8 +201,10 @@ impl Collected {
             let metric = text(7)?;
             let wanted = self.metrics.iter().position(|wanted| wanted.name() == metric);
             let day = Day { number: row.get(8)?, first_at: Utc(row.get(9)?) };
+            let file = row.get::<_, Option<String>>(15)?.map(|file| self.names.number(&file));
+            let environment = self.runs.with_model(place.environment, file, &self.names);
             let measured = self.measured(ident);
-            let point = measured.point(run, place.environment, Some(day));
+            let point = measured.point(run, environment, Some(day));
             (measured.points[point as usize].attempts, measured.points[point as usize].failures) =
                 (row.get(10)?, row.get(11)?);
             let Some(samples) = wanted.map(|wanted| &mut measured.by_metric[wanted]) else { continue };

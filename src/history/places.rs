@@ -73,6 +73,8 @@ pub(super) struct Runs {
     pub runs: Vec<Run>,
     pub environments: Vec<Arc<Environment>>,
     environment_numbers: HashMap<Arc<Environment>, u32>,
+    /// Of an environment and a model's file together.
+    with_models: HashMap<(u32, u32), u32>,
     by_id: HashMap<i64, u32>,
     tabfleets: Vec<Option<String>>,
 }
@@ -138,6 +140,19 @@ impl Runs {
         let (number, environment) = (self.environments.len() as u32, Arc::new(environment));
         self.environments.push(Arc::clone(&environment));
         self.environment_numbers.insert(environment, number);
+        number
+    }
+
+    /// The environment with the model's file, which is the text of that number.
+    pub fn with_model(&mut self, environment: u32, model: Option<u32>, names: &Names) -> u32 {
+        let Some(model) = model else { return environment };
+        if let Some(number) = self.with_models.get(&(environment, model)) {
+            return *number;
+        }
+        let mut whole = Environment::clone(&self.environments[environment as usize]);
+        whole.model = Some(names.text(model).to_owned());
+        let number = self.environment(whole);
+        self.with_models.insert((environment, model), number);
         number
     }
 
@@ -234,6 +249,7 @@ fn described(row: &Row<'_>, tabfleet: Option<String>) -> duckdb::Result<(Option<
     // An adapter without vendor and architecture is known by its description only.
     let key = joined(short).or(description).or(webnn);
     let environment = Environment {
+        model: None,
         product: text(3)?,
         version: text(4)?,
         headless: row.get(5)?,

@@ -174,6 +174,23 @@ fn a_day_is_rolled_up_apart_for_each_environment() {
 }
 
 #[test]
+fn a_model_that_was_exported_again_is_told_with_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let files = "UPDATE performance_results SET model_sha256 = repeat(CASE run_id WHEN 1 THEN 'a0' ELSE 'b1' END, 32);";
+    let runs: String = (1..=3).map(|id| run(id, &format!("2026-01-0{id}"), &format!("({id}.0, true)"))).collect();
+    file_with(&path, &format!("{runs}{files}"));
+    let changes = |path: &Path| -> Vec<Vec<String>> {
+        let points = series(path).remove(0).points;
+        points.windows(2).map(|two| two[0].environment.changes(&two[1].environment)).collect()
+    };
+    let expected = [vec!["model a0a0a0a0a -> b1b1b1b1b".to_owned()], vec![]];
+    assert_eq!(changes(&path), expected);
+    assert_eq!(History::roll_up(&path, january(3)).unwrap().results, 2);
+    assert_eq!(changes(&path), expected, "rolled up");
+}
+
+#[test]
 fn a_run_is_spooled_while_the_file_is_in_use_and_merged_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
