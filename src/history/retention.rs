@@ -23,8 +23,8 @@ pub struct RolledUp {
 }
 
 impl History {
-    /// Rolls up the results of every run whose last result is of an earlier day, in UTC, than `older_than`. All of it is
-    /// one transaction: a crash leaves every result in one form.
+    /// Rolls up the results of every run whose last result is of an earlier day, in UTC, than `older_than`, but for those
+    /// of baselines, which are compared with run by run. All of it is one transaction: a crash leaves every result in one form.
     ///
     /// # Errors
     /// Every [`HistoryError`] but those of the writer thread.
@@ -42,7 +42,8 @@ fn roll_up(connection: &Connection, before: i64) -> duckdb::Result<RolledUp> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute(
         "CREATE TEMP TABLE old_runs AS SELECT run_id, count(*) AS attempts, count(*) FILTER (NOT success) AS failures \
-         FROM performance_results GROUP BY run_id HAVING max(happened_at) < make_timestamp(?)",
+         FROM performance_results GROUP BY run_id HAVING max(happened_at) < make_timestamp(?) \
+         AND run_id NOT IN (SELECT unnest(run_ids) FROM baselines)",
         params![before.saturating_mul(DAY_MICROS)],
     )?;
     let runs = transaction.query_row("SELECT count(*)::UBIGINT FROM old_runs", [], |row| row.get(0))?;

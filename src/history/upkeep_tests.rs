@@ -146,6 +146,23 @@ fn old_results_are_rolled_up_by_day_and_stay_points() {
 }
 
 #[test]
+fn the_runs_of_a_baseline_are_not_rolled_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let nights: String = (1..=3).map(|id| run(id, &format!("2026-01-01 0{id}:00:00"), "(1.0, true)")).collect();
+    file_with(&path, &nights);
+    let pinned = Baseline::set(&path, "v1", 2).unwrap().runs;
+    Baseline::set(&path, "v1.1", 1).unwrap();
+    assert_eq!(pinned, [2, 3]);
+    let rolled = History::roll_up(&path, january(5)).unwrap();
+    assert_eq!((rolled.runs, rolled.results), (1, 1));
+    let points: Vec<_> = series(&path)[0].points.iter().map(|point| point.run_id).collect();
+    assert_eq!(points, [1, 2, 3], "each is still compared with by its number");
+    Baseline::remove(&path, "v1").unwrap();
+    assert_eq!(History::roll_up(&path, january(5)).unwrap().runs, 1, "the third has a name still");
+}
+
+#[test]
 fn a_day_is_rolled_up_apart_for_each_environment() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");

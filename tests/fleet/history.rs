@@ -172,6 +172,9 @@ async fn a_baseline_is_compared_with_by_its_name() {
     assert_eq!(row["candidate"]["runs"], json!([30]));
     let unknown = run(folder, &["history", "regressions", "--baseline", "relaese"]).await;
     assert!(unknown.code == Some(2) && unknown.err.contains("there are release"), "{unknown:?}");
+    let elsewhere = ["history", "regressions", "--baseline", "release", "--fail-on", "severe", "--last", "1"];
+    let elsewhere = run(folder, &elsewhere).await;
+    assert!(elsewhere.code == Some(2) && elsewhere.err.contains("baseline set release"), "{elsewhere:?}");
     let removed = run(folder, &["history", "baseline", "remove", "release"]).await;
     assert_eq!(removed.code, Some(0), "{removed:?}");
 }

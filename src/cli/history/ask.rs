@@ -4,7 +4,7 @@ use super::{filter::FilterArgs, series_file};
 use crate::{
     cli::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
     history::{
-        History, Metric, Series, SeriesFilter,
+        History, HistoryError, Metric, Series, SeriesFilter,
         analysis::{self, ForecastOptions, Windows},
     },
     report::{Findings, LookedAt, SeriesName, history_table, write_history_html, write_history_json},
@@ -115,6 +115,11 @@ pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Setting
     let mut findings = Findings::new("regressions", path);
     let with_points = args.ask.json.is_some() || args.ask.html.is_some();
     let series = windowed(&history, &args.ask.filter.filter(&USUAL), &windows, with_points, &mut findings)?;
+    if let (Some(name), Some(runs)) = (&args.baseline, &windows.pinned)
+        && !series.iter().flat_map(|series| &series.points).any(|point| runs.contains(&point.run_id))
+    {
+        return Err(HistoryError::BaselineElsewhere { name: name.clone() }.into());
+    }
     let worst = analysis::regressions(&series, &windows, &mut findings);
     drop(history);
     keep(&findings, args.baseline.as_deref(), path);
