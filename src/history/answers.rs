@@ -146,6 +146,7 @@ fn trend(row: &TrendRow, at: Utc, series: &BTreeMap<&SeriesName, &SeriesRow>) ->
         slope_low: row.slope_interval[0],
         slope_high: row.slope_interval[1],
         p_value: row.p_value,
+        p_adjusted: row.p_adjusted,
         direction: row.trend.clone(),
     })
 }

@@ -228,6 +228,7 @@ table!(
         slope_low: f64,
         slope_high: f64,
         p_value: f64,
+        p_adjusted: f64,
         direction: String,
     }
 );

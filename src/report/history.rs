@@ -259,6 +259,8 @@ pub struct TrendRow {
     pub relative_per_30_days: Option<f64>,
     /// Mann–Kendall, corrected for autocorrelation.
     pub p_value: f64,
+    /// The same, corrected for all series looked at (Benjamini–Hochberg): what `trend` goes by.
+    pub p_adjusted: f64,
     /// Points it is of.
     pub points: usize,
 }

@@ -134,14 +134,8 @@ pub fn trend(points: &[(f64, f64)], direction: Direction, settings: &TrendSettin
     let p_if_independent = p_value(pairs.score, independent);
     let (middle_time, middle) = (median(&times), median(&values));
     let relative_change = relative(slope * (times[times.len() - 1] - times[0]), middle);
-    let large = relative_change.is_none_or(|change| change.abs() >= settings.least_change);
-    let course = match (p < settings.significance && large && slope != 0.0, direction.is_worse(slope)) {
-        (false, _) => Course::Stable,
-        (true, true) => Course::Degrading,
-        (true, false) => Course::Improving,
-    };
-    Ok(Trend {
-        course,
+    let trend = Trend {
+        course: Course::Stable,
         slope,
         slope_interval: pairs.slope_interval(variance, settings.confidence),
         intercept: middle - slope * middle_time,
@@ -151,7 +145,21 @@ pub fn trend(points: &[(f64, f64)], direction: Direction, settings: &TrendSettin
         variance_factor,
         points: points.len(),
         points_used: used.len(),
-    })
+    };
+    Ok(Trend { course: trend.course_by(p, direction, settings), ..trend })
+}
+
+impl Trend {
+    /// Where it is going by another p-value than its own: one that was adjusted for many series looked at together.
+    #[must_use]
+    pub fn course_by(&self, p: f64, direction: Direction, settings: &TrendSettings) -> Course {
+        let large = self.relative_change.is_none_or(|change| change.abs() >= settings.least_change);
+        match (p < settings.significance && large && self.slope != 0.0, direction.is_worse(self.slope)) {
+            (false, _) => Course::Stable,
+            (true, true) => Course::Degrading,
+            (true, false) => Course::Improving,
+        }
+    }
 }
 
 fn check(points: &[(f64, f64)]) -> Result<(), TrendError> {

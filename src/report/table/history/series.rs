@@ -138,7 +138,7 @@ pub(super) fn change_points(findings: &Findings, style: TableStyle) -> String {
 
 pub(super) fn trends(findings: &Findings, style: TableStyle) -> String {
     let columns = Columns {
-        heads: ["trend", "model", "target", "metric", "a day", "95 % CI", "in 30 days", "p", "points"],
+        heads: ["trend", "model", "target", "metric", "a day", "95 % CI", "in 30 days", "p adjusted", "points"],
         right: 4..=8,
         whole: &[0, 2, 3, 4, 5, 6, 7, 8],
     };
@@ -157,7 +157,7 @@ pub(super) fn trends(findings: &Findings, style: TableStyle) -> String {
             Cell::new(measured(row.slope_per_day, &row.series)),
             Cell::new(format!("{from} to {to}")),
             Cell::new(quantity::or_dash(row.relative_per_30_days.map(percent))),
-            Cell::new(quantity::p_value(row.p_value)),
+            Cell::new(quantity::p_value(row.p_adjusted)),
             Cell::new(row.points),
         ]
     })
