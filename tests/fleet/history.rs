@@ -196,7 +196,7 @@ async fn what_cannot_be_answered_is_told_with_what_to_do() {
         (&["regressions", "--fail-on", "awful"], "minor moderate severe critical"),
         (&["query", "DROP TABLE runs"], "queries only read"),
         (&["query", "SELEC 1"], "syntax error"),
-        (&["forecast", "--level", "100"], "from 50 to 99.9"),
+        (&["forecast", "--level", "100"], "from 50 to 99.5"),
     ];
     for (args, said) in cases {
         let refused = run(folder, &[&["history"], args].concat()).await;

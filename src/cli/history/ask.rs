@@ -93,8 +93,9 @@ pub(in crate::cli) fn severity(text: &str) -> Result<Severity, String> {
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    let range = "a number from 50 to 99.9";
-    text.parse().ok().filter(|percent| (50.0..=99.9).contains(percent)).ok_or_else(|| range.to_owned())
+    // More would need more values than a forecast looks at.
+    let range = "a number from 50 to 99.5";
+    text.parse().ok().filter(|percent| (50.0..=99.5).contains(percent)).ok_or_else(|| range.to_owned())
 }
 
 pub(super) fn show(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
