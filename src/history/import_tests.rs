@@ -107,9 +107,9 @@ fn reports_become_runs_of_their_own_and_only_once() {
     assert_eq!(
         keys,
         [
-            "BM_a/8 8 cores run_ms",
-            "BM_a/8 8 cores throughput",
-            "BM_b 8 cores run_ms",
+            "BM_a/8 box, 8 cores run_ms",
+            "BM_a/8 box, 8 cores throughput",
+            "BM_b box, 8 cores run_ms",
             "add 4 cores, linux, x86_64 run_ms",
             "add 4 cores, linux, x86_64 throughput",
             "pkg.mod/quick  run_ms",
@@ -193,4 +193,25 @@ fn builds_of_a_browser_are_series_of_their_own() {
         .map(|it| (&*it.key.target, it.points[0].environment.version.as_deref(), &it.points[0].samples[..]))
         .collect();
     assert_eq!(known, [("chrome/wasm", Some("156"), &[12.5][..]), ("chrome@beta/wasm", Some("157"), &[20.5][..])]);
+}
+
+#[test]
+fn reports_that_tell_little_of_their_machine_are_told_apart_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let named = |name: &str| JUNIT.replace("<testsuite ", &format!("<testsuite hostname=\"{name}\" "));
+    for name in ["one", "two"] {
+        import(&path, "g.json", &GOOGLE.replace("box", name)).unwrap();
+        import(&path, "j.xml", &named(name)).unwrap();
+    }
+    let hosts = |model: &str| {
+        let filter =
+            SeriesFilter { metrics: vec![Metric::RunMs], model: Some(model.to_owned()), ..SeriesFilter::default() };
+        let series = History::open(&path).unwrap().series(&filter).unwrap();
+        series.into_iter().map(|series| series.key.host).collect::<Vec<_>>()
+    };
+    assert_eq!(hosts("BM_b"), ["one, 8 cores", "two, 8 cores"]);
+    assert_eq!(hosts("pkg.mod/quick"), ["one", "two"]);
+    History::roll_up(&path, std::time::SystemTime::now()).unwrap();
+    assert_eq!(hosts("pkg.mod/quick"), ["one", "two"], "rolled up");
 }

@@ -85,7 +85,7 @@ impl Runs {
         let mut recorded = Vec::new();
         let mut statement = connection.prepare(
             "SELECT run_id, origin = 'recorded', epoch_us(started_at), git_commit, git_branch, tabfleet, os, arch, \
-             cpu, cores FROM runs ORDER BY run_id",
+             cpu, cores, host_name FROM runs ORDER BY run_id",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -112,7 +112,7 @@ impl Runs {
     fn add_run(&mut self, row: &Row<'_>, names: &mut Names) -> duckdb::Result<()> {
         let text = |column: usize| row.get::<_, Option<String>>(column);
         let cores = row.get::<_, Option<u32>>(9)?.map(|cores| format!("{cores} cores"));
-        let host: Vec<String> = [text(8)?, cores, text(6)?, text(7)?].into_iter().flatten().collect();
+        let host: Vec<String> = [text(10)?, text(8)?, cores, text(6)?, text(7)?].into_iter().flatten().collect();
         let tabfleet = text(5)?;
         let unknown = Environment { tabfleet: tabfleet.clone(), ..Environment::default() };
         let run = Run {

@@ -112,7 +112,7 @@ fn sketch(metric: Metric) -> String {
          count(*) FILTER (NOT success), {numbers}, model_sha256 \
          FROM placed p JOIN runs r USING (run_id) LEFT JOIN targets t ON t.run_id = p.run_id AND t.target_id = p.target_id \
          GROUP BY CAST(happened_at AS DATE), p.target, model, coalesce(operation, 'infer'), batch, precision, model_sha256, r.tabfleet, \
-         r.git_branch, r.os, r.arch, r.cpu, r.cores, t.product, t.version, t.headless, t.adapter_vendor, \
+         r.git_branch, r.host_name, r.os, r.arch, r.cpu, r.cores, t.product, t.version, t.headless, t.adapter_vendor, \
          t.adapter_architecture, t.adapter_device, t.adapter_description, t.webnn_device, t.runtime, t.runtime_version, \
          t.threads {having}",
         metric.name()

@@ -19,7 +19,8 @@ pub struct SeriesKey {
     pub target: String,
     /// The adapter by vendor, architecture and device; on WebNN its device type.
     pub adapter: Option<String>,
-    /// The host's class: processor, cores, operating system, architecture.
+    /// The host's class: processor, cores, operating system, architecture. Of an imported report that does not tell those,
+    /// its host's name.
     pub host: String,
     /// What was measured.
     pub metric: Metric,

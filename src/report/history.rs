@@ -108,7 +108,7 @@ pub struct SeriesName {
     pub target: String,
     /// The adapter, where the browser names one.
     pub adapter: Option<String>,
-    /// The class of machine: operating system, processor, cores.
+    /// The class of machine: operating system, processor, cores; of an imported report that does not tell those, its name.
     pub host: String,
     /// What was measured: `run_ms`, ….
     pub metric: String,

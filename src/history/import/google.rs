@@ -15,6 +15,7 @@ struct File {
 #[derive(Deserialize)]
 struct Context {
     date: String,
+    host_name: Option<String>,
     num_cpus: Option<usize>,
 }
 
@@ -83,7 +84,7 @@ pub(super) fn read(text: &str) -> Result<Report, Wrong> {
         started: moment(started),
         ended: None,
         tabfleet: None,
-        machine: Machine { cores: file.context.num_cpus, ..Machine::default() },
+        machine: Machine { name: file.context.host_name, cores: file.context.num_cpus, ..Machine::default() },
         targets: vec![bare_target(0, "native")],
         results,
     })

@@ -47,6 +47,8 @@ struct Report {
 /// What a report says of the machine.
 #[derive(Default)]
 struct Machine {
+    /// Of a report that tells too little else to know a machine by.
+    name: Option<String>,
     os: Option<String>,
     arch: Option<String>,
     cpu: Option<String>,
@@ -57,7 +59,14 @@ struct Machine {
 impl From<Host> for Machine {
     fn from(host: Host) -> Self {
         let os = Some(host.system().to_owned());
-        Self { os, arch: Some(host.arch), cpu: host.cpu, cores: host.cores, memory_bytes: host.memory_bytes }
+        Self {
+            name: None,
+            os,
+            arch: Some(host.arch),
+            cpu: host.cpu,
+            cores: host.cores,
+            memory_bytes: host.memory_bytes,
+        }
     }
 }
 
@@ -137,14 +146,15 @@ fn add(connection: &Connection, report: Report, digest: &str, source: &str) -> d
     let next = "SELECT coalesce(max(run_id), 0) + 1 FROM runs";
     let run_id: i64 = transaction.query_row(next, [], |row| row.get(0))?;
     transaction.execute(
-        "INSERT INTO runs (run_id, command, tabfleet, started_at, ended_at, rows_recorded, rows_lost, os, arch, cpu, \
-         cores, memory_bytes, origin) VALUES (?, 'import', ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, 'imported')",
+        "INSERT INTO runs (run_id, command, tabfleet, started_at, ended_at, rows_recorded, rows_lost, host_name, os, \
+         arch, cpu, cores, memory_bytes, origin) VALUES (?, 'import', ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 'imported')",
         params![
             run_id,
             tabfleet,
             started,
             ended.unwrap_or(started),
             (targets.len() + results.len()) as u64,
+            machine.name,
             machine.os,
             machine.arch,
             machine.cpu,

@@ -1,4 +1,5 @@
 ALTER TABLE runs ADD COLUMN build VARCHAR;
+ALTER TABLE runs ADD COLUMN host_name VARCHAR;
 ALTER TABLE daily_sketches ADD COLUMN model_sha256 VARCHAR;
 ALTER TABLE trend_analysis ADD COLUMN p_adjusted DOUBLE;
 
