@@ -100,7 +100,7 @@ impl Collected {
         let end: i64 =
             connection
                 .query_row("SELECT coalesce(max(rowid) + 1, 0) FROM performance_results", [], |row| row.get(0))?;
-        let (condition, values) = filter.condition();
+        let (condition, values) = filter.series_condition();
         let metrics: Vec<_> = self.metrics.iter().map(|metric| metric.of_attempt()).collect();
         let sql = format!(
             "SELECT run_id, target_id, target, model, operation, batch, precision, success, {MODEL}, {} \
@@ -172,7 +172,7 @@ impl Collected {
         filter: &SeriesFilter,
         span: (i64, i64),
     ) -> duckdb::Result<()> {
-        let (condition, values) = filter.condition();
+        let (condition, values) = filter.series_condition();
         let sql = format!(
             "SELECT run_id, target_id, target, model, operation, batch, precision, metric, datediff('day', DATE \
              '1970-01-01', day)::INTEGER, epoch_us(first_at), attempts, failures, count, median, quantiles, {MODEL} \

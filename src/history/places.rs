@@ -1,6 +1,6 @@
 //! Runs and descriptions of targets, as far as series need them: they are few, and read before the rows that name them.
 
-use super::{Environment, SeriesFilter, tables::Utc};
+use super::{Environment, SeriesFilter, rows::WARM_UP, tables::Utc};
 use duckdb::{Connection, Row};
 use std::{
     collections::{HashMap, HashSet},
@@ -218,7 +218,7 @@ impl Runs {
 
 /// The runs that measured anything that the filter lets through.
 fn measured(connection: &Connection, filter: &SeriesFilter) -> duckdb::Result<HashSet<i64>> {
-    let (condition, values) = filter.condition();
+    let (condition, values) = filter.series_condition();
     let sql = format!(
         "SELECT run_id FROM performance_results WHERE {condition} \
          UNION SELECT run_id FROM daily_sketches WHERE {condition}"
@@ -236,6 +236,12 @@ impl SeriesFilter {
         let (conditions, values): (Vec<_>, Vec<_>) =
             asked.map(|(column, value)| (format!(" AND {column} = ?"), value)).unzip();
         (format!("true{}", conditions.concat()), values)
+    }
+
+    /// The same, of rows that a series has: what was run to warm up is no measurement.
+    pub(super) fn series_condition(&self) -> (String, Vec<&str>) {
+        let (condition, values) = self.condition();
+        (format!("operation IS DISTINCT FROM '{WARM_UP}' AND {condition}"), values)
     }
 }
 

@@ -26,6 +26,11 @@ pub(super) struct Rows {
     browsers: HashMap<BrowserId, Browser>,
 }
 
+/// What an attempt did with its model.
+const INFER: &str = "infer";
+/// The same of one that is no measurement.
+pub(super) const WARM_UP: &str = "warm-up";
+
 /// Where an event becomes a row.
 #[derive(Clone, Copy)]
 enum Table {
@@ -155,22 +160,27 @@ impl Rows {
                 batch,
                 memory_bytes,
                 share,
+                warm_up,
             } => {
                 // The times of a run of several jobs are no job's own: they would be taken for those of one. What it took
                 // to load the model is told once.
                 let alone = share.is_none_or(|share| share.jobs == 1);
                 let loads = share.is_none_or(|share| share.number == 0);
+                let create_ms = timings.create_ms.filter(|_| loads);
+                // What loads the model is measured whatever it is for.
+                let operation = if warm_up && create_ms.is_none() { WARM_UP } else { INFER };
                 ResultRow {
                     success: true,
                     queue_ms: Some(timings.queue_ms),
                     download_ms: timings.download_ms.filter(|_| loads),
-                    create_ms: timings.create_ms.filter(|_| loads),
+                    create_ms,
                     run_ms: alone.then_some(timings.run_ms),
                     readback_ms: timings.readback_ms.filter(|_| alone),
                     wire_ms: alone.then_some(timings.wire_ms),
                     total_ms: alone.then_some(timings.total_ms),
                     cpu_fallback,
                     memory_bytes,
+                    operation,
                     ..self.attempted(happened_at, (job, attempt), (tab, target), &model, batch)
                 }
             }
@@ -309,6 +319,7 @@ impl Rows {
             family: model.family.name(),
             batch,
             precision: model.precision.map(Dtype::name),
+            operation: INFER,
             ..Default::default()
         }
     }

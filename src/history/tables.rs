@@ -86,6 +86,7 @@ table!(
         batch: Option<u32>,
         precision: Option<&'static str>,
         memory_bytes: Option<u64>,
+        operation: &'static str,
     }
 );
 

@@ -36,6 +36,7 @@ pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
         batch: Some(4),
         memory_bytes: Some(1 << 20),
         share: None,
+        warm_up: false,
     })
 }
 

@@ -244,8 +244,12 @@ async fn what_real_runs_measured_is_compared() {
     models::save(folder, "counting.onnx", &counting());
     let bench = ["bench", "counting.onnx", "--targets", "chrome/wasm", "--time-limit", "2s", "--shape", "x=1"];
     let recorded = [&bench[..], &["--history", "h.duckdb"]].concat();
-    let first = run(folder, &recorded).await;
+    let first = run(folder, &[&recorded[..], &["--json", "b.json", "--warmup", "5"]].concat()).await;
     assert_eq!(first.code, Some(0), "{first:?}");
+    // What warmed up is no sample.
+    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("b.json")).unwrap()).unwrap();
+    let (_, answer) = ask(folder, &["show", "--history", "h.duckdb", "--metric", "run_ms"]).await;
+    assert_eq!(answer["series"][0]["points"][0]["samples"], report["series"][0]["samples"], "{answer}");
     // Compared with one run, a second one of the same says nothing that is critical, and says on what it compared.
     let second = run(folder, &[&recorded[..], &["--fail-on", "critical"]].concat()).await;
     assert!(second.out.contains("in h.duckdb"), "{second:?}");
