@@ -215,3 +215,42 @@ fn reports_that_tell_little_of_their_machine_are_told_apart_by_its_name() {
     History::roll_up(&path, std::time::SystemTime::now()).unwrap();
     assert_eq!(hosts("pkg.mod/quick"), ["one", "two"], "rolled up");
 }
+
+#[test]
+fn a_run_that_was_killed_is_taken_in_whole_and_replaced_when_it_has_gone_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let mut report: serde_json::Value = serde_json::from_str(MATRIX).unwrap();
+    report["run"] = "0123456789abcdef".into();
+    let case = |name: &str| {
+        let mut result = report["results"][0].clone();
+        result["case"] = name.into();
+        result
+    };
+    let state = |cases: &[&str]| {
+        let mut state = report.clone();
+        state["results"] = cases.iter().map(|name| case(name)).collect();
+        state.to_string()
+    };
+    let note = |number: usize, name: &str| serde_json::json!({ "number": number, "result": case(name) }).to_string();
+    let partial = folder.path().join("m.json.partial.jsonl");
+    let noted = [serde_json::json!({ "started": report["started"] }).to_string(), note(1, "b")].join("\n");
+    fs::write(&partial, &noted).unwrap();
+    assert_eq!(import(&path, "m.json", &state(&["a"])).unwrap(), Imported::New { run_id: 1, results: 2 });
+    assert_eq!(import(&path, "m.json", &state(&["a"])).unwrap(), Imported::AlreadyThere { run_id: 1 });
+    fs::write(&partial, [noted, note(2, "c")].join("\n")).unwrap();
+    assert_eq!(import(&path, "m.json", &state(&["a"])).unwrap(), Imported::New { run_id: 1, results: 3 });
+    fs::remove_file(&partial).unwrap();
+    assert_eq!(
+        import(&path, "m.json", &state(&["a", "b", "c", "d"])).unwrap(),
+        Imported::New { run_id: 1, results: 4 }
+    );
+    // An older copy has less to tell.
+    assert_eq!(import(&path, "copy.json", &state(&["a", "b"])).unwrap(), Imported::AlreadyThere { run_id: 1 });
+    assert_eq!(
+        query(&path, "SELECT DISTINCT model FROM performance_results ORDER BY 1"),
+        "nets/a\nnets/b\nnets/c\nnets/d"
+    );
+    let counts = ["runs", "targets", "performance_results", "imports"];
+    assert_eq!(counts.map(|table| query(&path, &format!("SELECT count(*) FROM {table}"))), ["1", "1", "4", "1"]);
+}

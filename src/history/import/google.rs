@@ -81,6 +81,8 @@ pub(super) fn read(text: &str) -> Result<Report, Wrong> {
     results.iter_mut().zip(1..).for_each(|(row, job)| row.job = job);
     Ok(Report {
         kind: "google-benchmark",
+        run: None,
+        noted: 0,
         started: moment(started),
         ended: None,
         tabfleet: None,

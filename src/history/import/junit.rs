@@ -24,6 +24,8 @@ pub(super) fn read(text: &str) -> Result<Report, Wrong> {
     results.iter_mut().zip(1..).for_each(|(row, job)| row.job = job);
     Ok(Report {
         kind: "junit",
+        run: None,
+        noted: 0,
         started,
         ended: None,
         tabfleet: xml.name.as_ref().and_then(|name| Some(name.as_str().strip_prefix("tabfleet ")?.to_owned())),

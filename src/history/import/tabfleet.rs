@@ -6,16 +6,23 @@ use crate::{
     report::{BenchReport, BenchSeries, CaseResult, MatrixReport, TargetBuild, TargetRow as Described},
     types::{Adapter, Family, Verdict},
 };
+use std::path::Path;
 
-/// A case that was tried is one attempt of the model `SUITE/CASE`.
-pub(super) fn matrix(text: &str) -> Result<Report, Wrong> {
+/// A case that was tried is one attempt of the model `SUITE/CASE`. The report is at `path`, with what a killed run noted
+/// beside it.
+pub(super) fn matrix(text: &str, path: &Path) -> Result<Report, Wrong> {
     let report: MatrixReport = serde_json::from_str(text)?;
+    let written = report.results.len();
+    let report = report.with_noted(path).map_err(|error| Wrong::new("what is beside it", error.to_string()))?;
+    let noted = report.results.len() - written;
     let started = moment(report.started);
     let tried = |result: &&CaseResult| !matches!(result.verdict, Verdict::Skipped | Verdict::Unavailable);
     let results = report.results.iter().filter(tried).zip(1..);
     let results = results.map(|(result, job)| case(result, job, started, &report.targets)).collect();
     Ok(Report {
         kind: "matrix",
+        run: report.run,
+        noted,
         started,
         ended: report.finished.map(moment),
         tabfleet: Some(report.tabfleet),
@@ -68,6 +75,8 @@ pub(super) fn bench(text: &str) -> Result<Report, Wrong> {
     results.iter_mut().zip(1..).for_each(|(row, job)| row.job = job);
     Ok(Report {
         kind: "bench",
+        run: None,
+        noted: 0,
         started,
         ended: None,
         tabfleet: Some(report.tabfleet),
