@@ -34,6 +34,7 @@ use regex::Regex;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -130,7 +131,7 @@ struct RunArgs {
 
     /// Compare with earlier runs of the history (--history), and exit with 3 when a regression is at least this bad:
     /// minor, moderate, severe, critical
-    #[arg(long, value_name = "SEVERITY", value_parser = history::severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = Severity::from_str)]
     fail_on: Option<Severity>,
 
     #[command(flatten)]

@@ -119,7 +119,7 @@ fn regression(row: &RegressionRow, at: Utc, baseline: Option<&str>) -> Option<Re
         p_value: row.p_value,
         p_adjusted: row.p_adjusted,
         direction: if row.is_regression() { "regression" } else { "improvement" },
-        severity: severity.to_string(),
+        severity: severity.name(),
         environment: (!row.environment_changes.is_empty())
             .then(|| row.environment_changes.join(&SEPARATOR.to_string())),
         git_commit: row.candidate.commits.as_ref().map(|[first, _]| first.clone()),
@@ -147,7 +147,7 @@ fn trend(row: &TrendRow, at: Utc, series: &BTreeMap<&SeriesName, &SeriesRow>) ->
         slope_high: row.slope_interval[1],
         p_value: row.p_value,
         p_adjusted: row.p_adjusted,
-        direction: row.trend.clone(),
+        direction: row.trend.name(),
     })
 }
 

@@ -6,7 +6,7 @@ use super::{
     series_tests::{file_with, run},
     tests::query,
 };
-use crate::report::Findings;
+use crate::report::{Findings, Question};
 use std::{
     path::Path,
     sync::{Arc, mpsc::channel},
@@ -27,7 +27,7 @@ fn slower(path: &Path) {
 
 fn found(path: &Path) -> Findings {
     let series = History::open(path).unwrap().series(&SeriesFilter::default()).unwrap();
-    let mut findings = Findings::new("report", path).with_series(analysis::series_rows(&series));
+    let mut findings = Findings::new(Question::Report, path).with_series(analysis::series_rows(&series));
     analysis::regressions(&series, &Windows { candidate_runs: 2, ..Windows::default() }, &mut findings);
     analysis::trends(&series, &mut findings);
     analysis::recommendations(&series, SystemTime::now(), &mut findings);
@@ -106,7 +106,7 @@ fn what_another_process_recorded_later_is_not_judged() {
     let series = History::open(&path).unwrap().series(&SeriesFilter::default()).unwrap();
     let judged = |runs: &[i64]| {
         let windows = Windows { judged_runs: Some(runs.iter().copied().collect()), all: true, ..Windows::default() };
-        let mut findings = Findings::new("regressions", &path);
+        let mut findings = Findings::new(Question::Regressions, &path);
         analysis::regressions(&series, &windows, &mut findings);
         let times = findings.regressions.into_iter().find(|row| row.series.metric == "run_ms");
         times.map(|row| row.candidate.runs.last().copied())

@@ -5,13 +5,16 @@ use super::{
     analysis::{self, ForecastOptions, Windows},
     series_tests::{file_with, run},
 };
-use crate::report::Findings;
+use crate::{
+    report::{Findings, Question},
+    stats::trend::Course,
+};
 use std::{path::Path, time::SystemTime};
 
 /// All that can be asked of a file, at once.
 fn everything(path: &Path) -> Findings {
     let series = History::open(path).unwrap().series(&SeriesFilter::default()).unwrap();
-    let mut findings = Findings::new("report", path).with_series(analysis::series_rows(&series));
+    let mut findings = Findings::new(Question::Report, path).with_series(analysis::series_rows(&series));
     analysis::regressions(&series, &Windows::default(), &mut findings);
     analysis::change_points(&series, &mut findings);
     analysis::trends(&series, &mut findings);
@@ -37,7 +40,7 @@ fn of_nights(nights: &[&str]) -> Findings {
 fn finds_nothing(findings: &Findings) -> bool {
     findings.regressions.is_empty()
         && findings.change_points.is_empty()
-        && findings.trends.iter().all(|row| row.trend == "stable")
+        && findings.trends.iter().all(|row| row.trend == Course::Stable)
         && findings.anomalies.is_empty()
         && findings.correlations.is_empty()
 }
@@ -104,10 +107,10 @@ fn of_many_series_that_only_waver_hardly_any_has_a_trend() {
     file_with(&path, &(1..=20).map(night).collect::<String>());
     let filter = SeriesFilter { metrics: vec![crate::history::Metric::RunMs], ..SeriesFilter::default() };
     let series = History::open(&path).unwrap().series(&filter).unwrap();
-    let mut findings = Findings::new("trends", &path);
+    let mut findings = Findings::new(Question::Trends, &path);
     analysis::trends(&series, &mut findings);
     let by_chance = findings.trends.iter().filter(|row| row.p_value < 0.05).count();
-    let told = findings.trends.iter().filter(|row| row.trend != "stable").count();
+    let told = findings.trends.iter().filter(|row| row.trend != Course::Stable).count();
     assert!(findings.trends.len() == 200 && by_chance >= 4, "each by itself: {by_chance} of 200");
     assert!(told <= 1, "{told} of 200");
     assert!(findings.trends.iter().all(|row| row.p_adjusted >= row.p_value));

@@ -204,7 +204,7 @@ table!(
         p_value: f64,
         p_adjusted: f64,
         direction: &'static str,
-        severity: String,
+        severity: &'static str,
         environment: Option<String>,
         git_commit: Option<String>,
     }
@@ -230,7 +230,7 @@ table!(
         slope_high: f64,
         p_value: f64,
         p_adjusted: f64,
-        direction: String,
+        direction: &'static str,
     }
 );
 

@@ -1,7 +1,13 @@
 //! What the history answers, as values: what tables, JSON and pages show. Described field by field in docs/JSON.md.
 
 use super::{ReportError, file};
-use crate::stats::regression::Severity;
+use crate::{
+    stats::{
+        regression::{Change, Severity},
+        trend::Course,
+    },
+    types::names,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 use time::OffsetDateTime;
@@ -16,8 +22,8 @@ pub struct Findings {
     pub made: OffsetDateTime,
     /// The history file.
     pub file: String,
-    /// What was asked: `show`, `regressions`, ….
-    pub question: String,
+    /// What was asked.
+    pub question: Question,
     /// How much was looked at.
     #[serde(default)]
     pub looked_at: LookedAt,
@@ -52,14 +58,51 @@ pub struct Findings {
     pub not_judged: Vec<NotJudged>,
 }
 
+/// What a history can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Every series, with its points.
+    Show,
+    /// What differs from a baseline.
+    Regressions,
+    /// Where series changed their level.
+    ChangePoints,
+    /// Where series are going.
+    Trends,
+    /// Which runs stand out.
+    Anomalies,
+    /// What is to be expected.
+    Forecast,
+    /// Which metrics move together.
+    Correlations,
+    /// Where models run best.
+    Recommend,
+    /// How well targets were.
+    Health,
+    /// All that a fleet asks of its own history.
+    Report,
+}
+names!(Question {
+    Show = "show",
+    Regressions = "regressions",
+    ChangePoints = "change-points",
+    Trends = "trends",
+    Anomalies = "anomalies",
+    Forecast = "forecast",
+    Correlations = "correlations",
+    Recommend = "recommend",
+    Health = "health",
+    Report = "report",
+});
+
 impl Findings {
     /// An answer without anything in it yet.
-    pub fn new(question: &str, path: &Path) -> Self {
+    pub fn new(question: Question, path: &Path) -> Self {
         Self {
             tabfleet: env!("CARGO_PKG_VERSION").to_owned(),
             made: OffsetDateTime::now_utc(),
             file: path.display().to_string(),
-            question: question.to_owned(),
+            question,
             looked_at: LookedAt::default(),
             series: Vec::new(),
             regressions: Vec::new(),
@@ -172,8 +215,8 @@ pub struct RegressionRow {
     /// Which series.
     #[serde(flatten)]
     pub series: SeriesName,
-    /// `critical`, `severe`, `moderate`, `minor`, or `improvement`.
-    pub severity: String,
+    /// How bad it is, if it is.
+    pub severity: Grade,
     /// What it was.
     pub baseline: WindowRow,
     /// What it is.
@@ -208,8 +251,58 @@ impl RegressionRow {
 
     /// How bad it is; `None` for what is no regression.
     pub fn severity(&self) -> Option<Severity> {
-        let all = [Severity::Minor, Severity::Moderate, Severity::Severe, Severity::Critical];
-        all.into_iter().find(|severity| severity.to_string() == self.severity)
+        self.severity.severity()
+    }
+}
+
+/// What a difference is: a regression of some severity, an improvement, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// A regression that is [`Severity::Critical`].
+    Critical,
+    /// One that is [`Severity::Severe`].
+    Severe,
+    /// One that is [`Severity::Moderate`].
+    Moderate,
+    /// One that is [`Severity::Minor`].
+    Minor,
+    /// For the better, whatever its size.
+    Improvement,
+    /// No difference at all.
+    Unchanged,
+}
+names!(Grade {
+    Critical = "critical",
+    Severe = "severe",
+    Moderate = "moderate",
+    Minor = "minor",
+    Improvement = "improvement",
+    Unchanged = "unchanged",
+});
+
+impl Grade {
+    /// That of a regression.
+    pub const fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Critical => Some(Severity::Critical),
+            Self::Severe => Some(Severity::Severe),
+            Self::Moderate => Some(Severity::Moderate),
+            Self::Minor => Some(Severity::Minor),
+            Self::Improvement | Self::Unchanged => None,
+        }
+    }
+}
+
+impl From<Change> for Grade {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Regression(Severity::Critical) => Self::Critical,
+            Change::Regression(Severity::Severe) => Self::Severe,
+            Change::Regression(Severity::Moderate) => Self::Moderate,
+            Change::Regression(Severity::Minor) => Self::Minor,
+            Change::Improvement(_) => Self::Improvement,
+            Change::Unchanged => Self::Unchanged,
+        }
     }
 }
 
@@ -249,8 +342,8 @@ pub struct TrendRow {
     /// Which series.
     #[serde(flatten)]
     pub series: SeriesName,
-    /// `improving`, `stable` or `degrading`.
-    pub trend: String,
+    /// Where.
+    pub trend: Course,
     /// Theil–Sen slope: units a day.
     pub slope_per_day: f64,
     /// Its 95 % confidence interval.

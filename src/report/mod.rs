@@ -42,8 +42,9 @@ pub use error::ReportError;
 pub(crate) use gist::gist;
 pub use health::{FleetRow, HealthReport};
 pub use history::{
-    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, HealthRow, LookedAt, NotJudged, PointRow, RankedRow,
-    RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
+    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, Grade, HealthRow, LookedAt, NotJudged, PointRow,
+    Question, RankedRow, RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow,
+    write_history_json,
 };
 pub use html::{write_history_html, write_html, write_performance_html, write_shard_html};
 pub use junit::{JunitFlaky, write_junit};

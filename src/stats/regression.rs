@@ -3,11 +3,11 @@
 use super::Direction;
 use super::multiple::benjamini_hochberg;
 use super::shift::{Shift, ShiftError, ShiftSettings, compare};
+use crate::types::names;
 use serde::{Deserialize, Serialize};
 
 /// How bad a regression is, or how good an improvement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Everything that is neither large nor sure enough for the others.
     Minor,
@@ -19,16 +19,7 @@ pub enum Severity {
     Critical,
 }
 
-impl std::fmt::Display for Severity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Severity::Minor => "minor",
-            Severity::Moderate => "moderate",
-            Severity::Severe => "severe",
-            Severity::Critical => "critical",
-        })
-    }
-}
+names!(Severity { Minor = "minor", Moderate = "moderate", Severe = "severe", Critical = "critical" });
 
 /// What a severity above minor asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use super::autocorrelation::{autocorrelations, usual_lags};
 use super::quadrature::NORMAL;
 use super::ranks::{midranks, ties};
 use super::sample::{median, relative, sorted};
+use crate::types::names;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -34,8 +35,7 @@ impl Default for TrendSettings {
 }
 
 /// Where a series is going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// It gets better.
     Improving,
@@ -45,15 +45,7 @@ pub enum Course {
     Degrading,
 }
 
-impl std::fmt::Display for Course {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Course::Improving => "improving",
-            Course::Stable => "stable",
-            Course::Degrading => "degrading",
-        })
-    }
-}
+names!(Course { Improving = "improving", Stable = "stable", Degrading = "degrading" });
 
 /// Why a series has no trend to speak of.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

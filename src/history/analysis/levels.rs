@@ -8,7 +8,7 @@ use crate::{
         anomalies::{Anomalies, Verdict},
         change_points,
         multiple::benjamini_hochberg,
-        trend,
+        trend::{self, Course},
     },
 };
 
@@ -52,7 +52,7 @@ pub fn trends(series: &[Series], findings: &mut Findings) {
         let middle = crate::stats::median(&medians(series)).filter(|middle| *middle != 0.0);
         findings.trends.push(TrendRow {
             series: (&series.key).into(),
-            trend: trend.course_by(p_adjusted, series.key.metric.better(), &settings).to_string(),
+            trend: trend.course_by(p_adjusted, series.key.metric.better(), &settings),
             slope_per_day: trend.slope,
             slope_interval: trend.slope_interval,
             relative_per_30_days: middle.map(|middle| trend.slope * 30.0 / middle.abs()),
@@ -61,7 +61,11 @@ pub fn trends(series: &[Series], findings: &mut Findings) {
             points: trend.points,
         });
     }
-    let order = |row: &TrendRow| ["degrading", "improving"].iter().position(|course| *course == row.trend).unwrap_or(2);
+    let order = |row: &TrendRow| match row.trend {
+        Course::Degrading => 0,
+        Course::Improving => 1,
+        Course::Stable => 2,
+    };
     let size = |row: &TrendRow| row.relative_per_30_days.map_or(f64::INFINITY, f64::abs);
     findings.trends.sort_by(|a, b| order(a).cmp(&order(b)).then(size(b).total_cmp(&size(a))));
 }

@@ -153,11 +153,7 @@ fn row(finding: &Finding<Split<'_>>) -> RegressionRow {
     let unknown = shift.dependence.run_variation == RunVariation::Unknown;
     RegressionRow {
         series: (&series.key).into(),
-        severity: match finding.change {
-            Change::Regression(severity) => severity.to_string(),
-            Change::Improvement(_) => "improvement".to_owned(),
-            Change::Unchanged => "unchanged".to_owned(),
-        },
+        severity: finding.change.into(),
         baseline: window(baseline, &shift.baseline),
         candidate: window(candidate, &shift.candidate),
         shift: shift.shift,
