@@ -9,8 +9,8 @@ use crate::{
     report::{Findings, Question, RecommendationRow, RegressionRow},
     stats::regression::Severity,
 };
-use std::{sync::Arc, time::SystemTime};
-use tokio::sync::oneshot;
+use std::{panic, sync::Arc, time::SystemTime};
+use tokio::{sync::oneshot, task::JoinError};
 
 impl Fleet {
     /// Every series that the history has, with what differs from earlier runs, where levels changed, where series are
@@ -70,7 +70,12 @@ impl Fleet {
             analyse(&series, &mut findings);
             findings
         });
-        let findings = Arc::new(analysed.await.map_err(|_| FleetError::Closed)?);
+        let analysed = analysed.await.map_err(JoinError::try_into_panic);
+        let findings = Arc::new(match analysed {
+            Ok(findings) => findings,
+            Err(Ok(panic)) => panic::resume_unwind(panic),
+            Err(Err(_)) => return Err(FleetError::Closed),
+        });
         // The answer is good without.
         if let Err(error) = self.ask_history(|reply| HistoryQuestion::Keep(Arc::clone(&findings), reply)).await {
             tracing::info!(%error, "what was found is not kept in the history");
