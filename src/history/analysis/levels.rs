@@ -76,16 +76,15 @@ pub fn anomalies(series: &[Series], findings: &mut Findings) {
         let values = medians(series);
         let mut detector = Anomalies::default();
         for (index, value) in values.iter().enumerate() {
-            let Verdict::Outlier(deviations) = detector.push(*value) else { continue };
+            let Verdict::Outlier { expected, deviations } = detector.push(*value) else { continue };
             let point = &series.points[index];
-            let before = &values[index.saturating_sub(30)..index];
             findings.anomalies.push(AnomalyRow {
                 series: (&series.key).into(),
                 index,
                 run_id: point.run_id,
                 at: point.at.into(),
                 value: *value,
-                expected: crate::stats::median(before).unwrap_or(*value),
+                expected,
                 deviations,
                 commit: commit(point),
             });
