@@ -5,6 +5,7 @@ use super::{
     places::{Names, Runs},
     tables::Utc,
 };
+use crate::stats;
 use duckdb::{
     Connection, Row,
     arrow::{
@@ -284,13 +285,9 @@ impl Collected {
         let mut made = Vec::new();
         for number in order {
             let values = std::mem::take(&mut values[*number as usize]);
-            if values.is_empty() {
-                continue;
-            }
-            let (measured, median) = match samples.sketched.get(number) {
-                Some(sketched) => *sketched,
-                None => (values.len() as u64, median(&values)),
-            };
+            let Some(median) = stats::median(&values) else { continue };
+            let of_all = (values.len() as u64, median);
+            let (measured, median) = samples.sketched.get(number).copied().unwrap_or(of_all);
             made.push(self.point(&points[*number as usize], values, measured, median));
         }
         made
@@ -357,18 +354,4 @@ fn valid<A: Array, T>(array: &A, row: usize, value: impl FnOnce(&A) -> T) -> Opt
 
 fn text(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
-}
-
-/// The median of finite numbers, of which there is at least one.
-pub(super) fn median(values: &[f64]) -> f64 {
-    if let [only] = values {
-        return *only;
-    }
-    let mut sorted = values.to_vec();
-    let middle = sorted.len() / 2;
-    let (below, upper, _) = sorted.select_nth_unstable_by(middle, f64::total_cmp);
-    match below.iter().copied().max_by(f64::total_cmp).filter(|_| values.len().is_multiple_of(2)) {
-        Some(lower) => lower.midpoint(*upper),
-        None => *upper,
-    }
 }

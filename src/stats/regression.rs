@@ -39,6 +39,8 @@ pub struct Thresholds {
     pub severe: Gate,
     /// 5% and p < 0.1.
     pub moderate: Gate,
+    /// A minor difference is worth telling where its adjusted p-value lies below this. 0.05.
+    pub minor_p_below: f64,
 }
 
 impl Default for Thresholds {
@@ -47,6 +49,7 @@ impl Default for Thresholds {
             critical: Gate { least_change: 0.25, p_below: 0.01 },
             severe: Gate { least_change: 0.15, p_below: 0.05 },
             moderate: Gate { least_change: 0.05, p_below: 0.1 },
+            minor_p_below: 0.05,
         }
     }
 }
@@ -67,6 +70,14 @@ impl Thresholds {
         } else {
             Severity::Minor
         }
+    }
+}
+
+impl Thresholds {
+    /// Whether a difference of this severity, with this adjusted p-value, is worth telling unasked.
+    #[must_use]
+    pub fn matters(&self, severity: Severity, adjusted_p: f64) -> bool {
+        severity > Severity::Minor || adjusted_p < self.minor_p_below
     }
 }
 

@@ -129,7 +129,7 @@ fn samples(points: &[&RunPoint]) -> Vec<Vec<f64>> {
 fn matters(finding: &Finding<Split<'_>>) -> bool {
     match finding.change {
         Change::Regression(severity) | Change::Improvement(severity) => {
-            severity > Severity::Minor || finding.adjusted_p < 0.05
+            Thresholds::default().matters(severity, finding.adjusted_p)
         }
         Change::Unchanged => false,
     }
