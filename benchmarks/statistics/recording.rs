@@ -122,6 +122,7 @@ fn succeeded(job: u64, model: &Arc<ModelTag>) -> Event {
         batch: Some(1),
         memory_bytes: Some(96 << 20),
         share: None,
+        warm_up: false,
     };
     Event { at: SystemTime::now(), kind }
 }

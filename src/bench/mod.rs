@@ -46,22 +46,25 @@ pub async fn run(
         }
     }
     let closed = fleet.targets().await.is_err();
-    for sampler in samplers {
+    let mut measured = Vec::new();
+    for (number, sampler) in samplers.into_iter().enumerate() {
         match sampler.finish(options) {
-            Ok(series) => report.series.push(series),
+            Ok(series) => measured.push((number / targets.len(), series)),
             Err(error) if !closed => report.failures.push(error),
             Err(_) => {}
         }
     }
-    report.comparisons = compare(&report.series);
+    report.comparisons = compare(&measured);
+    report.series.extend(measured.into_iter().map(|(_, series)| series));
 }
 
-/// Every two targets that ran the same model, compared by the Mann–Whitney U test, corrected by Holm's method for how
-/// many comparisons there are.
-fn compare(series: &[BenchSeries]) -> Vec<Comparison> {
+/// Every two targets that ran the same model, whose number each series has, compared by the Mann–Whitney U test, corrected
+/// by Holm's method for how many comparisons there are.
+fn compare(series: &[(usize, BenchSeries)]) -> Vec<Comparison> {
     let mut comparisons = Vec::new();
-    for (i, a) in series.iter().enumerate() {
-        for b in series[i + 1..].iter().filter(|b| b.model == a.model) {
+    for (i, (model, a)) in series.iter().enumerate() {
+        // Two models may have one name.
+        for (_, b) in series[i + 1..].iter().filter(|(of, _)| of == model) {
             let p_value = stats::mann_whitney(&a.samples_ms, &b.samples_ms);
             let ratio = a.median_ms / b.median_ms;
             comparisons.push(Comparison {
@@ -85,3 +88,38 @@ fn compare(series: &[BenchSeries]) -> Vec<Comparison> {
 
 /// A model that could not be measured.
 type Failed = BenchFailure;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_one_name_are_not_two_targets() {
+        let series = |target: &str, level: f64| {
+            let samples_ms: Vec<f64> = (0..20).map(|n| level + f64::from(n) / 100.0).collect();
+            BenchSeries {
+                model: "vit".to_owned(),
+                family: None,
+                target: target.parse().unwrap(),
+                concurrency: 1,
+                samples: samples_ms.len(),
+                warmup: 0,
+                load_ms: None,
+                median_ms: level,
+                median_ci: None,
+                p95_ms: None,
+                p99_ms: None,
+                mean_ms: None,
+                throughput_per_s: None,
+                cpu_fallback: None,
+                stopped_by: "precision".to_owned(),
+                samples_ms,
+                stages: Vec::new(),
+            }
+        };
+        let small = [(0, series("chrome/wasm", 1.0)), (0, series("firefox/wasm", 2.0))];
+        let large = [(1, series("chrome/wasm", 10.0)), (1, series("firefox/wasm", 40.0))];
+        let ratios: Vec<f64> = compare(&[small, large].concat()).iter().map(|it| it.ratio).collect();
+        assert_eq!(ratios, [0.5, 0.25], "chrome with firefox, of each");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::Failed;
 use crate::{
-    fleet::{JobError, Model, StageRun},
+    fleet::{JobError, JobOptions, Model, StageRun},
     report::{BenchSeries, BenchStage},
     stats::{
         self,
@@ -89,7 +89,7 @@ impl<'a> Sampler<'a> {
     /// The runs that do not count; the first of them loads the model.
     pub async fn warm_up(&mut self, options: &BenchOptions) {
         for _ in 0..options.warmup.max(1) {
-            self.runs(1, options).await;
+            self.runs(1, options, JobOptions::warm_up).await;
             self.warmed += self.samples_ms.len();
             self.samples_ms.clear();
             self.stages = Stages::new();
@@ -122,10 +122,11 @@ impl<'a> Sampler<'a> {
 
     pub async fn round(&mut self, options: &BenchOptions) {
         // Several at a time, so that at a concurrency above 1 the tab is kept as full as asked.
-        self.runs(options.concurrency * if options.concurrency > 1 { 4 } else { 1 }, options).await;
+        let at_once = options.concurrency * if options.concurrency > 1 { 4 } else { 1 };
+        self.runs(at_once, options, |job| job).await;
     }
 
-    async fn runs(&mut self, count: usize, options: &BenchOptions) {
+    async fn runs(&mut self, count: usize, options: &BenchOptions, kind: impl Fn(JobOptions) -> JobOptions) {
         if self.failure.is_some() {
             return;
         }
@@ -133,7 +134,7 @@ impl<'a> Sampler<'a> {
         let lane = async |runs: usize| {
             let mut results = Vec::with_capacity(runs);
             for _ in 0..runs {
-                let job = self.model.model.options().pin(self.target).attempts(1);
+                let job = kind(self.model.model.options().pin(self.target).attempts(1));
                 // The first loads the model, and may take as long as any job of the fleet.
                 let job = if self.warmed == 0 { job } else { job.deadline(options.run_timeout) };
                 results.push(self.model.model.run_with(self.model.inputs.clone(), job).await);

@@ -66,6 +66,7 @@ fn answered(tab: u64) -> EventKind {
         batch: None,
         memory_bytes: None,
         share: None,
+        warm_up: false,
     }
 }
 

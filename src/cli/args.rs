@@ -47,6 +47,8 @@ pub(super) enum Command {
     /// Tell what was recorded with --history, and what it says: regressions, change points, trends, forecasts, …
     History(HistoryArgs),
     /// Break browsers on purpose while they work, and check every answer
+    ///
+    /// Nothing of it goes into the history: what is measured of broken browsers would be taken for theirs.
     Chaos(ChaosArgs),
     /// Tell what is recognised of the continuous integration that this runs in
     Ci(CiArgs),

@@ -13,7 +13,7 @@ use crate::{
     types::Target,
 };
 use clap::Args;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
 use time::OffsetDateTime;
 
 /// Measure how fast models run on each target.
@@ -51,7 +51,7 @@ pub(super) struct BenchArgs {
 
     /// Compare with earlier runs of the history (--history), and exit with 3 when a regression is at least this bad:
     /// minor, moderate, severe, critical
-    #[arg(long, value_name = "SEVERITY", value_parser = history::severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = Severity::from_str)]
     fail_on: Option<Severity>,
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
     }
     closed?;
     match (outcome?, args.fail_on) {
-        (Outcome::Good, Some(least)) => history::judge_newest(least, settings),
+        (Outcome::Good, Some(least)) => history::judge(&[fleet.recorded_run()], least, settings),
         (outcome, _) => Ok(outcome),
     }
 }

@@ -76,9 +76,12 @@ pub(super) async fn execute(args: ChaosArgs, settings: &Settings, quiet: bool) -
     let cases: Vec<Case> = suites.into_iter().flat_map(|suite| suite.cases).collect();
     let targets = fleet::targets(settings)?;
     let builder = fleet::builder(settings, "chaos").targets(targets);
-    // What ends a tab here is known not to be the job that it was at.
-    let innocent = |config: &mut FleetConfig| config.policy.quarantine_after = u32::MAX;
-    let launch = builder.configure(innocent).launch();
+    let broken_on_purpose = |config: &mut FleetConfig| {
+        // What ends a tab here is known not to be the job that it was at.
+        config.policy.quarantine_after = u32::MAX;
+        config.history = None;
+    };
+    let launch = builder.configure(broken_on_purpose).launch();
     let fleet = tokio::select! {
         fleet = launch => fleet?,
         () = interrupted() => return Ok(Outcome::Interrupted),

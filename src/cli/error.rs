@@ -141,7 +141,10 @@ impl CliError {
                 Outcome::Infrastructure
             }
             Self::History(
-                HistoryError::Query { .. } | HistoryError::ReadOnly { .. } | HistoryError::NoBaseline { .. },
+                HistoryError::Query { .. }
+                | HistoryError::ReadOnly { .. }
+                | HistoryError::NoBaseline { .. }
+                | HistoryError::BaselineElsewhere { .. },
             ) => Outcome::Usage,
             Self::History(_) => Outcome::Infrastructure,
             Self::Shard(ShardError::Write { .. }) => Outcome::Infrastructure,

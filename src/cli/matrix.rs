@@ -34,6 +34,7 @@ use regex::Regex;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -130,7 +131,7 @@ struct RunArgs {
 
     /// Compare with earlier runs of the history (--history), and exit with 3 when a regression is at least this bad:
     /// minor, moderate, severe, critical
-    #[arg(long, value_name = "SEVERITY", value_parser = history::severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = Severity::from_str)]
     fail_on: Option<Severity>,
 
     #[command(flatten)]
@@ -216,7 +217,8 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         run::warn(&error);
     }
     let (max_failures, options) = (args.max_failures, &options);
-    let run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0 };
+    let recorded = Vec::new();
+    let mut run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0, recorded };
     let outcome = match run.on_builds(&args.browser, &mut writer).await {
         Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => {
             writer.finish()?;
@@ -228,10 +230,13 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     let since = reports.since(writer.report());
     print!("{}", matrix_table(writer.report(), since.as_ref(), table_style(settings)));
     let report = finished?;
-    if outcome != Outcome::Interrupted {
-        reports.finish(&report, settings).await?;
-    }
-    conclude(&args, settings, options, outcome, &report)
+    let written = match outcome {
+        Outcome::Interrupted => Ok(()),
+        _ => reports.finish(&report, run.recorded.iter().copied().flatten(), settings).await,
+    };
+    // What could not be written, or posted, keeps nobody from knowing what the run comes to.
+    let outcome = conclude(&args, settings, options, &run.recorded, outcome, &report)?;
+    written.map(|()| outcome)
 }
 
 /// What the run comes to, now that its report is written.
@@ -239,6 +244,7 @@ fn conclude(
     args: &RunArgs,
     settings: &Settings,
     options: &MatrixOptions,
+    recorded: &[Option<i64>],
     outcome: Outcome,
     report: &MatrixReport,
 ) -> Result<Outcome, CliError> {
@@ -249,7 +255,7 @@ fn conclude(
         (Outcome::Good, ..) if !args.no_fail && counts_as_failed(report) => Ok(Outcome::Failed),
         // Else a target that died early would be a good night.
         (Outcome::Good, ..) if !args.no_fail && lost => Ok(Outcome::Infrastructure),
-        (Outcome::Good, _, Some(least)) => history::judge_newest(least, settings),
+        (Outcome::Good, _, Some(least)) => history::judge(recorded, least, settings),
         (outcome, ..) => Ok(outcome),
     }
 }

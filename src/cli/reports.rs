@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use clap::Args;
-use std::{env, fs, io::Write, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, env, fs, io::Write, path::PathBuf, sync::Arc};
 use url::Url;
 
 /// A webhook is posted to this often.
@@ -102,21 +102,32 @@ impl<'a> Reports<'a> {
     }
 
     /// Writes all the files of a report that is whole already, which comes back as it was written.
-    pub async fn write(&self, report: MatrixReport, settings: &Settings) -> Result<MatrixReport, CliError> {
+    pub async fn write(
+        &self,
+        report: MatrixReport,
+        recorded: impl IntoIterator<Item = i64>,
+        settings: &Settings,
+    ) -> Result<MatrixReport, CliError> {
         let finished = report.finished;
         let mut writer = ReportWriter::resume(report, self.outputs())?;
         // When its runs ended, and not when it was put together.
         let report = writer.finish_at(finished)?;
-        self.finish(&report, settings).await?;
+        self.finish(&report, recorded, settings).await?;
         Ok(report)
     }
 
-    /// What is written when the run is over, and its history: the rest of the files, what GitHub reads, and the webhook.
+    /// What is written when the run is over, and its history, which has it as these runs: the rest of the files, what
+    /// GitHub reads, and the webhook.
     /// A file that cannot be written does not keep the others from being written; the first error is returned.
-    pub async fn finish(&self, report: &MatrixReport, settings: &Settings) -> Result<(), CliError> {
+    pub async fn finish(
+        &self,
+        report: &MatrixReport,
+        recorded: impl IntoIterator<Item = i64>,
+        settings: &Settings,
+    ) -> Result<(), CliError> {
         let since = self.since(report);
         let written = [
-            self.performance(report, settings),
+            self.performance(report, recorded.into_iter().collect(), settings),
             self.files(report, since.as_ref()).map_err(CliError::from),
             self.github(report, since.as_ref()).map_err(CliError::from),
             self.post(report, since.as_ref()).await,
@@ -124,14 +135,21 @@ impl<'a> Reports<'a> {
         written.into_iter().collect()
     }
 
-    fn performance(&self, report: &MatrixReport, settings: &Settings) -> Result<(), CliError> {
+    fn performance(&self, report: &MatrixReport, recorded: BTreeSet<i64>, settings: &Settings) -> Result<(), CliError> {
         let Some(folder) = &self.args.html else { return Ok(()) };
-        if let Some(findings) = history::run_times(settings)? {
-            write_performance_html(&findings, folder)?;
-            // Once more, now that there is a page that it can lead to.
-            write_html(report, &self.earlier, folder)?;
+        match history::run_times(recorded, settings) {
+            Ok(Some(findings)) => {
+                write_performance_html(&findings, folder)?;
+                // Once more, now that there is a page that it can lead to.
+                Ok(write_html(report, &self.earlier, folder)?)
+            }
+            Ok(None) => Ok(()),
+            // The verdicts are good without it, and another process may well have the history just now.
+            Err(error) => {
+                tracing::warn!(%error, "the HTML report has no page of run times");
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn files(&self, report: &MatrixReport, since: Option<&MatrixDiff>) -> Result<(), ReportError> {

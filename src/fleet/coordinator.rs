@@ -82,6 +82,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     let events = Events::new();
     let (metrics, questions) = mpsc::unbounded_channel();
     tokio::spawn(Counting::default().run(events.subscribe(), questions));
+    let recorded_run = recorder.as_ref().and_then(Recorder::run_id);
     let (recording, history) = recorder.map(|recorder| Recording::start(recorder, events.subscribe())).unzip();
     let watch = match &config.alerts {
         Some(alerts) => Some(Watch::start(alerts.clone(), &config.run.command, events.subscribe())?),
@@ -107,6 +108,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         metrics,
         sessions,
         history,
+        recorded_run,
     });
     if let Some(questions) = questions {
         tokio::spawn(announcement::answer(questions, Arc::downgrade(&fleet.0)));

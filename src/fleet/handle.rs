@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub sessions: Sessions,
     /// Where the history is asked; `None` without one.
     pub history: Option<HistoryQuestions>,
+    /// Its run's number there; `None` also for a run that is kept beside it.
+    pub recorded_run: Option<i64>,
 }
 
 impl Fleet {
@@ -59,6 +61,12 @@ impl Fleet {
     /// How it was made.
     pub fn config(&self) -> &FleetConfig {
         &self.0.config
+    }
+
+    /// The number of its run in the history; `None` without one, and for a run that is kept beside it
+    /// ([`HistoryMode::Spool`](crate::history::HistoryMode::Spool)).
+    pub fn recorded_run(&self) -> Option<i64> {
+        self.0.recorded_run
     }
 
     /// The address of its harness server: `http://127.0.0.1:PORT`.

@@ -53,6 +53,7 @@ pub struct JobOptions {
     pub(super) priority: Priority,
     pub(super) caller: Caller,
     pub(super) fallback: Fallback,
+    pub(super) warm_up: bool,
 }
 
 impl JobOptions {
@@ -68,6 +69,7 @@ impl JobOptions {
             priority: Priority::Normal,
             caller: Caller::default(),
             fallback: config.fallback,
+            warm_up: false,
         }
     }
 
@@ -130,6 +132,13 @@ impl JobOptions {
     /// Asks for these outputs only.
     pub fn outputs(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.outputs = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// It is run for what it leaves behind (caches, shaders, just-in-time code), and what it takes is no measurement: the
+    /// history keeps it out of its series. What loading the model takes counts all the same.
+    pub fn warm_up(mut self) -> Self {
+        self.warm_up = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     history::{History, HistoryError, Metric, SeriesFilter, analysis},
-    report::Findings,
+    report::{Findings, Question},
     schedule::TargetSet,
     types::Target,
 };
@@ -43,8 +43,10 @@ fn from_history(path: &Path, host: &str) -> Result<Measured, HistoryError> {
         metrics: vec![Metric::RunMs],
         ..SeriesFilter::default()
     };
-    let series = History::open(path)?.series(&filter)?;
-    let mut findings = Findings::new("recommend", path);
+    let mut series = History::open(path)?.series(&filter)?;
+    // Another build of a browser, or what an imported report calls a target, is none that a fleet could choose.
+    series.retain(|series| series.key.target.parse::<Target>().is_ok());
+    let mut findings = Findings::new(Question::Recommend, path);
     analysis::recommendations(&series, now, &mut findings);
     let here = findings.recommendations.into_iter().filter(|row| row.host == host && row.targets.len() > 1);
     let confident = here.filter(|row| row.confidence.is_some_and(|confidence| confidence >= CONFIDENT));

@@ -62,6 +62,7 @@ pub(super) struct Submission {
     pub run: RunRequest,
     /// For a job of a stage.
     pub passing: Option<Passing>,
+    pub warm_up: bool,
     pub submitted: Instant,
     /// From the call to the job's end, within the caller's own span.
     pub span: tracing::Span,

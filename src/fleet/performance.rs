@@ -6,11 +6,11 @@ use crate::{
         HistoryError, Series, SeriesFilter,
         analysis::{self, Windows},
     },
-    report::{Findings, RecommendationRow, RegressionRow},
+    report::{Findings, Question, RecommendationRow, RegressionRow},
     stats::regression::Severity,
 };
-use std::{sync::Arc, time::SystemTime};
-use tokio::sync::oneshot;
+use std::{panic, sync::Arc, time::SystemTime};
+use tokio::{sync::oneshot, task::JoinError};
 
 impl Fleet {
     /// Every series that the history has, with what differs from earlier runs, where levels changed, where series are
@@ -21,7 +21,7 @@ impl Fleet {
     /// [`FleetError::NoHistory`] for a fleet that records none, [`FleetError::Closed`], and what keeps the file from being
     /// read.
     pub async fn performance_report(&self) -> Result<Findings, FleetError> {
-        self.find("report", |series, findings| {
+        self.find(Question::Report, |series, findings| {
             analysis::regressions(series, &Windows::default(), findings);
             analysis::change_points(series, findings);
             analysis::trends(series, findings);
@@ -38,7 +38,7 @@ impl Fleet {
     /// As [`performance_report`](Self::performance_report).
     pub async fn detect_regressions(&self, at_least: Severity) -> Result<Vec<RegressionRow>, FleetError> {
         let windows = Windows { all: true, ..Windows::default() };
-        let found = self.find("regressions", move |series, findings| {
+        let found = self.find(Question::Regressions, move |series, findings| {
             analysis::regressions(series, &windows, findings);
         });
         let bad_enough = |row: &RegressionRow| row.severity().is_some_and(|severity| severity >= at_least);
@@ -50,7 +50,7 @@ impl Fleet {
     /// # Errors
     /// As [`performance_report`](Self::performance_report).
     pub async fn recommendations(&self) -> Result<Vec<RecommendationRow>, FleetError> {
-        let found = self.find("recommend", |series, findings| {
+        let found = self.find(Question::Recommend, |series, findings| {
             analysis::recommendations(series, SystemTime::now(), findings);
         });
         Ok(found.await?.recommendations)
@@ -59,7 +59,7 @@ impl Fleet {
     /// Reads every series, has them analysed, and what was found kept.
     async fn find(
         &self,
-        question: &str,
+        question: Question,
         analyse: impl FnOnce(&[Series], &mut Findings) + Send + 'static,
     ) -> Result<Findings, FleetError> {
         let path = self.config().history.as_deref().ok_or(FleetError::NoHistory)?;
@@ -70,7 +70,12 @@ impl Fleet {
             analyse(&series, &mut findings);
             findings
         });
-        let findings = Arc::new(analysed.await.map_err(|_| FleetError::Closed)?);
+        let analysed = analysed.await.map_err(JoinError::try_into_panic);
+        let findings = Arc::new(match analysed {
+            Ok(findings) => findings,
+            Err(Ok(panic)) => panic::resume_unwind(panic),
+            Err(Err(_)) => return Err(FleetError::Closed),
+        });
         // The answer is good without.
         if let Err(error) = self.ask_history(|reply| HistoryQuestion::Keep(Arc::clone(&findings), reply)).await {
             tracing::info!(%error, "what was found is not kept in the history");

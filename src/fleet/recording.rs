@@ -35,7 +35,7 @@ impl Recording {
 
     /// Waits until everything is written.
     pub async fn finish(self) -> Result<(), HistoryError> {
-        self.0.await.unwrap_or(Ok(()))
+        self.0.await.unwrap_or(Err(HistoryError::WriterPanicked))
     }
 }
 
@@ -72,5 +72,16 @@ async fn record(
     if lost > 0 {
         tracing::error!(lost, "the history could not keep up: events were not recorded");
     }
-    recorded.map_or(Ok(()), |result| result.map(drop))
+    recorded.unwrap_or(Err(HistoryError::WriterPanicked)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_recording_that_panicked_has_not_recorded_everything() {
+        let recording = Recording(tokio::spawn(async { panic!("on purpose") }));
+        assert!(matches!(recording.finish().await, Err(HistoryError::WriterPanicked)));
+    }
 }

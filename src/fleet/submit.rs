@@ -268,8 +268,9 @@ impl Fleet {
         };
         let run = RunRequest { inputs, outputs: options.outputs, release, state };
         let span = tracing::debug_span!("job", %job, model = model.tag.name);
+        let (model_of_job, warm_up) = (model.clone(), options.warm_up);
         let submission =
-            Submission { job, spec, model: model.clone(), run, passing, submitted, span, reply, _leave: leave };
+            Submission { job, spec, model: model_of_job, run, passing, warm_up, submitted, span, reply, _leave: leave };
         let requests = self.0.requests.clone();
         requests.send(Request::Submit(Box::new(submission))).map_err(|_| closed(model))?;
         Ok(JobHandle { job, model: model.clone(), answer, work: Work::Queued(requests), ended: false })

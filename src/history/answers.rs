@@ -4,11 +4,11 @@ use super::{
     History, HistoryError,
     database::{Access, Database},
     schema,
-    tables::{RecommendationAnswer, RegressionAnswer, Row, TrendAnswer, Utc, append},
+    tables::{Columns, OfSeries, RecommendationAnswer, RegressionAnswer, Row, SeriesColumns, TrendAnswer, Utc, append},
 };
 use crate::{
     report::{Findings, RankedRow, RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow},
-    stats::regression::{Severity, Thresholds},
+    stats::regression::Thresholds,
 };
 use duckdb::Connection;
 use std::{
@@ -19,9 +19,6 @@ use std::{
 
 /// Between the changes of an environment, while they are one text.
 const SEPARATOR: char = '\u{1f}';
-
-/// What makes two answers about a series the same, besides their own columns.
-const SERIES: [&str; 8] = ["model", "operation", "batch", "precision", "target", "adapter", "host", "metric"];
 
 impl History {
     /// Adds the regressions and improvements, the trends and the recommendations among the findings to
@@ -43,12 +40,11 @@ pub(super) fn keep(database: &Database, findings: &Findings, baseline: Option<&s
     let series: BTreeMap<&SeriesName, &SeriesRow> = findings.series.iter().map(|row| (&row.name, row)).collect();
     let regressions: Vec<_> = findings.regressions.iter().filter_map(|row| regression(row, at, baseline)).collect();
     let trends: Vec<_> = findings.trends.iter().filter_map(|row| trend(row, at, &series)).collect();
-    let recommended =
-        findings.recommendations.iter().filter_map(|row| recommendation(row, findings.made.into(), &series));
+    let recommended = findings.recommendations.iter().filter_map(|row| recommendation(row, findings.made.into()));
     let recommendations: Vec<_> = recommended.collect();
     let write = || {
         let transaction = database.connection().unchecked_transaction()?;
-        let of_series = |own: &[&'static str]| [&SERIES[..], own].concat();
+        let of_series = |own: &[&'static str]| [&SeriesColumns::names()[..], own].concat();
         let added = add(&transaction, "regression_history", &of_series(&["run_id", "baseline"]), &regressions)?
             + add(&transaction, "trend_analysis", &of_series(&["points", "last_at"]), &trends)?
             + add(
@@ -69,7 +65,7 @@ fn add<R: Row>(connection: &Connection, table: &str, key: &[&str], rows: &[R]) -
         return Ok(0);
     }
     // A list cannot be appended; as a text it can.
-    let has_list = R::COLUMNS.contains(&"environment");
+    let has_list = R::names().contains(&"environment");
     let (as_text, as_list) = if has_list {
         ("REPLACE (NULL::VARCHAR AS environment)", "REPLACE (string_split(environment, chr(31)) AS environment)")
     } else {
@@ -93,21 +89,14 @@ fn add<R: Row>(connection: &Connection, table: &str, key: &[&str], rows: &[R]) -
 }
 
 /// `None` for what is neither large nor sure enough to be anything.
-fn regression(row: &RegressionRow, at: Utc, baseline: Option<&str>) -> Option<RegressionAnswer> {
-    let severity = Thresholds::default().severity(row.relative, row.p_adjusted);
-    let is_something = severity > Severity::Minor || row.p_adjusted < 0.05;
+fn regression(row: &RegressionRow, at: Utc, baseline: Option<&str>) -> Option<OfSeries<RegressionAnswer>> {
+    let thresholds = Thresholds::default();
+    let severity = thresholds.severity(row.relative, row.p_adjusted);
     let (low, high) = row.shift_interval.map(|[low, high]| (low, high)).unzip();
-    (is_something && row.shift != 0.0).then(|| RegressionAnswer {
+    let is_something = thresholds.matters(severity, row.p_adjusted) && row.shift != 0.0;
+    let answer = is_something.then(|| RegressionAnswer {
         found_at: at,
         run_id: row.candidate.runs.last().copied().unwrap_or_default(),
-        model: row.series.model.clone(),
-        operation: row.series.operation.clone(),
-        batch: row.series.batch,
-        precision: row.series.precision.clone(),
-        target: row.series.target.clone(),
-        adapter: row.series.adapter.clone(),
-        host: row.series.host.clone(),
-        metric: row.series.metric.clone(),
         baseline: baseline.map(str::to_owned),
         baseline_samples: row.baseline.samples as u64,
         candidate_samples: row.candidate.samples as u64,
@@ -120,26 +109,19 @@ fn regression(row: &RegressionRow, at: Utc, baseline: Option<&str>) -> Option<Re
         p_value: row.p_value,
         p_adjusted: row.p_adjusted,
         direction: if row.is_regression() { "regression" } else { "improvement" },
-        severity: severity.to_string(),
+        severity: severity.name(),
         environment: (!row.environment_changes.is_empty())
             .then(|| row.environment_changes.join(&SEPARATOR.to_string())),
         git_commit: row.candidate.commits.as_ref().map(|[first, _]| first.clone()),
-    })
+    });
+    answer.map(|answer| OfSeries { series: (&row.series).into(), answer })
 }
 
-fn trend(row: &TrendRow, at: Utc, series: &BTreeMap<&SeriesName, &SeriesRow>) -> Option<TrendAnswer> {
+fn trend(row: &TrendRow, at: Utc, series: &BTreeMap<&SeriesName, &SeriesRow>) -> Option<OfSeries<TrendAnswer>> {
     let points = &series.get(&row.series)?.points;
     let times = || points.iter().map(|point| Utc::from(SystemTime::from(point.at)));
-    Some(TrendAnswer {
+    let answer = TrendAnswer {
         analysed_at: at,
-        model: row.series.model.clone(),
-        operation: row.series.operation.clone(),
-        batch: row.series.batch,
-        precision: row.series.precision.clone(),
-        target: row.series.target.clone(),
-        adapter: row.series.adapter.clone(),
-        host: row.series.host.clone(),
-        metric: row.series.metric.clone(),
         points: row.points as u64,
         first_at: times().min()?,
         last_at: times().max()?,
@@ -147,27 +129,24 @@ fn trend(row: &TrendRow, at: Utc, series: &BTreeMap<&SeriesName, &SeriesRow>) ->
         slope_low: row.slope_interval[0],
         slope_high: row.slope_interval[1],
         p_value: row.p_value,
-        direction: row.trend.clone(),
-    })
+        p_adjusted: row.p_adjusted,
+        direction: row.trend.name(),
+    };
+    Some(OfSeries { series: (&row.series).into(), answer })
 }
 
 /// `None` where nothing can be recommended.
-fn recommendation(
-    row: &RecommendationRow,
-    made: SystemTime,
-    series: &BTreeMap<&SeriesName, &SeriesRow>,
-) -> Option<RecommendationAnswer> {
+fn recommendation(row: &RecommendationRow, made: SystemTime) -> Option<RecommendationAnswer> {
     let fit = |ranked: &&RankedRow| ranked.refused.is_none();
     let mut ranked = row.targets.iter().filter(fit);
     let (best, runner_up) = (ranked.next()?, ranked.next());
-    let is_its = |name: &&&SeriesName| (&name.model, &name.host, &name.target) == (&row.model, &row.host, &best.target);
     Some(RecommendationAnswer {
         recommended_at: made.into(),
         model: row.family.is_none().then(|| row.model.clone()),
         family: row.family.clone(),
         host: row.host.clone(),
         target: best.target.clone(),
-        adapter: series.keys().find(is_its).and_then(|name| name.adapter.clone()),
+        adapter: best.adapter.clone(),
         runner_up: runner_up.map(|ranked| ranked.target.clone()),
         tie: best.tied,
         confidence: row.confidence?,

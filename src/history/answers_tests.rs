@@ -6,7 +6,7 @@ use super::{
     series_tests::{file_with, run},
     tests::query,
 };
-use crate::report::Findings;
+use crate::report::{Findings, Question};
 use std::{
     path::Path,
     sync::{Arc, mpsc::channel},
@@ -27,7 +27,7 @@ fn slower(path: &Path) {
 
 fn found(path: &Path) -> Findings {
     let series = History::open(path).unwrap().series(&SeriesFilter::default()).unwrap();
-    let mut findings = Findings::new("report", path).with_series(analysis::series_rows(&series));
+    let mut findings = Findings::new(Question::Report, path).with_series(analysis::series_rows(&series));
     analysis::regressions(&series, &Windows { candidate_runs: 2, ..Windows::default() }, &mut findings);
     analysis::trends(&series, &mut findings);
     analysis::recommendations(&series, SystemTime::now(), &mut findings);
@@ -96,4 +96,58 @@ fn a_change_of_the_environment_is_kept_as_a_list() {
     History::keep(&path, &findings, None).unwrap();
     let kept = "SELECT len(environment)::INTEGER, environment[1], environment[2] FROM regression_history";
     assert_eq!(query(&path, kept), "2,Chrome 156 -> 157,threads 1 -> 2");
+}
+
+#[test]
+fn what_another_process_recorded_later_is_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    slower(&path);
+    let series = History::open(&path).unwrap().series(&SeriesFilter::default()).unwrap();
+    let judged = |runs: &[i64]| {
+        let windows = Windows { judged_runs: Some(runs.iter().copied().collect()), all: true, ..Windows::default() };
+        let mut findings = Findings::new(Question::Regressions, &path);
+        analysis::regressions(&series, &windows, &mut findings);
+        let times = findings.regressions.into_iter().find(|row| row.series.metric == "run_ms");
+        times.map(|row| row.candidate.runs.last().copied())
+    };
+    assert_eq!(judged(&[9]), Some(Some(9)), "the runs after it are slower");
+    assert_eq!(judged(&[11]), Some(Some(11)));
+    assert_eq!((judged(&[13]), judged(&[])), (None, None));
+}
+
+#[test]
+fn a_target_is_ranked_by_the_adapter_that_it_has_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    // WebGPU takes 1 ms, until the GPU goes and it takes 50 ms in software; WASM takes 10 ms.
+    let night = |day: i64| {
+        let (adapter, took) = if day <= 8 { ("nvidia", 1.0) } else { ("google swiftshader", 50.0) };
+        let samples = |took: f64| {
+            let all: Vec<_> = (0..6).map(|n| format!("({}, true)", took + f64::from(n) / 100.0)).collect();
+            all.join(", ")
+        };
+        run(day, &format!("2026-01-{day:02}"), &samples(10.0))
+            + &run(day + 100, &format!("2026-01-{day:02} 01:00:00"), &samples(took))
+            + &format!(
+                "INSERT INTO targets (run_id, target_id, target, available, adapter_vendor) \
+                 VALUES ({}, 0, 'chrome/webgpu', true, '{adapter}'); \
+                 UPDATE performance_results SET target = 'chrome/webgpu', target_id = 0 WHERE run_id = {};",
+                day + 100,
+                day + 100
+            )
+    };
+    file_with(&path, &(1..=12).map(night).collect::<String>());
+    let findings = found(&path);
+    let ranked: Vec<_> = findings.recommendations[0]
+        .targets
+        .iter()
+        .map(|row| (&*row.target, row.adapter.as_deref(), row.samples))
+        .collect();
+    assert_eq!(ranked, [("chrome/wasm", None, 60), ("chrome/webgpu", Some("google swiftshader"), 24)]);
+    History::keep(&path, &findings, None).unwrap();
+    assert_eq!(
+        query(&path, "SELECT target, adapter, runner_up FROM browser_recommendations"),
+        "chrome/wasm,-,chrome/webgpu"
+    );
 }

@@ -5,9 +5,9 @@ use super::{History, HistoryError};
 /// A case on a target, in the newest of some runs of the matrix that tried it there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedCase {
-    /// The case, as its model is called: `CASE`, or `SUITE/CASE` of an imported report.
+    /// The case, as its model is called: `SUITE/CASE`; `CASE` in a file of before suites were recorded.
     pub model: String,
-    /// Where: `chrome/wasm`.
+    /// Where: `chrome/wasm`, or `chrome@beta/wasm` of a further build of the browser.
     pub target: String,
     /// How long tabs were at it in that run, in milliseconds, what failed included; `None` where that was not measured.
     pub spent_ms: Option<f64>,

@@ -5,6 +5,7 @@ use super::{
     places::{Names, Runs},
     tables::Utc,
 };
+use crate::stats;
 use duckdb::{
     Connection, Row,
     arrow::{
@@ -19,6 +20,9 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 /// Rows read at once: two of DuckDB's row groups, one for each thread. Results come as a whole, never as a stream,
 /// because that of duckdb-rs panics on a damaged file.
 const ROWS_AT_ONCE: i64 = 2 * 122_880;
+
+/// The model's file, in so many digits that two of one name are told apart.
+const MODEL: &str = "left(model_sha256, 9)";
 
 /// A key as numbers of [`Names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,10 +101,10 @@ impl Collected {
         let end: i64 =
             connection
                 .query_row("SELECT coalesce(max(rowid) + 1, 0) FROM performance_results", [], |row| row.get(0))?;
-        let (condition, values) = filter.condition();
+        let (condition, values) = filter.series_condition();
         let metrics: Vec<_> = self.metrics.iter().map(|metric| metric.of_attempt()).collect();
         let sql = format!(
-            "SELECT run_id, target_id, target, model, operation, batch, precision, success, {} \
+            "SELECT run_id, target_id, target, model, operation, batch, precision, success, {MODEL}, {} \
              FROM performance_results \
              WHERE rowid >= ? AND rowid < ? AND run_id BETWEEN ? AND ? AND {condition}",
             metrics.join(", ")
@@ -126,7 +130,8 @@ impl Collected {
         let (target_ids, batches) = (small(1)?, small(5)?);
         let (targets, models, operations, precisions) = (texts(2)?, texts(3)?, texts(4)?, texts(6)?);
         let successes = column(7).as_boolean_opt().ok_or_else(|| wrong(7))?;
-        let metrics = (8..8 + self.metrics.len())
+        let files = texts(8)?;
+        let metrics = (9..9 + self.metrics.len())
             .map(|number| column(number).as_primitive_opt::<Float64Type>().ok_or_else(|| wrong(number)))
             .collect::<duckdb::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
@@ -145,8 +150,10 @@ impl Collected {
                 adapter: place.adapter,
                 host: self.runs.runs[run as usize].host,
             };
+            let file = text(files, row).map(|file| self.names.number(file));
+            let environment = self.runs.with_model(place.environment, file, &self.names);
             let measured = self.measured(ident);
-            let point = measured.point(run, place.environment, None);
+            let point = measured.point(run, environment, None);
             let counts = &mut measured.points[point as usize];
             counts.attempts += 1;
             counts.failures += u64::from(!successes.value(row));
@@ -166,10 +173,10 @@ impl Collected {
         filter: &SeriesFilter,
         span: (i64, i64),
     ) -> duckdb::Result<()> {
-        let (condition, values) = filter.condition();
+        let (condition, values) = filter.series_condition();
         let sql = format!(
             "SELECT run_id, target_id, target, model, operation, batch, precision, metric, datediff('day', DATE \
-             '1970-01-01', day)::INTEGER, epoch_us(first_at), attempts, failures, count, median, quantiles \
+             '1970-01-01', day)::INTEGER, epoch_us(first_at), attempts, failures, count, median, quantiles, {MODEL} \
              FROM daily_sketches WHERE run_id BETWEEN ? AND ? AND {condition}"
         );
         let numbers = [&span.0, &span.1].into_iter().map(|number| number as &dyn ToSql);
@@ -195,8 +202,10 @@ impl Collected {
             let metric = text(7)?;
             let wanted = self.metrics.iter().position(|wanted| wanted.name() == metric);
             let day = Day { number: row.get(8)?, first_at: Utc(row.get(9)?) };
+            let file = row.get::<_, Option<String>>(15)?.map(|file| self.names.number(&file));
+            let environment = self.runs.with_model(place.environment, file, &self.names);
             let measured = self.measured(ident);
-            let point = measured.point(run, place.environment, Some(day));
+            let point = measured.point(run, environment, Some(day));
             (measured.points[point as usize].attempts, measured.points[point as usize].failures) =
                 (row.get(10)?, row.get(11)?);
             let Some(samples) = wanted.map(|wanted| &mut measured.by_metric[wanted]) else { continue };
@@ -276,13 +285,9 @@ impl Collected {
         let mut made = Vec::new();
         for number in order {
             let values = std::mem::take(&mut values[*number as usize]);
-            if values.is_empty() {
-                continue;
-            }
-            let (measured, median) = match samples.sketched.get(number) {
-                Some(sketched) => *sketched,
-                None => (values.len() as u64, median(&values)),
-            };
+            let Some(median) = stats::median(&values) else { continue };
+            let of_all = (values.len() as u64, median);
+            let (measured, median) = samples.sketched.get(number).copied().unwrap_or(of_all);
             made.push(self.point(&points[*number as usize], values, measured, median));
         }
         made
@@ -349,18 +354,4 @@ fn valid<A: Array, T>(array: &A, row: usize, value: impl FnOnce(&A) -> T) -> Opt
 
 fn text(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
-}
-
-/// The median of finite numbers, of which there is at least one.
-pub(super) fn median(values: &[f64]) -> f64 {
-    if let [only] = values {
-        return *only;
-    }
-    let mut sorted = values.to_vec();
-    let middle = sorted.len() / 2;
-    let (below, upper, _) = sorted.select_nth_unstable_by(middle, f64::total_cmp);
-    match below.iter().copied().max_by(f64::total_cmp).filter(|_| values.len().is_multiple_of(2)) {
-        Some(lower) => lower.midpoint(*upper),
-        None => *upper,
-    }
 }

@@ -5,8 +5,10 @@ use super::{
     series_tests::file_with,
     tests::{model, succeeded},
 };
+use rustix::fs::{FlockOperation, fcntl_lock};
 use std::{
     env,
+    fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -51,6 +53,38 @@ fn kill_at(mut victim: Child, job: u64) -> SystemTime {
     victim.kill().unwrap();
     victim.wait().unwrap();
     killed
+}
+
+/// Not a test of its own: what [`a_file_that_another_process_is_just_making_is_left_to_it`] kills.
+#[test]
+fn locks_until_killed() {
+    let Some(path) = env::var_os(FILE) else { return };
+    let file = File::options().write(true).open(path).unwrap();
+    // As DuckDB does, before it writes to a file that it has made.
+    fcntl_lock(&file, FlockOperation::LockExclusive).unwrap();
+    println!("\njob 0");
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn a_file_that_another_process_is_just_making_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.duckdb");
+    File::create(&file).unwrap();
+    let mut victim = victim("locks_until_killed", &file).spawn().unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "job 0"), "the victim ended by itself");
+    for _ in 0..2 {
+        let write = Recorder::open(&file, RunInfo::detect("run")).map(drop).unwrap_err();
+        let read = History::open(&file).map(drop).unwrap_err();
+        assert!(matches!((&write, &read), (HistoryError::InUse { .. }, HistoryError::InUse { .. })), "{write} {read}");
+    }
+    assert!(file.exists());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    Recorder::open(&file, RunInfo::detect("run")).unwrap().close().unwrap();
 }
 
 const KILLS: u64 = 100;
@@ -101,7 +135,7 @@ fn is_whole(file: &Path, run: u64, killed: SystemTime) {
 fn spools_until_killed() {
     let Some(file) = env::var_os(FILE).map(PathBuf::from) else { return };
     let recorder = Recorder::open_or_spool(&file, RunInfo::detect("killed")).unwrap();
-    assert!(recorder.is_spooled());
+    assert_eq!(recorder.run_id(), None);
     records_for_ever(&recorder);
 }
 

@@ -209,11 +209,13 @@ fn look_into(path: &Path, access: Access) -> Result<(), HistoryError> {
         .map_err(|source| HistoryError::File { path: path.clone(), source })?;
     match head.get(8..12) {
         Some(b"DUCK") => Ok(()),
-        // Of a crash while it was being made, or of `mktemp`: nothing is lost, and DuckDB would refuse it.
-        None if head.is_empty() && access == Access::Write => {
-            fs::remove_file(&path).map_err(|source| HistoryError::File { path, source })
-        }
-        None if head.is_empty() => Err(HistoryError::Foreign { path, what: "an empty file" }),
+        None if head.is_empty() => match (lock_holder(&path, access), access) {
+            // Another process has just made it, and has not written to it yet.
+            (Some(holder), _) => Err(HistoryError::InUse { path, holder }),
+            // Of a crash while it was being made, or of `mktemp`: nothing is lost, and DuckDB would refuse it.
+            (None, Access::Write) => fs::remove_file(&path).map_err(|source| HistoryError::File { path, source }),
+            (None, Access::Read) => Err(HistoryError::Foreign { path, what: "an empty file" }),
+        },
         _ => Err(HistoryError::Foreign { path, what: "no DuckDB database" }),
     }
 }

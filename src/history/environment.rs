@@ -1,10 +1,12 @@
-//! What a number's meaning hangs on besides its series: browser, adapter driver, runtime.
+//! What a number's meaning hangs on besides its series: the model's file, browser, adapter driver, runtime.
 
 use serde::{Deserialize, Serialize};
 
 /// What changes what a series' numbers mean. `None` is what nobody told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Environment {
+    /// The model's file, by the beginning of its SHA-256.
+    pub model: Option<String>,
     /// The browser's product: `Chrome`.
     pub product: Option<String>,
     /// Its full version.
@@ -27,6 +29,7 @@ impl Environment {
     /// What is different in `later`, each as a person reads it: `Chrome 156.0.1 -> 157.0.2`.
     pub fn changes(&self, later: &Self) -> Vec<String> {
         let names = [
+            ("model", self.model.clone(), later.model.clone()),
             ("browser", named(&self.product, &self.version), named(&later.product, &later.version)),
             ("adapter", self.adapter.clone(), later.adapter.clone()),
             ("runtime", named(&self.runtime, &self.runtime_version), named(&later.runtime, &later.runtime_version)),
@@ -91,6 +94,9 @@ mod tests {
         assert_eq!(old.changes(&updated), ["Chrome 156.0.1 -> 157.0.2", "threads unknown -> 4"]);
         let other = Environment { product: text("Chromium"), headless: Some(false), ..old.clone() };
         assert_eq!(old.changes(&other), ["browser Chrome 156.0.1 -> Chromium 156.0.1", "window none -> shown"]);
+        let exported_again = Environment { model: text("0a1b2c3d4"), ..old.clone() };
+        let before = Environment { model: text("ffeeddccb"), ..old.clone() };
+        assert_eq!(before.changes(&exported_again), ["model ffeeddccb -> 0a1b2c3d4"]);
         let lost = Environment { runtime: None, runtime_version: None, tabfleet: text("0.2.0"), ..old.clone() };
         assert_eq!(old.changes(&lost), ["runtime onnxruntime-web 1.30.0 -> unknown", "tabfleet unknown -> 0.2.0"]);
     }

@@ -103,6 +103,15 @@ pub enum HistoryError {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// The runs of a baseline measured nothing of what is compared with them.
+    #[error(
+        "nothing that is asked for was measured in the runs of baseline `{name}`: choose less narrowly, or name runs that \
+         measured it with `tabfleet history baseline set {name}`"
+    )]
+    BaselineElsewhere {
+        /// The name.
+        name: String,
+    },
     /// There is no run that a baseline could be.
     #[error("{} has no run that measured anything: record one first", path.display())]
     NothingMeasured {

@@ -107,9 +107,9 @@ fn reports_become_runs_of_their_own_and_only_once() {
     assert_eq!(
         keys,
         [
-            "BM_a/8 8 cores run_ms",
-            "BM_a/8 8 cores throughput",
-            "BM_b 8 cores run_ms",
+            "BM_a/8 box, 8 cores run_ms",
+            "BM_a/8 box, 8 cores throughput",
+            "BM_b box, 8 cores run_ms",
             "add 4 cores, linux, x86_64 run_ms",
             "add 4 cores, linux, x86_64 throughput",
             "pkg.mod/quick  run_ms",
@@ -171,4 +171,86 @@ fn what_is_malformed_is_refused_with_its_place_and_changes_nothing() {
     let missing = History::import(&path, &folder.path().join("none")).unwrap_err();
     assert!(matches!(missing, HistoryError::File { .. }), "{missing:?}");
     assert!(!path.exists(), "no history was made of it");
+}
+
+#[test]
+fn builds_of_a_browser_are_series_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let mut report: serde_json::Value = serde_json::from_str(MATRIX).unwrap();
+    for (list, version, run_ms) in [("targets", Some("157"), None), ("results", None, Some(20.5))] {
+        let mut beta = report[list][0].clone();
+        beta["build"] = "beta".into();
+        version.into_iter().for_each(|version| beta["version"] = version.into());
+        run_ms.into_iter().for_each(|run_ms| beta["run_ms"] = run_ms.into());
+        report[list].as_array_mut().unwrap().push(beta);
+    }
+    import(&path, "builds.json", &report.to_string()).unwrap();
+    let filter = SeriesFilter { metrics: vec![Metric::FirstRunMs], ..SeriesFilter::default() };
+    let series = History::open(&path).unwrap().series(&filter).unwrap();
+    let known: Vec<_> = series
+        .iter()
+        .map(|it| (&*it.key.target, it.points[0].environment.version.as_deref(), &it.points[0].samples[..]))
+        .collect();
+    assert_eq!(known, [("chrome/wasm", Some("156"), &[12.5][..]), ("chrome@beta/wasm", Some("157"), &[20.5][..])]);
+}
+
+#[test]
+fn reports_that_tell_little_of_their_machine_are_told_apart_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let named = |name: &str| JUNIT.replace("<testsuite ", &format!("<testsuite hostname=\"{name}\" "));
+    for name in ["one", "two"] {
+        import(&path, "g.json", &GOOGLE.replace("box", name)).unwrap();
+        import(&path, "j.xml", &named(name)).unwrap();
+    }
+    let hosts = |model: &str| {
+        let filter =
+            SeriesFilter { metrics: vec![Metric::RunMs], model: Some(model.to_owned()), ..SeriesFilter::default() };
+        let series = History::open(&path).unwrap().series(&filter).unwrap();
+        series.into_iter().map(|series| series.key.host).collect::<Vec<_>>()
+    };
+    assert_eq!(hosts("BM_b"), ["one, 8 cores", "two, 8 cores"]);
+    assert_eq!(hosts("pkg.mod/quick"), ["one", "two"]);
+    History::roll_up(&path, std::time::SystemTime::now()).unwrap();
+    assert_eq!(hosts("pkg.mod/quick"), ["one", "two"], "rolled up");
+}
+
+#[test]
+fn a_run_that_was_killed_is_taken_in_whole_and_replaced_when_it_has_gone_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let mut report: serde_json::Value = serde_json::from_str(MATRIX).unwrap();
+    report["run"] = "0123456789abcdef".into();
+    let case = |name: &str| {
+        let mut result = report["results"][0].clone();
+        result["case"] = name.into();
+        result
+    };
+    let state = |cases: &[&str]| {
+        let mut state = report.clone();
+        state["results"] = cases.iter().map(|name| case(name)).collect();
+        state.to_string()
+    };
+    let note = |number: usize, name: &str| serde_json::json!({ "number": number, "result": case(name) }).to_string();
+    let partial = folder.path().join("m.json.partial.jsonl");
+    let noted = [serde_json::json!({ "started": report["started"] }).to_string(), note(1, "b")].join("\n");
+    fs::write(&partial, &noted).unwrap();
+    assert_eq!(import(&path, "m.json", &state(&["a"])).unwrap(), Imported::New { run_id: 1, results: 2 });
+    assert_eq!(import(&path, "m.json", &state(&["a"])).unwrap(), Imported::AlreadyThere { run_id: 1 });
+    fs::write(&partial, [noted, note(2, "c")].join("\n")).unwrap();
+    assert_eq!(import(&path, "m.json", &state(&["a"])).unwrap(), Imported::New { run_id: 1, results: 3 });
+    fs::remove_file(&partial).unwrap();
+    assert_eq!(
+        import(&path, "m.json", &state(&["a", "b", "c", "d"])).unwrap(),
+        Imported::New { run_id: 1, results: 4 }
+    );
+    // An older copy has less to tell.
+    assert_eq!(import(&path, "copy.json", &state(&["a", "b"])).unwrap(), Imported::AlreadyThere { run_id: 1 });
+    assert_eq!(
+        query(&path, "SELECT DISTINCT model FROM performance_results ORDER BY 1"),
+        "nets/a\nnets/b\nnets/c\nnets/d"
+    );
+    let counts = ["runs", "targets", "performance_results", "imports"];
+    assert_eq!(counts.map(|table| query(&path, &format!("SELECT count(*) FROM {table}"))), ["1", "1", "4", "1"]);
 }

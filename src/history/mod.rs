@@ -52,6 +52,8 @@ mod import_tests;
 #[cfg(test)]
 mod odd_series_tests;
 #[cfg(test)]
+mod rows_tests;
+#[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;

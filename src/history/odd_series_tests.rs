@@ -5,13 +5,16 @@ use super::{
     analysis::{self, ForecastOptions, Windows},
     series_tests::{file_with, run},
 };
-use crate::report::Findings;
+use crate::{
+    report::{Findings, Question},
+    stats::trend::Course,
+};
 use std::{path::Path, time::SystemTime};
 
 /// All that can be asked of a file, at once.
 fn everything(path: &Path) -> Findings {
     let series = History::open(path).unwrap().series(&SeriesFilter::default()).unwrap();
-    let mut findings = Findings::new("report", path).with_series(analysis::series_rows(&series));
+    let mut findings = Findings::new(Question::Report, path).with_series(analysis::series_rows(&series));
     analysis::regressions(&series, &Windows::default(), &mut findings);
     analysis::change_points(&series, &mut findings);
     analysis::trends(&series, &mut findings);
@@ -37,7 +40,7 @@ fn of_nights(nights: &[&str]) -> Findings {
 fn finds_nothing(findings: &Findings) -> bool {
     findings.regressions.is_empty()
         && findings.change_points.is_empty()
-        && findings.trends.iter().all(|row| row.trend == "stable")
+        && findings.trends.iter().all(|row| row.trend == Course::Stable)
         && findings.anomalies.is_empty()
         && findings.correlations.is_empty()
 }
@@ -79,4 +82,36 @@ fn what_is_no_number_is_no_point() {
     assert!(finds_nothing(&findings), "{findings:?}");
     assert!(findings.series.iter().all(|row| row.name.metric == "failure_rate"), "{findings:?}");
     assert!(serde_json::to_string(&findings).unwrap().contains("failure_rate"));
+}
+
+/// Repeatable noise, in -1..1.
+fn noise(seed: u64) -> f64 {
+    let mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+#[test]
+fn of_many_series_that_only_waver_hardly_any_has_a_trend() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let night = |day: u64| {
+        let results: Vec<_> = (0..200).map(|model| format!("({}, {model})", 10.0 + noise(model * 100 + day))).collect();
+        format!(
+            "INSERT INTO runs (run_id, command, started_at) VALUES ({day}, 'bench', '2026-01-{day:02}'); \
+             INSERT INTO performance_results (run_id, happened_at, job, attempt, target, model, success, run_ms) \
+             SELECT {day}, '2026-01-{day:02}', 1, 1, 'chrome/wasm', 'm' || col1, true, col0 FROM (VALUES {}) AS t(col0, col1);",
+            results.join(", ")
+        )
+    };
+    file_with(&path, &(1..=20).map(night).collect::<String>());
+    let filter = SeriesFilter { metrics: vec![crate::history::Metric::RunMs], ..SeriesFilter::default() };
+    let series = History::open(&path).unwrap().series(&filter).unwrap();
+    let mut findings = Findings::new(Question::Trends, &path);
+    analysis::trends(&series, &mut findings);
+    let by_chance = findings.trends.iter().filter(|row| row.p_value < 0.05).count();
+    let told = findings.trends.iter().filter(|row| row.trend != Course::Stable).count();
+    assert!(findings.trends.len() == 200 && by_chance >= 4, "each by itself: {by_chance} of 200");
+    assert!(told <= 1, "{told} of 200");
+    assert!(findings.trends.iter().all(|row| row.p_adjusted >= row.p_value));
 }

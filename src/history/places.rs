@@ -1,6 +1,6 @@
 //! Runs and descriptions of targets, as far as series need them: they are few, and read before the rows that name them.
 
-use super::{Environment, SeriesFilter, tables::Utc};
+use super::{Environment, SeriesFilter, rows::WARM_UP, tables::Utc};
 use duckdb::{Connection, Row};
 use std::{
     collections::{HashMap, HashSet},
@@ -73,6 +73,8 @@ pub(super) struct Runs {
     pub runs: Vec<Run>,
     pub environments: Vec<Arc<Environment>>,
     environment_numbers: HashMap<Arc<Environment>, u32>,
+    /// Of an environment and a model's file together.
+    with_models: HashMap<(u32, u32), u32>,
     by_id: HashMap<i64, u32>,
     tabfleets: Vec<Option<String>>,
 }
@@ -83,7 +85,7 @@ impl Runs {
         let mut recorded = Vec::new();
         let mut statement = connection.prepare(
             "SELECT run_id, origin = 'recorded', epoch_us(started_at), git_commit, git_branch, tabfleet, os, arch, \
-             cpu, cores FROM runs ORDER BY run_id",
+             cpu, cores, host_name FROM runs ORDER BY run_id",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -110,7 +112,7 @@ impl Runs {
     fn add_run(&mut self, row: &Row<'_>, names: &mut Names) -> duckdb::Result<()> {
         let text = |column: usize| row.get::<_, Option<String>>(column);
         let cores = row.get::<_, Option<u32>>(9)?.map(|cores| format!("{cores} cores"));
-        let host: Vec<String> = [text(8)?, cores, text(6)?, text(7)?].into_iter().flatten().collect();
+        let host: Vec<String> = [text(10)?, text(8)?, cores, text(6)?, text(7)?].into_iter().flatten().collect();
         let tabfleet = text(5)?;
         let unknown = Environment { tabfleet: tabfleet.clone(), ..Environment::default() };
         let run = Run {
@@ -138,6 +140,19 @@ impl Runs {
         let (number, environment) = (self.environments.len() as u32, Arc::new(environment));
         self.environments.push(Arc::clone(&environment));
         self.environment_numbers.insert(environment, number);
+        number
+    }
+
+    /// The environment with the model's file, which is the text of that number.
+    pub fn with_model(&mut self, environment: u32, model: Option<u32>, names: &Names) -> u32 {
+        let Some(model) = model else { return environment };
+        if let Some(number) = self.with_models.get(&(environment, model)) {
+            return *number;
+        }
+        let mut whole = Environment::clone(&self.environments[environment as usize]);
+        whole.model = Some(names.text(model).to_owned());
+        let number = self.environment(whole);
+        self.with_models.insert((environment, model), number);
         number
     }
 
@@ -203,7 +218,7 @@ impl Runs {
 
 /// The runs that measured anything that the filter lets through.
 fn measured(connection: &Connection, filter: &SeriesFilter) -> duckdb::Result<HashSet<i64>> {
-    let (condition, values) = filter.condition();
+    let (condition, values) = filter.series_condition();
     let sql = format!(
         "SELECT run_id FROM performance_results WHERE {condition} \
          UNION SELECT run_id FROM daily_sketches WHERE {condition}"
@@ -222,6 +237,12 @@ impl SeriesFilter {
             asked.map(|(column, value)| (format!(" AND {column} = ?"), value)).unzip();
         (format!("true{}", conditions.concat()), values)
     }
+
+    /// The same, of rows that a series has: what was run to warm up is no measurement.
+    pub(super) fn series_condition(&self) -> (String, Vec<&str>) {
+        let (condition, values) = self.condition();
+        (format!("operation IS DISTINCT FROM '{WARM_UP}' AND {condition}"), values)
+    }
 }
 
 /// An adapter's short name, which is part of a series' key, and all that else is known.
@@ -234,6 +255,7 @@ fn described(row: &Row<'_>, tabfleet: Option<String>) -> duckdb::Result<(Option<
     // An adapter without vendor and architecture is known by its description only.
     let key = joined(short).or(description).or(webnn);
     let environment = Environment {
+        model: None,
         product: text(3)?,
         version: text(4)?,
         headless: row.get(5)?,

@@ -52,7 +52,7 @@ impl History {
     /// # Errors
     /// [`HistoryError::Statement`] when the file is damaged.
     pub fn runs(&self) -> Result<Vec<RecordedRun>, HistoryError> {
-        let sql = "SELECT run_id, command, coalesce(tabfleet, '') AS tabfleet, epoch_us(started_at) AS started, \
+        let sql = "SELECT run_id, command, coalesce(tabfleet, '') AS tabfleet, build, epoch_us(started_at) AS started, \
              epoch_us(ended_at) AS ended, rows_lost, git_commit, git_branch, coalesce(os, '') AS os, \
              coalesce(arch, '') AS arch, cpu, coalesce(cores, 0) AS cores, memory_bytes, \
              CAST(coalesce(tried, 0) + attempts_rolled_up AS UBIGINT) AS attempts, \
@@ -77,6 +77,7 @@ fn run(row: &Row<'_>) -> duckdb::Result<RecordedRun> {
         info: RunInfo {
             command: row.get("command")?,
             tabfleet: row.get("tabfleet")?,
+            build: row.get("build")?,
             started: moment(row.get("started")?),
             git_commit: row.get("git_commit")?,
             git_branch: row.get("git_branch")?,

@@ -40,6 +40,7 @@ const WAITING_EVENTS: usize = 131_072;
 /// Writes a run into a history file, off the hot path.
 #[derive(Debug)]
 pub struct Recorder {
+    run_id: i64,
     /// `None` only while it is being closed.
     work: Option<SyncSender<Work>>,
     writer: Option<JoinHandle<Result<Recorded, HistoryError>>>,
@@ -94,13 +95,14 @@ impl Recorder {
         let writer = Writer {
             path: path.to_owned(),
             database: Some(database),
-            rows: Rows::new(run_id),
+            rows: Rows::new(run_id, run.build),
             written: 0,
             failure: None,
             lost: Arc::clone(&lost),
         };
         let thread = thread::Builder::new().name("history".to_owned()).spawn(move || writer.run(&receiver));
-        Ok(Self { work: Some(sender), writer: Some(thread.map_err(HistoryError::Thread)?), lost, spooled: None })
+        let writer = Some(thread.map_err(HistoryError::Thread)?);
+        Ok(Self { run_id, work: Some(sender), writer, lost, spooled: None })
     }
 
     /// The same, but where another process has the file open the run is kept beside it, for [`History::merge`] to take
@@ -123,9 +125,10 @@ impl Recorder {
         }
     }
 
-    /// Whether the run is kept beside the history, for [`History::merge`](super::History::merge) to take in later.
-    pub fn is_spooled(&self) -> bool {
-        self.spooled.is_some()
+    /// The run's number in the history; `None` while it is kept beside it, for
+    /// [`History::merge`](super::History::merge) to take in later.
+    pub fn run_id(&self) -> Option<i64> {
+        self.spooled.is_none().then_some(self.run_id)
     }
 
     /// Hands the event to the writer, if it is one that is recorded. Never waits: an event for which there is no room
@@ -204,12 +207,13 @@ fn add_run(database: &Database, run: &RunInfo) -> duckdb::Result<i64> {
     // Nobody else writes, so the next number is still free when it is taken.
     let run_id: i64 = connection.query_row("SELECT coalesce(max(run_id), 0) + 1 FROM runs", [], |row| row.get(0))?;
     connection.execute(
-        "INSERT INTO runs (run_id, command, tabfleet, started_at, git_commit, git_branch, os, arch, cpu, cores, \
-         memory_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (run_id, command, tabfleet, build, started_at, git_commit, git_branch, os, arch, cpu, cores, \
+         memory_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             run_id,
             run.command,
             run.tabfleet,
+            run.build,
             Utc::from(run.started),
             run.git_commit,
             run.git_branch,

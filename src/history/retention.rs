@@ -23,8 +23,8 @@ pub struct RolledUp {
 }
 
 impl History {
-    /// Rolls up the results of every run whose last result is of an earlier day, in UTC, than `older_than`. All of it is
-    /// one transaction: a crash leaves every result in one form.
+    /// Rolls up the results of every run whose last result is of an earlier day, in UTC, than `older_than`, but for those
+    /// of baselines, which are compared with run by run. All of it is one transaction: a crash leaves every result in one form.
     ///
     /// # Errors
     /// Every [`HistoryError`] but those of the writer thread.
@@ -42,7 +42,8 @@ fn roll_up(connection: &Connection, before: i64) -> duckdb::Result<RolledUp> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute(
         "CREATE TEMP TABLE old_runs AS SELECT run_id, count(*) AS attempts, count(*) FILTER (NOT success) AS failures \
-         FROM performance_results GROUP BY run_id HAVING max(happened_at) < make_timestamp(?)",
+         FROM performance_results GROUP BY run_id HAVING max(happened_at) < make_timestamp(?) \
+         AND run_id NOT IN (SELECT unnest(run_ids) FROM baselines)",
         params![before.saturating_mul(DAY_MICROS)],
     )?;
     let runs = transaction.query_row("SELECT count(*)::UBIGINT FROM old_runs", [], |row| row.get(0))?;
@@ -108,10 +109,10 @@ fn sketch(metric: Metric) -> String {
          ) \
          SELECT CAST(happened_at AS DATE), max(p.run_id), arg_max(p.target_id, p.run_id), p.target, model, \
          coalesce(operation, 'infer'), batch, precision, '{}', min(happened_at), count(*), \
-         count(*) FILTER (NOT success), {numbers} \
+         count(*) FILTER (NOT success), {numbers}, model_sha256 \
          FROM placed p JOIN runs r USING (run_id) LEFT JOIN targets t ON t.run_id = p.run_id AND t.target_id = p.target_id \
-         GROUP BY CAST(happened_at AS DATE), p.target, model, coalesce(operation, 'infer'), batch, precision, r.tabfleet, \
-         r.git_branch, r.os, r.arch, r.cpu, r.cores, t.product, t.version, t.headless, t.adapter_vendor, \
+         GROUP BY CAST(happened_at AS DATE), p.target, model, coalesce(operation, 'infer'), batch, precision, model_sha256, r.tabfleet, \
+         r.git_branch, r.host_name, r.os, r.arch, r.cpu, r.cores, t.product, t.version, t.headless, t.adapter_vendor, \
          t.adapter_architecture, t.adapter_device, t.adapter_description, t.webnn_device, t.runtime, t.runtime_version, \
          t.threads {having}",
         metric.name()

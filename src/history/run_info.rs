@@ -10,6 +10,8 @@ pub struct RunInfo {
     pub command: String,
     /// The version of tabfleet.
     pub tabfleet: String,
+    /// Which further build of a browser ran, by its name (`beta` of `chrome@beta`): a part of its targets' names.
+    pub build: Option<String>,
     /// When it started.
     pub started: SystemTime,
     /// The commit of the current folder's git work tree, where there is one.
@@ -35,6 +37,7 @@ impl RunInfo {
         Self {
             command: command.to_owned(),
             tabfleet: env!("CARGO_PKG_VERSION").to_owned(),
+            build: None,
             started: SystemTime::now(),
             git_commit: git(&["rev-parse", "HEAD"]),
             git_branch: git(&["rev-parse", "--abbrev-ref", "HEAD"]).filter(|branch| branch != "HEAD"),

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_health.sql"),
     include_str!("migrations/0004_analysis.sql"),
     include_str!("migrations/0005_browser_health.sql"),
+    include_str!("migrations/0006_provenance.sql"),
 ];
 
 /// The version this tabfleet writes.

@@ -15,11 +15,12 @@ pub struct SeriesKey {
     pub batch: Option<u32>,
     /// The precision: `float32`.
     pub precision: Option<String>,
-    /// Where: `chrome/webgpu`.
+    /// Where: `chrome/webgpu`, or `chrome@beta/webgpu` of a further build of the browser.
     pub target: String,
     /// The adapter by vendor, architecture and device; on WebNN its device type.
     pub adapter: Option<String>,
-    /// The host's class: processor, cores, operating system, architecture.
+    /// The host's class: processor, cores, operating system, architecture. Of an imported report that does not tell those,
+    /// its host's name.
     pub host: String,
     /// What was measured.
     pub metric: Metric,

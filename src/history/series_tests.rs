@@ -97,6 +97,29 @@ fn a_recorded_run_is_a_point_of_each_metric() {
 }
 
 #[test]
+fn what_was_run_to_warm_up_is_no_sample_but_what_loading_took_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let recorder = Recorder::open(&path, RunInfo::detect("bench")).unwrap();
+    recorder.record(ready(1, info(false)));
+    for (job, create_ms, run_ms) in [(0, Some(80.0), 9.0), (1, None, 5.0), (2, None, 4.0)] {
+        let mut event = timed(job, Timings { create_ms, run_ms, ..Timings::default() });
+        if let EventKind::AttemptSucceeded { warm_up, .. } = &mut event.kind {
+            *warm_up = true;
+        }
+        recorder.record(event);
+    }
+    recorder.record(timed(3, Timings { run_ms: 1.0, ..Timings::default() }));
+    recorder.close().unwrap();
+    let samples = |metric: Metric| only(&path, metric).points.remove(0).samples;
+    assert_eq!([Metric::RunMs, Metric::FirstRunMs, Metric::CreateMs].map(samples), [[1.0], [9.0], [80.0]]);
+    let kept = "SELECT operation, count(*) FROM performance_results GROUP BY ALL ORDER BY ALL";
+    assert_eq!(super::tests::query(&path, kept), "infer,2\nwarm-up,2");
+    History::roll_up(&path, SystemTime::now() + Duration::from_secs(2 * 86_400)).unwrap();
+    assert_eq!(only(&path, Metric::RunMs).points[0].samples, [1.0], "rolled up");
+}
+
+#[test]
 fn a_browser_that_is_updated_midway_splits_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");

@@ -148,7 +148,7 @@ fn merge_run(database: &Database, run: &Path, merged: &mut Merged) -> Result<(),
         }
         let numbers = numbers_after(&transaction, before)?;
         transaction.execute(
-            "INSERT INTO imports SELECT ?, CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP), 'spool', ?, \
+            "INSERT INTO imports (digest, imported_at, kind, source, run_ids) SELECT ?, CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP), 'spool', ?, \
              (SELECT list(run_id ORDER BY run_id) FROM runs WHERE run_id > ?)",
             params![name, run.to_string_lossy(), before],
         )?;

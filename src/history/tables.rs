@@ -1,30 +1,46 @@
 //! The tables as types: a row is a struct whose fields are the columns, in name and in order.
 
+use crate::report::SeriesName;
 use duckdb::{
     Connection, ToSql,
     types::{TimeUnit, ToSqlOutput, Value},
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A row of one table.
-pub(super) trait Row {
-    const TABLE: &'static str;
-    const COLUMNS: &'static [&'static str];
+/// Columns and their values.
+pub(super) trait Columns {
+    fn names() -> Vec<&'static str>;
     fn values(&self) -> Vec<&dyn ToSql>;
 }
 
-macro_rules! table {
-    ($(#[$doc:meta])* $row:ident in $table:literal { $($column:ident: $type:ty),+ $(,)? }) => {
+/// A row of one table.
+pub(super) trait Row: Columns {
+    const TABLE: &'static str;
+}
+
+macro_rules! columns {
+    ($(#[$doc:meta])* $row:ident { $($column:ident: $type:ty),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub(super) struct $row { $(pub $column: $type),+ }
 
-        impl Row for $row {
-            const TABLE: &'static str = $table;
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
+        impl Columns for $row {
+            fn names() -> Vec<&'static str> {
+                vec![$(stringify!($column)),+]
+            }
             fn values(&self) -> Vec<&dyn ToSql> {
                 vec![$(&self.$column),+]
             }
+        }
+    };
+}
+
+macro_rules! table {
+    ($(#[$doc:meta])* $row:ident in $table:literal { $($column:ident: $type:ty),+ $(,)? }) => {
+        columns!($(#[$doc])* $row { $($column: $type),+ });
+
+        impl Row for $row {
+            const TABLE: &'static str = $table;
         }
     };
 }
@@ -86,6 +102,7 @@ table!(
         batch: Option<u32>,
         precision: Option<&'static str>,
         memory_bytes: Option<u64>,
+        operation: &'static str,
     }
 );
 
@@ -178,11 +195,9 @@ table!(
     }
 );
 
-table!(
-    /// A difference that was found, on its way into `regression_history`.
-    RegressionAnswer in "found_regressions" {
-        found_at: Utc,
-        run_id: i64,
+columns!(
+    /// Which series an answer is about.
+    SeriesColumns {
         model: String,
         operation: String,
         batch: Option<u32>,
@@ -191,6 +206,41 @@ table!(
         adapter: Option<String>,
         host: String,
         metric: String,
+    }
+);
+
+impl From<&SeriesName> for SeriesColumns {
+    fn from(name: &SeriesName) -> Self {
+        let SeriesName { model, operation, batch, precision, target, adapter, host, metric, unit: _ } = name.clone();
+        Self { model, operation, batch, precision, target, adapter, host, metric }
+    }
+}
+
+/// An answer about a series.
+#[derive(Debug)]
+pub(super) struct OfSeries<R> {
+    pub series: SeriesColumns,
+    pub answer: R,
+}
+
+impl<R: Columns> Columns for OfSeries<R> {
+    fn names() -> Vec<&'static str> {
+        [SeriesColumns::names(), R::names()].concat()
+    }
+    fn values(&self) -> Vec<&dyn ToSql> {
+        [self.series.values(), self.answer.values()].concat()
+    }
+}
+
+impl<R: Row> Row for OfSeries<R> {
+    const TABLE: &'static str = R::TABLE;
+}
+
+table!(
+    /// A difference that was found, on its way into `regression_history`.
+    RegressionAnswer in "found_regressions" {
+        found_at: Utc,
+        run_id: i64,
         baseline: Option<String>,
         baseline_samples: u64,
         candidate_samples: u64,
@@ -203,7 +253,7 @@ table!(
         p_value: f64,
         p_adjusted: f64,
         direction: &'static str,
-        severity: String,
+        severity: &'static str,
         environment: Option<String>,
         git_commit: Option<String>,
     }
@@ -213,14 +263,6 @@ table!(
     /// A trend that was found, on its way into `trend_analysis`.
     TrendAnswer in "found_trends" {
         analysed_at: Utc,
-        model: String,
-        operation: String,
-        batch: Option<u32>,
-        precision: Option<String>,
-        target: String,
-        adapter: Option<String>,
-        host: String,
-        metric: String,
         points: u64,
         first_at: Utc,
         last_at: Utc,
@@ -228,7 +270,8 @@ table!(
         slope_low: f64,
         slope_high: f64,
         p_value: f64,
-        direction: String,
+        p_adjusted: f64,
+        direction: &'static str,
     }
 );
 
@@ -261,7 +304,7 @@ pub(super) fn append<R: Row>(connection: &Connection, rows: &[R]) -> duckdb::Res
         return Ok(());
     }
     // By name, so that a column that a later schema version adds is no concern of this one.
-    let mut appender = connection.appender_with_columns(R::TABLE, R::COLUMNS)?;
+    let mut appender = connection.appender_with_columns(R::TABLE, &R::names())?;
     rows.iter().try_for_each(|row| appender.append_row(row.values().as_slice()))?;
     appender.flush()
 }

@@ -36,6 +36,7 @@ pub(super) fn succeeded(job: u64, tab: u64, model: &Arc<ModelTag>) -> Event {
         batch: Some(4),
         memory_bytes: Some(1 << 20),
         share: None,
+        warm_up: false,
     })
 }
 
@@ -205,6 +206,26 @@ fn what_the_fleet_did_for_its_health_is_read_back() {
     1,chrome/webgpu,true,-,-,-
     1,chrome/webgpu,false,health-check,wrong-output,y[0] is 3, not 2
     ");
+}
+
+#[test]
+fn a_further_build_of_a_browser_is_recorded_as_targets_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let run = RunInfo { build: Some("beta".to_owned()), ..RunInfo::detect("matrix") };
+    let recorder = Recorder::open(&path, run.clone()).unwrap();
+    recorder.record(ready(1, info(false)));
+    recorder.record(succeeded(1, 1, &model()));
+    recorder.record(checked(None));
+    recorder.close().unwrap();
+    let history = History::open(&path).unwrap();
+    assert_eq!(history.runs().unwrap()[0].info.build, run.build);
+    assert_eq!(history.series(&SeriesFilter::default()).unwrap()[0].key.target, "chrome@beta/webgpu");
+    drop(history);
+    for table in ["targets", "performance_results", "browser_events", "browser_health"] {
+        assert_eq!(query(&path, &format!("SELECT target FROM {table}")), "chrome@beta/webgpu", "{table}");
+    }
+    assert_eq!(query(&path, "SELECT browser FROM browser_health"), "chrome");
 }
 
 #[test]

@@ -146,6 +146,23 @@ fn old_results_are_rolled_up_by_day_and_stay_points() {
 }
 
 #[test]
+fn the_runs_of_a_baseline_are_not_rolled_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let nights: String = (1..=3).map(|id| run(id, &format!("2026-01-01 0{id}:00:00"), "(1.0, true)")).collect();
+    file_with(&path, &nights);
+    let pinned = Baseline::set(&path, "v1", 2).unwrap().runs;
+    Baseline::set(&path, "v1.1", 1).unwrap();
+    assert_eq!(pinned, [2, 3]);
+    let rolled = History::roll_up(&path, january(5)).unwrap();
+    assert_eq!((rolled.runs, rolled.results), (1, 1));
+    let points: Vec<_> = series(&path)[0].points.iter().map(|point| point.run_id).collect();
+    assert_eq!(points, [1, 2, 3], "each is still compared with by its number");
+    Baseline::remove(&path, "v1").unwrap();
+    assert_eq!(History::roll_up(&path, january(5)).unwrap().runs, 1, "the third has a name still");
+}
+
+#[test]
 fn a_day_is_rolled_up_apart_for_each_environment() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
@@ -174,15 +191,32 @@ fn a_day_is_rolled_up_apart_for_each_environment() {
 }
 
 #[test]
+fn a_model_that_was_exported_again_is_told_with_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.duckdb");
+    let files = "UPDATE performance_results SET model_sha256 = repeat(CASE run_id WHEN 1 THEN 'a0' ELSE 'b1' END, 32);";
+    let runs: String = (1..=3).map(|id| run(id, &format!("2026-01-0{id}"), &format!("({id}.0, true)"))).collect();
+    file_with(&path, &format!("{runs}{files}"));
+    let changes = |path: &Path| -> Vec<Vec<String>> {
+        let points = series(path).remove(0).points;
+        points.windows(2).map(|two| two[0].environment.changes(&two[1].environment)).collect()
+    };
+    let expected = [vec!["model a0a0a0a0a -> b1b1b1b1b".to_owned()], vec![]];
+    assert_eq!(changes(&path), expected);
+    assert_eq!(History::roll_up(&path, january(3)).unwrap().results, 2);
+    assert_eq!(changes(&path), expected, "rolled up");
+}
+
+#[test]
 fn a_run_is_spooled_while_the_file_is_in_use_and_merged_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.duckdb");
     let holder = Recorder::open_or_spool(&path, RunInfo::detect("holder")).unwrap();
-    assert!(!holder.is_spooled());
+    assert_eq!(holder.run_id(), Some(1));
     let (one, two) = (RunInfo::detect("one"), RunInfo::detect("two"));
     let open = |run: &RunInfo| Recorder::open_or_spool(&path, run.clone()).unwrap();
     let (first, second) = (open(&one), open(&two));
-    assert!(first.is_spooled() && second.is_spooled());
+    assert_eq!((first.run_id(), second.run_id()), (None, None));
     record(first);
     assert!(matches!(History::merge(&path), Err(HistoryError::InUse { .. })), "the history is still held");
     record(holder);

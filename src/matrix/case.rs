@@ -45,7 +45,9 @@ impl Prepared {
         let case = self.case.clone();
         let loaded = tokio::task::spawn_blocking(move || case.load()).await;
         let loaded = loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let mut spec = ModelSpec::read(loaded.model.clone()).name(&self.case.name);
+        // Of two suites' cases of one name, each is a model of its own.
+        let name = format!("{}/{}", self.case.suite, self.case.name);
+        let mut spec = ModelSpec::read(loaded.model.clone()).name(name);
         if let Some(shards) = shards {
             spec = spec.sharded(shards.clone());
         }

@@ -123,13 +123,18 @@ impl MatrixReport {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ReportError> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(ReportError::read(path))?;
-        let mut report: Self =
+        let report: Self =
             serde_json::from_slice(&bytes).map_err(|source| ReportError::Parse { path: path.to_owned(), source })?;
-        let noted = journal::read(path, report.started)?;
-        let missing = noted.into_iter().filter(|noted| noted.number >= report.results.len());
+        report.with_noted(path)
+    }
+
+    /// The same with what a killed run had noted beside its JSON at `path`.
+    pub(crate) fn with_noted(mut self, path: &Path) -> Result<Self, ReportError> {
+        let noted = journal::read(path, self.started)?;
+        let missing = noted.into_iter().filter(|noted| noted.number >= self.results.len());
         let missing: Vec<_> = missing.map(|noted| noted.result).collect();
-        report.results.extend(missing);
-        Ok(report)
+        self.results.extend(missing);
+        Ok(self)
     }
 }
 

@@ -12,9 +12,9 @@ mod doctor;
 mod earlier;
 mod error;
 mod file;
+mod findings;
 mod gist;
 mod health;
-mod history;
 mod html;
 mod journal;
 mod junit;
@@ -39,12 +39,13 @@ pub use diff::{CaseChange, ChangeKind, MatrixDiff, Outcome, Side, SideRow, Targe
 pub use doctor::{DoctorReport, Missing};
 pub use earlier::EarlierRuns;
 pub use error::ReportError;
+pub use findings::{
+    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, Grade, HealthRow, LookedAt, NotJudged, PointRow,
+    Question, RankedRow, RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow,
+    write_history_json,
+};
 pub(crate) use gist::gist;
 pub use health::{FleetRow, HealthReport};
-pub use history::{
-    AnomalyRow, ChangeRow, CorrelationRow, Findings, ForecastRow, HealthRow, LookedAt, NotJudged, PointRow, RankedRow,
-    RecommendationRow, RegressionRow, SeriesName, SeriesRow, TrendRow, WindowRow, write_history_json,
-};
 pub use html::{write_history_html, write_html, write_performance_html, write_shard_html};
 pub use junit::{JunitFlaky, write_junit};
 pub use markdown::{diff_markdown, matrix_markdown, write_text};

@@ -14,8 +14,13 @@ pub enum Verdict {
     Unknown,
     /// It fits.
     Usual,
-    /// It lies this many deviations from the median, negative below.
-    Outlier(f64),
+    /// It does not fit.
+    Outlier {
+        /// The median of the values that it is compared with.
+        expected: f64,
+        /// How many deviations from there it lies, negative below.
+        deviations: f64,
+    },
     /// It is the last of several that left the usual range together: the level has moved, and is learnt anew.
     Shift,
 }
@@ -81,7 +86,7 @@ impl Anomalies {
             Some(distance) => self.strange(value, distance),
         };
         match verdict {
-            Verdict::Outlier(_) => {}
+            Verdict::Outlier { .. } => {}
             Verdict::Shift => self.window = self.strange.drain(..).collect(),
             Verdict::Usual | Verdict::Unknown => self.strange.clear(),
         }
@@ -112,7 +117,11 @@ impl Anomalies {
             self.strange.clear();
         }
         self.strange.push(value);
-        if self.strange.len() >= self.settings.shift { Verdict::Shift } else { Verdict::Outlier(distance) }
+        if self.strange.len() >= self.settings.shift {
+            Verdict::Shift
+        } else {
+            Verdict::Outlier { expected: median, deviations: distance }
+        }
     }
 }
 
@@ -135,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn outliers(verdicts: &[Verdict]) -> Vec<usize> {
-        let strange = |verdict: &Verdict| matches!(verdict, Verdict::Outlier(_));
+        let strange = |verdict: &Verdict| matches!(verdict, Verdict::Outlier { .. });
         (0..verdicts.len()).filter(|&at| strange(&verdicts[at])).collect()
     }
 
@@ -145,8 +154,9 @@ mod tests {
         let mut series = Anomalies::new(Settings { least: 10, ..Settings::default() });
         let values = [10.0, 12.0, 11.0, 13.0, 9.0, 10.5, 11.5, 12.5, 9.5, 11.0, 50.0];
         let verdicts = values.map(|value| series.push(value));
-        let Verdict::Outlier(score) = verdicts[10] else { panic!("{verdicts:?}") };
+        let Verdict::Outlier { expected, deviations: score } = verdicts[10] else { panic!("{verdicts:?}") };
         assert!((score - 26.305100257647187).abs() < 1e-9, "{score}");
+        assert_eq!(expected, 11.0);
         assert_eq!(verdicts[..10], [Verdict::Unknown; 10]);
     }
 
@@ -173,6 +183,15 @@ mod tests {
             let shifts: Vec<usize> = (0..300).filter(|&at| verdicts[at] == Verdict::Shift).collect();
             assert_eq!(shifts, [102, 202], "seed {seed}");
         }
+    }
+
+    #[test]
+    fn after_a_shift_the_new_level_is_what_is_expected() {
+        let mut values: Vec<f64> = normal(60, 3).iter().map(|noise| 10.0 + noise / 10.0).collect();
+        values[50..].iter_mut().for_each(|value| *value += 20.0);
+        values[56] = 60.0;
+        let Verdict::Outlier { expected, .. } = anomalies(&values)[56] else { panic!("{values:?}") };
+        assert!((expected - 30.0).abs() < 1.0, "{expected}");
     }
 
     #[test]

@@ -26,6 +26,20 @@ pub enum ForecastError {
     /// A forecast needs values.
     #[error("a forecast needs at least {LEAST} values that are numbers, and there are {0}")]
     TooShort(usize),
+    /// The largest error of so few values does not reach as far as was asked.
+    #[error(
+        "intervals that hold {:.4} % of what comes need {needed} values, and there are {values}: it takes more runs, or a \
+         lower level",
+        level * 100.0
+    )]
+    TooFew {
+        /// Of the intervals, 0 to 1.
+        level: f64,
+        /// How many values it needs.
+        needed: usize,
+        /// How many there are.
+        values: usize,
+    },
     /// A level is a probability.
     #[error("the level of the intervals is {0}, and must lie between 0 and 1")]
     Level(f64),
@@ -82,7 +96,8 @@ pub enum Crossing {
 
 /// The next `horizon` values with intervals that hold each with probability `level`, such as 0.95.
 ///
-/// Values that are not finite are left out. A constant series is forecast to stay, with intervals of width 0.
+/// Values that are not finite are left out. Further ahead, where fewer errors are known than the level needs, an interval
+/// is as wide as the largest of them, and as the one before. A constant series is forecast to stay, with intervals of width 0.
 pub fn forecast(values: &[f64], horizon: usize, level: f64) -> Result<Forecast, ForecastError> {
     if !(level > 0.0 && level < 1.0) {
         return Err(ForecastError::Level(level));
@@ -94,6 +109,10 @@ pub fn forecast(values: &[f64], horizon: usize, level: f64) -> Result<Forecast, 
     }
     let start = start_of_fit(&finite);
     let recent = &finite[start..];
+    if rank(recent.len(), level) > recent.len() {
+        let needed = (level / (1.0 - level) - ROUNDING).ceil() as usize;
+        return Err(ForecastError::TooFew { level, needed, values: recent.len() });
+    }
     let model = Model::smoothing(recent, horizon).unwrap_or_else(|| Model::level(recent, horizon));
     let steps = model.steps(recent, level);
     let present = robust::median(&recent[recent.len().saturating_sub(PRESENT)..]);
@@ -130,7 +149,7 @@ impl Forecast {
 
 /// Point forecasts, and what the model would have said of the past.
 struct Model {
-    /// For each value of the past, the forecast from all before it.
+    /// For each value of the past, the forecast without it.
     fitted: Vec<f64>,
     /// The point forecasts.
     ahead: Vec<f64>,
@@ -149,10 +168,12 @@ impl Model {
         sound.then_some(Self { fitted, ahead })
     }
 
-    /// The median of all values, at each step.
+    /// The median of all values, at each step. A value of the past is forecast from all others: one that was among those
+    /// that it is compared with would be off by less than the next one.
     fn level(recent: &[f64], horizon: usize) -> Self {
-        let median = robust::median(recent);
-        Self { fitted: vec![median; recent.len()], ahead: vec![median; horizon] }
+        let median_without = |at: usize| robust::median(&[&recent[..at], &recent[at + 1..]].concat());
+        let fitted = (0..recent.len()).map(median_without).collect();
+        Self { fitted, ahead: vec![robust::median(recent); horizon] }
     }
 
     fn steps(&self, recent: &[f64], level: f64) -> Vec<Step> {
@@ -176,13 +197,22 @@ impl Model {
     }
 }
 
+/// What products of levels are off by at most.
+const ROUNDING: f64 = 1e-9;
+
+/// Which of `n` errors, the smallest first, the next one is below with the probability `level`; beyond `n` where they are
+/// too few to tell.
+fn rank(n: usize, level: f64) -> usize {
+    ((n + 1) as f64 * level - ROUNDING).ceil() as usize
+}
+
 /// The conformal quantile: the ⌈(n + 1) · level⌉-th smallest, the largest where that is beyond n. `None` of nothing.
 fn quantile(mut errors: Vec<f64>, level: f64) -> Option<f64> {
     let n = errors.len();
     if n == 0 {
         return None;
     }
-    let rank = (((n + 1) as f64 * level).ceil() as usize).clamp(1, n);
+    let rank = rank(n, level).clamp(1, n);
     Some(*errors.select_nth_unstable_by(rank - 1, f64::total_cmp).1)
 }
 
@@ -212,6 +242,23 @@ mod tests {
             }
             let share = within as f64 / 1000.0;
             assert!((least..=most).contains(&share), "{share} at {level}");
+        }
+    }
+
+    #[test]
+    fn intervals_of_few_values_hold_as_often_as_they_say_or_are_refused() {
+        for (count, level, beyond) in [(5, 0.8, 0.95), (10, 0.9, 0.95), (18, 0.9, 0.95), (19, 0.95, 0.96)] {
+            let mut within = 0;
+            for seed in 0..1000 {
+                let values = normal(count + 1, seed);
+                let step = forecast(&values[..count], 1, level).unwrap().steps[0];
+                within += usize::from((step.lower..=step.upper).contains(&values[count]));
+            }
+            let share = within as f64 / 1000.0;
+            // Three standard deviations of a share of a thousand.
+            assert!(share >= level - 0.04, "{share} of {count} at {level}");
+            let refused = forecast(&normal(count, 1), 1, beyond).unwrap_err();
+            assert!(matches!(refused, ForecastError::TooFew { needed: 19 | 24, .. }), "{refused:?}");
         }
     }
 
@@ -276,7 +323,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn any_doubles_give_ordered_intervals(
-            values in prop::collection::vec(-1e100..1e100, 3..60),
+            values in prop::collection::vec(-1e100..1e100, 9..60),
             horizon in 0_usize..8,
         ) {
             let made = forecast(&values, horizon, 0.9).unwrap();

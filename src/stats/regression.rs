@@ -3,11 +3,11 @@
 use super::Direction;
 use super::multiple::benjamini_hochberg;
 use super::shift::{Shift, ShiftError, ShiftSettings, compare};
+use crate::types::names;
 use serde::{Deserialize, Serialize};
 
 /// How bad a regression is, or how good an improvement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Everything that is neither large nor sure enough for the others.
     Minor,
@@ -19,16 +19,7 @@ pub enum Severity {
     Critical,
 }
 
-impl std::fmt::Display for Severity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Severity::Minor => "minor",
-            Severity::Moderate => "moderate",
-            Severity::Severe => "severe",
-            Severity::Critical => "critical",
-        })
-    }
-}
+names!(Severity { Minor = "minor", Moderate = "moderate", Severe = "severe", Critical = "critical" });
 
 /// What a severity above minor asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +39,8 @@ pub struct Thresholds {
     pub severe: Gate,
     /// 5% and p < 0.1.
     pub moderate: Gate,
+    /// A minor difference is worth telling where its adjusted p-value lies below this. 0.05.
+    pub minor_p_below: f64,
 }
 
 impl Default for Thresholds {
@@ -56,6 +49,7 @@ impl Default for Thresholds {
             critical: Gate { least_change: 0.25, p_below: 0.01 },
             severe: Gate { least_change: 0.15, p_below: 0.05 },
             moderate: Gate { least_change: 0.05, p_below: 0.1 },
+            minor_p_below: 0.05,
         }
     }
 }
@@ -76,6 +70,14 @@ impl Thresholds {
         } else {
             Severity::Minor
         }
+    }
+}
+
+impl Thresholds {
+    /// Whether a difference of this severity, with this adjusted p-value, is worth telling unasked.
+    #[must_use]
+    pub fn matters(&self, severity: Severity, adjusted_p: f64) -> bool {
+        severity > Severity::Minor || adjusted_p < self.minor_p_below
     }
 }
 

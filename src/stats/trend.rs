@@ -5,6 +5,7 @@ use super::autocorrelation::{autocorrelations, usual_lags};
 use super::quadrature::NORMAL;
 use super::ranks::{midranks, ties};
 use super::sample::{median, relative, sorted};
+use crate::types::names;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -34,8 +35,7 @@ impl Default for TrendSettings {
 }
 
 /// Where a series is going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// It gets better.
     Improving,
@@ -45,15 +45,7 @@ pub enum Course {
     Degrading,
 }
 
-impl std::fmt::Display for Course {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Course::Improving => "improving",
-            Course::Stable => "stable",
-            Course::Degrading => "degrading",
-        })
-    }
-}
+names!(Course { Improving = "improving", Stable = "stable", Degrading = "degrading" });
 
 /// Why a series has no trend to speak of.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -134,14 +126,8 @@ pub fn trend(points: &[(f64, f64)], direction: Direction, settings: &TrendSettin
     let p_if_independent = p_value(pairs.score, independent);
     let (middle_time, middle) = (median(&times), median(&values));
     let relative_change = relative(slope * (times[times.len() - 1] - times[0]), middle);
-    let large = relative_change.is_none_or(|change| change.abs() >= settings.least_change);
-    let course = match (p < settings.significance && large && slope != 0.0, direction.is_worse(slope)) {
-        (false, _) => Course::Stable,
-        (true, true) => Course::Degrading,
-        (true, false) => Course::Improving,
-    };
-    Ok(Trend {
-        course,
+    let trend = Trend {
+        course: Course::Stable,
         slope,
         slope_interval: pairs.slope_interval(variance, settings.confidence),
         intercept: middle - slope * middle_time,
@@ -151,7 +137,21 @@ pub fn trend(points: &[(f64, f64)], direction: Direction, settings: &TrendSettin
         variance_factor,
         points: points.len(),
         points_used: used.len(),
-    })
+    };
+    Ok(Trend { course: trend.course_by(p, direction, settings), ..trend })
+}
+
+impl Trend {
+    /// Where it is going by another p-value than its own: one that was adjusted for many series looked at together.
+    #[must_use]
+    pub fn course_by(&self, p: f64, direction: Direction, settings: &TrendSettings) -> Course {
+        let large = self.relative_change.is_none_or(|change| change.abs() >= settings.least_change);
+        match (p < settings.significance && large && self.slope != 0.0, direction.is_worse(self.slope)) {
+            (false, _) => Course::Stable,
+            (true, true) => Course::Degrading,
+            (true, false) => Course::Improving,
+        }
+    }
 }
 
 fn check(points: &[(f64, f64)]) -> Result<(), TrendError> {

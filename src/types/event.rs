@@ -81,6 +81,9 @@ pub enum EventKind {
         memory_bytes: Option<u64>,
         /// Its share in the run, of a model whose jobs may run together.
         share: Option<BatchShare>,
+        /// Whether it was run to warm up, and not for what it took.
+        #[serde(default)]
+        warm_up: bool,
     },
     /// The attempt failed.
     AttemptFailed {

@@ -98,13 +98,14 @@ async fn the_command_prints_and_writes_what_it_broke() {
     let folder = tempfile::tempdir().unwrap();
     suite(folder.path());
     let args = ["chaos", "--targets", "chrome/wasm", "--suite", "suite", "--json", "out/chaos.json", "--seed", "5"];
-    let some = ["--inject", "socket-cut,driver-kill", "--rate", "1", "--duration", "4s"];
+    let some = ["--inject", "socket-cut,driver-kill", "--rate", "1", "--duration", "4s", "--history", "h.duckdb"];
     let ended = run(folder.path(), &[&args[..], &some[..]].concat()).await;
     println!("{}{}", ended.out, ended.err);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     for said in ["socket-cut", "socket-closed", "it is driven over CDP", "0 lost, 0 wrong, 0 doubled", "(seed 5)"] {
         assert!(ended.out.contains(said), "{said} is missing: {}", ended.out);
     }
+    assert!(!folder.path().join("h.duckdb").exists(), "what is measured of broken browsers would be taken for theirs");
     let json = std::fs::read(folder.path().join("out/chaos.json")).unwrap();
     let report: ChaosReport = serde_json::from_slice(&json).unwrap();
     assert!(report.modes.iter().any(|row| row.mode == FailureMode::SocketCut && row.injected > 0), "{report:#?}");

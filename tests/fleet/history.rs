@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tabfleet::{
-    Basis, Family, FleetError, ModelSpec,
+    Basis, Family, FleetError, ModelSpec, Tensor,
     history::{Recorder, RunInfo},
     stats::regression::Severity,
 };
@@ -172,6 +172,9 @@ async fn a_baseline_is_compared_with_by_its_name() {
     assert_eq!(row["candidate"]["runs"], json!([30]));
     let unknown = run(folder, &["history", "regressions", "--baseline", "relaese"]).await;
     assert!(unknown.code == Some(2) && unknown.err.contains("there are release"), "{unknown:?}");
+    let elsewhere = ["history", "regressions", "--baseline", "release", "--fail-on", "severe", "--last", "1"];
+    let elsewhere = run(folder, &elsewhere).await;
+    assert!(elsewhere.code == Some(2) && elsewhere.err.contains("baseline set release"), "{elsewhere:?}");
     let removed = run(folder, &["history", "baseline", "remove", "release"]).await;
     assert_eq!(removed.code, Some(0), "{removed:?}");
 }
@@ -193,7 +196,7 @@ async fn what_cannot_be_answered_is_told_with_what_to_do() {
         (&["regressions", "--fail-on", "awful"], "minor moderate severe critical"),
         (&["query", "DROP TABLE runs"], "queries only read"),
         (&["query", "SELEC 1"], "syntax error"),
-        (&["forecast", "--level", "100"], "from 50 to 99.9"),
+        (&["forecast", "--level", "100"], "from 50 to 99.5"),
     ];
     for (args, said) in cases {
         let refused = run(folder, &[&["history"], args].concat()).await;
@@ -241,8 +244,12 @@ async fn what_real_runs_measured_is_compared() {
     models::save(folder, "counting.onnx", &counting());
     let bench = ["bench", "counting.onnx", "--targets", "chrome/wasm", "--time-limit", "2s", "--shape", "x=1"];
     let recorded = [&bench[..], &["--history", "h.duckdb"]].concat();
-    let first = run(folder, &recorded).await;
+    let first = run(folder, &[&recorded[..], &["--json", "b.json", "--warmup", "5"]].concat()).await;
     assert_eq!(first.code, Some(0), "{first:?}");
+    // What warmed up is no sample.
+    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("b.json")).unwrap()).unwrap();
+    let (_, answer) = ask(folder, &["show", "--history", "h.duckdb", "--metric", "run_ms"]).await;
+    assert_eq!(answer["series"][0]["points"][0]["samples"], report["series"][0]["samples"], "{answer}");
     // Compared with one run, a second one of the same says nothing that is critical, and says on what it compared.
     let second = run(folder, &[&recorded[..], &["--fail-on", "critical"]].concat()).await;
     assert!(second.out.contains("in h.duckdb"), "{second:?}");
@@ -347,11 +354,28 @@ async fn while_the_file_is_in_use_runs_are_kept_beside_it_and_merged() {
     let bench = [&bench[..], &["--history", "h.duckdb"]].concat();
     let refused = run(folder, &bench).await;
     assert!(refused.code == Some(4) && refused.err.contains("is in use by process"), "{refused:?}");
-    let spooled = run(folder, &[&bench[..], &["--history-mode", "spool"]].concat()).await;
-    assert_eq!(spooled.code, Some(0), "{spooled:?}");
+    let spool = ["--history-mode", "spool", "--fail-on", "minor"];
+    let spooled = run(folder, &[&bench[..], &spool].concat()).await;
+    assert!(spooled.code == Some(0) && spooled.err.contains("not judged: h.duckdb was in use"), "{spooled:?}");
+    // Nor does it keep a matrix from its verdicts.
+    models::save_case(
+        &folder.join("suite"),
+        "good",
+        &counting(),
+        &count(3, 1.0),
+        &[("y".to_owned(), Tensor::from_values([1], &[3.0_f32]).unwrap())],
+    );
+    let matrix = ["matrix", "suite", "--targets", "chrome/wasm", "--json", "m.json", "--html", "site"];
+    let matrix = [&matrix[..], &["--history", "h.duckdb", "--history-mode", "spool"]].concat();
+    let passed = run(folder, &matrix).await;
+    assert!(passed.code == Some(0) && passed.err.contains("has no page of run times"), "{passed:?}");
+    let merge = ["matrix", "merge", "m.json", "--json", "merged.json", "--history", "h.duckdb"];
+    let busy = run(folder, &merge).await;
+    assert!(busy.code == Some(4) && busy.out.contains("chrome/wasm") && busy.err.contains("is in use by"), "{busy:?}");
+    assert!(folder.join("merged.json").is_file());
     holder.close().unwrap();
     let merged = run(folder, &["history", "merge", "--history", "h.duckdb"]).await;
-    assert!(merged.code == Some(0) && merged.out.contains("1 taken in"), "{merged:?}");
+    assert!(merged.code == Some(0) && merged.out.contains("2 taken in"), "{merged:?}");
     let shown = run(folder, &["history", "show", "--history", "h.duckdb", "--metric", "run_ms"]).await;
     assert!(shown.out.contains("counting") && shown.out.contains("1 series of 1 run "), "{shown:?}");
 }

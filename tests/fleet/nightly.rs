@@ -172,8 +172,21 @@ async fn builds_of_a_browser_run_side_by_side() {
     suite(folder.path(), 1, 1);
     let found = Catalogue::embedded().unwrap().find(Browser::Chrome, &Overrides::default().from_env()).unwrap();
     let second = format!("chrome@second={}", found.binary.unwrap().display());
-    let ended = matrix(folder.path(), &["suite", "--json", "m.json", "--browser", &second]).await;
-    assert!(ended.code == Some(1) && ended.out.contains("chrome@second/wasm"), "{ended:?}");
+    let args = ["suite", "--json", "m.json", "--browser", &second, "--history", "h.duckdb", "--no-fail"];
+    let ended = matrix(folder.path(), &[&args[..], &["--fail-on", "critical"]].concat()).await;
+    assert!(ended.code == Some(0) && ended.out.contains("chrome@second/wasm"), "{ended:?}");
+    // What each build took is compared with what it took before, and not with what the other takes.
+    assert!(ended.out.contains("of 2 runs in h.duckdb"), "{ended:?}");
+    let known = "SELECT DISTINCT run_id, coalesce(build, '') AS build, target FROM performance_results \
+                 JOIN runs USING (run_id) ORDER BY run_id";
+    let known = run(folder.path(), &["history", "query", "--json", "--history", "h.duckdb", known]).await;
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&known.out).unwrap(),
+        serde_json::json!([
+            { "run_id": 1, "build": "", "target": "chrome/wasm" },
+            { "run_id": 2, "build": "second", "target": "chrome@second/wasm" },
+        ])
+    );
     let report = report(folder.path(), "m.json");
     assert_eq!(report.totals()["chrome@second/wasm"], report.totals()["chrome/wasm"]);
     assert_eq!(verdicts(&report).len(), 6);

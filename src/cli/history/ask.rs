@@ -4,16 +4,17 @@ use super::{filter::FilterArgs, series_file};
 use crate::{
     cli::{config::Settings, error::CliError, outcome::Outcome, style::table_style},
     history::{
-        History, Metric, Series, SeriesFilter,
+        History, HistoryError, Metric, Series, SeriesFilter,
         analysis::{self, ForecastOptions, Windows},
     },
-    report::{Findings, LookedAt, SeriesName, history_table, write_history_html, write_history_json},
+    report::{Findings, LookedAt, Question, SeriesName, history_table, write_history_html, write_history_json},
     stats::regression::Severity,
 };
 use clap::Args;
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
+    str::FromStr,
     time::SystemTime,
 };
 
@@ -50,7 +51,7 @@ pub(super) struct RegressionArgs {
     #[arg(long, value_name = "RUNS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     baseline_runs: u16,
     /// Exit with 3 when a regression is at least this bad: minor, moderate, severe, critical
-    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = Severity::from_str)]
     fail_on: Option<Severity>,
     /// List also what is neither large nor sure enough to be anything
     #[arg(long)]
@@ -84,21 +85,14 @@ pub(super) struct ForecastArgs {
     budget: Option<f64>,
 }
 
-/// The name of a severity.
-pub(in crate::cli) fn severity(text: &str) -> Result<Severity, String> {
-    let all = [Severity::Minor, Severity::Moderate, Severity::Severe, Severity::Critical];
-    all.into_iter()
-        .find(|severity| severity.to_string() == text)
-        .ok_or_else(|| "one of minor moderate severe critical".to_owned())
-}
-
 fn percent(text: &str) -> Result<f64, String> {
-    let range = "a number from 50 to 99.9";
-    text.parse().ok().filter(|percent| (50.0..=99.9).contains(percent)).ok_or_else(|| range.to_owned())
+    // More would need more values than a forecast looks at.
+    let range = "a number from 50 to 99.5";
+    text.parse().ok().filter(|percent| (50.0..=99.5).contains(percent)).ok_or_else(|| range.to_owned())
 }
 
 pub(super) fn show(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (_, findings) = read(args, "show", path, &USUAL)?;
+    let (_, findings) = read(args, Question::Show, path, &USUAL)?;
     tell(&findings, args, settings)
 }
 
@@ -109,12 +103,17 @@ pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Setting
         candidate_runs: usize::from(args.candidate_runs),
         baseline_runs: usize::from(args.baseline_runs),
         pinned: pinned.map(|runs| runs.into_iter().collect()),
-        judged_run: None,
+        judged_runs: None,
         all: args.all,
     };
-    let mut findings = Findings::new("regressions", path);
+    let mut findings = Findings::new(Question::Regressions, path);
     let with_points = args.ask.json.is_some() || args.ask.html.is_some();
     let series = windowed(&history, &args.ask.filter.filter(&USUAL), &windows, with_points, &mut findings)?;
+    if let (Some(name), Some(runs)) = (&args.baseline, &windows.pinned)
+        && !series.iter().flat_map(|series| &series.points).any(|point| runs.contains(&point.run_id))
+    {
+        return Err(HistoryError::BaselineElsewhere { name: name.clone() }.into());
+    }
     let worst = analysis::regressions(&series, &windows, &mut findings);
     drop(history);
     keep(&findings, args.baseline.as_deref(), path);
@@ -123,13 +122,28 @@ pub(super) fn regressions(args: &RegressionArgs, path: &Path, settings: &Setting
     Ok(if failed { Outcome::Regressed } else { Outcome::Good })
 }
 
-/// `--fail-on` of a command that has just recorded a run: compares that run with those before, and prints what differs.
-pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Result<Outcome, CliError> {
+/// `--fail-on` of a command that has just recorded these runs: compares them with those before, and prints what differs.
+/// One that is kept beside the history, told as `None`, cannot be compared yet.
+pub(in crate::cli) fn judge(
+    recorded: &[Option<i64>],
+    least: Severity,
+    settings: &Settings,
+) -> Result<Outcome, CliError> {
     let Some(path) = &settings.history.value else { return Err(CliError::NothingToCompareWith) };
+    let runs: BTreeSet<i64> = recorded.iter().copied().flatten().collect();
+    if runs.len() < recorded.len() {
+        eprintln!(
+            "not judged: {file} was in use, and this run is kept beside it; `tabfleet history merge --history {file}` and \
+             `tabfleet history regressions --fail-on {least} --history {file}` judge it later",
+            file = path.display()
+        );
+    }
+    if runs.is_empty() {
+        return Ok(Outcome::Good);
+    }
     let history = History::open(path)?;
-    let newest = history.runs()?.last().map(|run| run.run_id);
-    let windows = Windows { judged_run: newest, ..Windows::default() };
-    let mut findings = Findings::new("regressions", path);
+    let windows = Windows { judged_runs: Some(runs), ..Windows::default() };
+    let mut findings = Findings::new(Question::Regressions, path);
     let filter = SeriesFilter { metrics: USUAL.to_vec(), ..SeriesFilter::default() };
     let series = windowed(&history, &filter, &windows, false, &mut findings)?;
     let worst = analysis::regressions(&series, &windows, &mut findings);
@@ -140,19 +154,19 @@ pub(in crate::cli) fn judge_newest(least: Severity, settings: &Settings) -> Resu
     Ok(if worst.is_some_and(|worst| worst >= least) { Outcome::Regressed } else { Outcome::Good })
 }
 
-/// The run times of the history and what changed in them, for the page that goes with a matrix's site; `None` without a
-/// history. Of very many series those are kept that have changed, and then those of most runs.
-pub(in crate::cli) fn run_times(settings: &Settings) -> Result<Option<Findings>, CliError> {
+/// The run times of the history and what changed in them with these runs, for the page that goes with a matrix's site;
+/// `None` without a history. Of very many series those are kept that have changed, and then those of most runs.
+pub(in crate::cli) fn run_times(judged: BTreeSet<i64>, settings: &Settings) -> Result<Option<Findings>, CliError> {
     let Some(path) = &settings.history.value else { return Ok(None) };
     let history = History::open(path)?;
     // A case of a matrix runs once in a session of its own: it has first runs only.
     let filter = SeriesFilter { metrics: vec![Metric::RunMs, Metric::FirstRunMs], ..SeriesFilter::default() };
     let mut series = history.series(&filter)?;
     let runs: HashSet<i64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.run_id)).collect();
-    let mut findings = Findings::new("regressions", path);
+    let mut findings = Findings::new(Question::Regressions, path);
     findings.looked_at = LookedAt { series: series.len(), runs: runs.len() };
-    let newest = history.runs()?.last().map(|run| run.run_id);
-    analysis::regressions(&series, &Windows { judged_run: newest, ..Windows::default() }, &mut findings);
+    let windows = Windows { judged_runs: Some(judged), ..Windows::default() };
+    analysis::regressions(&series, &windows, &mut findings);
     analysis::change_points(&series, &mut findings);
     // Which series are too young to be judged is no news.
     findings.not_judged.clear();
@@ -171,20 +185,20 @@ pub(super) fn change_points(args: &ChangePointArgs, path: &Path, settings: &Sett
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
         return series_file::change_points(input, output);
     }
-    let (series, mut findings) = read(&args.ask, "change-points", path, &USUAL)?;
+    let (series, mut findings) = read(&args.ask, Question::ChangePoints, path, &USUAL)?;
     analysis::change_points(&series, &mut findings);
     tell(&findings, &args.ask, settings)
 }
 
 pub(super) fn trends(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (series, mut findings) = read(args, "trends", path, &USUAL)?;
+    let (series, mut findings) = read(args, Question::Trends, path, &USUAL)?;
     analysis::trends(&series, &mut findings);
     keep(&findings, None, path);
     tell(&findings, args, settings)
 }
 
 pub(super) fn anomalies(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (series, mut findings) = read(args, "anomalies", path, &USUAL)?;
+    let (series, mut findings) = read(args, Question::Anomalies, path, &USUAL)?;
     analysis::anomalies(&series, &mut findings);
     tell(&findings, args, settings)
 }
@@ -192,7 +206,7 @@ pub(super) fn anomalies(args: &AskArgs, path: &Path, settings: &Settings) -> Res
 pub(super) fn forecast(args: &ForecastArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
     // Of another metric it would be another number.
     let usual = if args.budget.is_some() { &[Metric::RunMs][..] } else { &USUAL };
-    let (series, mut findings) = read(&args.ask, "forecast", path, usual)?;
+    let (series, mut findings) = read(&args.ask, Question::Forecast, path, usual)?;
     let options =
         ForecastOptions { horizon: usize::from(args.horizon), level: args.level / 100.0, budget: args.budget };
     analysis::change_points(&series, &mut findings);
@@ -201,7 +215,7 @@ pub(super) fn forecast(args: &ForecastArgs, path: &Path, settings: &Settings) ->
 }
 
 pub(super) fn correlations(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
-    let (series, mut findings) = read(args, "correlations", path, &[])?;
+    let (series, mut findings) = read(args, Question::Correlations, path, &[])?;
     analysis::correlations(&series, &mut findings);
     tell(&findings, args, settings)
 }
@@ -209,7 +223,7 @@ pub(super) fn correlations(args: &AskArgs, path: &Path, settings: &Settings) -> 
 pub(super) fn recommend(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
     let history = History::open(path)?;
     let series = history.series(&args.filter.filter(&[Metric::RunMs]))?;
-    let mut findings = answer("recommend", path, &series);
+    let mut findings = answer(Question::Recommend, path, &series);
     let now = SystemTime::now();
     analysis::recommendations(&series, now, &mut findings);
     analysis::family_recommendations(&series, &history.families()?, now, &mut findings);
@@ -221,12 +235,17 @@ pub(super) fn recommend(args: &AskArgs, path: &Path, settings: &Settings) -> Res
 pub(super) fn health(args: &AskArgs, path: &Path, settings: &Settings) -> Result<Outcome, CliError> {
     let history = History::open(path)?;
     let filter = args.filter.filter(&[Metric::FailureRate]);
-    let mut findings = answer("health", path, &history.series(&filter)?);
+    let mut findings = answer(Question::Health, path, &history.series(&filter)?);
     findings.health = history.target_health(&filter)?;
     tell(&findings, args, settings)
 }
 
-fn read(args: &AskArgs, question: &str, path: &Path, usual: &[Metric]) -> Result<(Vec<Series>, Findings), CliError> {
+fn read(
+    args: &AskArgs,
+    question: Question,
+    path: &Path,
+    usual: &[Metric],
+) -> Result<(Vec<Series>, Findings), CliError> {
     let series = History::open(path)?.series(&args.filter.filter(usual))?;
     let findings = answer(question, path, &series);
     Ok((series, findings))
@@ -257,7 +276,7 @@ fn windowed(
     Ok(all)
 }
 
-fn answer(question: &str, path: &Path, series: &[Series]) -> Findings {
+fn answer(question: Question, path: &Path, series: &[Series]) -> Findings {
     Findings::new(question, path).with_series(analysis::series_rows(series))
 }
 

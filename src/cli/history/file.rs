@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct PrintArgs {
-    /// Print JSON instead of a table: a list of rows
+    /// Print JSON instead of a table: a list of rows. A second column of one name is called `NAME_2` there
     #[arg(long)]
     json: bool,
 }
@@ -104,10 +104,21 @@ fn print(answer: &Answer, args: &PrintArgs, settings: &Settings) -> Result<Outco
 }
 
 fn rows(answer: &Answer) -> String {
-    let object =
-        |row: &Vec<Value>| Value::Object(answer.columns.iter().cloned().zip(row.clone()).collect::<Map<_, _>>());
+    let names = distinct(&answer.columns);
+    let object = |row: &Vec<Value>| Value::Object(names.iter().cloned().zip(row.clone()).collect::<Map<_, _>>());
     let rows: Vec<Value> = answer.rows.iter().map(object).collect();
     format!("{:#}\n", Value::Array(rows))
+}
+
+/// The columns' names, each another: a later column of a name has its number, `n_2`.
+fn distinct(columns: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let numbered = (2..).map(|number| format!("{column}_{number}"));
+        let mut candidates = std::iter::once(column.clone()).chain(numbered);
+        names.extend(candidates.find(|name| !names.contains(name)));
+    }
+    names
 }
 
 pub(super) fn baseline(args: &BaselineArgs, path: &Path) -> Result<Outcome, CliError> {
@@ -167,4 +178,18 @@ pub(super) fn roll_up(args: &RollUpArgs, path: &Path) -> Result<Outcome, CliErro
     let done = History::roll_up(path, older_than)?;
     println!("{} results of {} runs became {} sketches", done.results, done.runs, done.sketches);
     Ok(Outcome::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_of_one_name_are_all_in_the_json() {
+        let columns = ["n", "n", "n_2", "n", "m"].map(str::to_owned).to_vec();
+        let answer = Answer { columns, rows: vec![[1, 2, 3, 4, 5].map(Value::from).to_vec()] };
+        let printed: Value = serde_json::from_str(&rows(&answer)).unwrap();
+        assert_eq!(printed, json!([{ "n": 1, "n_2": 2, "n_2_2": 3, "n_3": 4, "m": 5 }]));
+    }
 }

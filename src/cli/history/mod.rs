@@ -5,7 +5,7 @@ mod file;
 mod filter;
 mod series_file;
 
-pub(super) use ask::{judge_newest, run_times, severity};
+pub(super) use ask::{judge, run_times};
 pub(super) use series_file::SeriesFileError;
 
 use super::{config::Settings, error::CliError, outcome::Outcome};

@@ -11,11 +11,11 @@ use super::{
     ExpectationArgs, counts_as_failed, update,
 };
 use crate::{
-    history::History,
+    history::{History, HistoryError, Imported},
     report::{EarlierRuns, MatrixReport, matrix_table},
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Join the results of several runs, of shards for instance, to one report.
 #[derive(Debug, Args)]
@@ -52,18 +52,26 @@ pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outc
     if let Some(known) = &expectations {
         known.judge_report(&mut report);
     }
-    if let Some(history) = &settings.history.value {
-        // What is there already is not taken in again.
-        for run in &args.runs {
-            History::import(history, run)?;
-        }
-    }
+    let imported = import(&args.runs, settings);
+    let recorded = imported.as_ref().cloned().unwrap_or_default();
     print!("{}", matrix_table(&report, outputs.since(&report).as_ref(), table_style(settings)));
     // After the history, which the HTML report has a page of.
-    let report = outputs.write(report, settings).await?;
-    match expectations {
-        Some(known) if args.known.update_expectations => return update(&known, &report),
-        _ => {}
-    }
-    Ok(if counts_as_failed(&report) && !args.no_fail { Outcome::Failed } else { Outcome::Good })
+    let report = outputs.write(report, recorded, settings).await?;
+    let outcome = match expectations {
+        Some(known) if args.known.update_expectations => update(&known, &report)?,
+        _ if counts_as_failed(&report) && !args.no_fail => Outcome::Failed,
+        _ => Outcome::Good,
+    };
+    // A history that somebody else has just now keeps no report from being written.
+    Ok(imported.map(|_| outcome)?)
+}
+
+/// Takes the runs into the history, if there is one, and returns their numbers there. What is there already is not taken
+/// in again.
+fn import(runs: &[PathBuf], settings: &Settings) -> Result<BTreeSet<i64>, HistoryError> {
+    let Some(history) = &settings.history.value else { return Ok(BTreeSet::new()) };
+    let number = |run: &PathBuf| {
+        History::import(history, run).map(|(Imported::New { run_id, .. } | Imported::AlreadyThere { run_id })| run_id)
+    };
+    runs.iter().map(number).collect()
 }

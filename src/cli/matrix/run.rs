@@ -23,6 +23,8 @@ pub(super) struct Run<'a> {
     pub quiet: bool,
     /// Cases on targets that nothing was begun with.
     pub left: usize,
+    /// The runs in the history, one for each fleet; `None` for what is kept beside it. Empty without a history.
+    pub recorded: Vec<Option<i64>>,
 }
 
 /// How a fleet's part of the run ended.
@@ -37,7 +39,7 @@ enum End {
 impl Run<'_> {
     /// The browsers that are found first, then each build in a fleet of its own: they would fight for the cores, and a
     /// fleet has one browser of each kind.
-    pub async fn on_builds(mut self, builds: &[Build], writer: &mut ReportWriter) -> Result<Outcome, CliError> {
+    pub async fn on_builds(&mut self, builds: &[Build], writer: &mut ReportWriter) -> Result<Outcome, CliError> {
         let mut worked = false;
         let mut failed = None;
         for build in [None].into_iter().chain(builds.iter().map(Some)) {
@@ -90,6 +92,7 @@ impl Run<'_> {
         let least = self.options.shards.as_ref().map_or(1, Shards::count);
         let tabs = [settings.tabs.start(), settings.tabs.end()].map(|tabs| least.max(*tabs as usize));
         let builder = fleet::builder(settings, "matrix").tabs(tabs[0]..=tabs[1]);
+        let builder = builder.configure(|config| config.run.build = name.map(str::to_owned));
         let launched = tokio::select! {
             launched = builder.targets(targets).launch() => launched,
             () = interrupted() => return Ok(End::Interrupted),
@@ -102,6 +105,7 @@ impl Run<'_> {
             }
             Err(error) => return Err(error.into()),
         };
+        self.recorded.extend(settings.history.is_some().then(|| fleet.recorded_run()));
         let rows = rows(&fleet.targets().await?, name);
         // The run goes on without a file that cannot be written; its end fails if it still cannot be then.
         if let Err(error) = writer.targets(&rows) {

@@ -64,6 +64,7 @@ fn succeeded() -> EventKind {
         batch: None,
         memory_bytes: None,
         share: None,
+        warm_up: false,
     }
 }
 

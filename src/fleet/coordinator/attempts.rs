@@ -144,6 +144,7 @@ impl Coordinator {
             batch,
             memory_bytes,
             share,
+            warm_up: job.submission.warm_up,
         });
         let tensors = match (&mut answer.outputs, &job.part) {
             (Ok(tensors), None) => Ok(std::mem::take(tensors)),

@@ -6,7 +6,9 @@ use crate::{
     report::{AnomalyRow, ChangeRow, Findings, TrendRow},
     stats::{
         anomalies::{Anomalies, Verdict},
-        change_points, trend,
+        change_points,
+        multiple::benjamini_hochberg,
+        trend::{self, Course},
     },
 };
 
@@ -33,30 +35,37 @@ pub fn change_points(series: &[Series], findings: &mut Findings) {
     findings.change_points.sort_by(|a, b| b.at.cmp(&a.at).then(a.series.cmp(&b.series)));
 }
 
-/// Where each series is going, those that get worse first.
+/// Where each series is going, judged together (of many series without a trend some seem to have one), those that get
+/// worse first.
 pub fn trends(series: &[Series], findings: &mut Findings) {
+    let settings = trend::TrendSettings::default();
+    let mut found = Vec::new();
     for series in series {
-        let values = medians(series);
-        let points: Vec<(f64, f64)> = days(series).into_iter().zip(values.iter().copied()).collect();
-        let settings = trend::TrendSettings::default();
+        let points: Vec<(f64, f64)> = days(series).into_iter().zip(medians(series)).collect();
         match trend::trend(&points, series.key.metric.better(), &settings) {
-            Ok(trend) => {
-                let middle = crate::stats::median(&values);
-                let in_30_days = middle.filter(|middle| *middle != 0.0).map(|middle| trend.slope * 30.0 / middle.abs());
-                findings.trends.push(TrendRow {
-                    series: (&series.key).into(),
-                    trend: trend.course.to_string(),
-                    slope_per_day: trend.slope,
-                    slope_interval: trend.slope_interval,
-                    relative_per_30_days: in_30_days,
-                    p_value: trend.p,
-                    points: trend.points,
-                });
-            }
+            Ok(trend) => found.push((series, trend)),
             Err(reason) => findings.not_judged.push(not_judged(series, reason)),
         }
     }
-    let order = |row: &TrendRow| ["degrading", "improving"].iter().position(|course| *course == row.trend).unwrap_or(2);
+    let p_values: Vec<f64> = found.iter().map(|(_, trend)| trend.p).collect();
+    for ((series, trend), p_adjusted) in found.into_iter().zip(benjamini_hochberg(&p_values)) {
+        let middle = crate::stats::median(&medians(series)).filter(|middle| *middle != 0.0);
+        findings.trends.push(TrendRow {
+            series: (&series.key).into(),
+            trend: trend.course_by(p_adjusted, series.key.metric.better(), &settings),
+            slope_per_day: trend.slope,
+            slope_interval: trend.slope_interval,
+            relative_per_30_days: middle.map(|middle| trend.slope * 30.0 / middle.abs()),
+            p_value: trend.p,
+            p_adjusted,
+            points: trend.points,
+        });
+    }
+    let order = |row: &TrendRow| match row.trend {
+        Course::Degrading => 0,
+        Course::Improving => 1,
+        Course::Stable => 2,
+    };
     let size = |row: &TrendRow| row.relative_per_30_days.map_or(f64::INFINITY, f64::abs);
     findings.trends.sort_by(|a, b| order(a).cmp(&order(b)).then(size(b).total_cmp(&size(a))));
 }
@@ -67,16 +76,15 @@ pub fn anomalies(series: &[Series], findings: &mut Findings) {
         let values = medians(series);
         let mut detector = Anomalies::default();
         for (index, value) in values.iter().enumerate() {
-            let Verdict::Outlier(deviations) = detector.push(*value) else { continue };
+            let Verdict::Outlier { expected, deviations } = detector.push(*value) else { continue };
             let point = &series.points[index];
-            let before = &values[index.saturating_sub(30)..index];
             findings.anomalies.push(AnomalyRow {
                 series: (&series.key).into(),
                 index,
                 run_id: point.run_id,
                 at: point.at.into(),
                 value: *value,
-                expected: crate::stats::median(before).unwrap_or(*value),
+                expected,
                 deviations,
                 commit: commit(point),
             });

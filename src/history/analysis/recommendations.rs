@@ -13,13 +13,31 @@ use std::{
 /// Older runs than this many say less about the browsers of today than they weigh.
 const RUNS: usize = 10;
 
-/// What is known of a target: its runs, the oldest first.
-type OfTarget<'a> = BTreeMap<&'a str, Vec<&'a RunPoint>>;
+/// What is known of a target: its runs on the adapter that it has now, the oldest first.
+#[derive(Clone, Default)]
+struct Known<'a> {
+    adapter: Option<&'a str>,
+    points: Vec<&'a RunPoint>,
+}
+
+type OfTarget<'a> = BTreeMap<&'a str, Known<'a>>;
+
+impl<'a> Known<'a> {
+    fn of(series: &'a Series) -> Self {
+        let points = series.points[series.points.len().saturating_sub(RUNS)..].iter().collect();
+        Self { adapter: series.key.adapter.as_deref(), points }
+    }
+
+    /// When it was last measured; within one run, where it was measured more.
+    fn latest(&self) -> Option<(SystemTime, i64, usize)> {
+        self.points.last().map(|point| (point.at, point.run_id, point.samples.len()))
+    }
+}
 
 /// The best targets of each model on each class of machine, by run time and by how often it fails.
 pub fn recommendations(series: &[Series], now: SystemTime, findings: &mut Findings) {
     for ((model, host), targets) in by_model(series) {
-        let measured = targets.iter().map(|(target, points)| measured(target, points, now)).collect();
+        let measured = targets.iter().map(|(target, known)| measured(target, &known.points, now)).collect();
         let ranking = rank(measured, &RankingSettings::default());
         findings.recommendations.push(row(model, host, &ranking, &targets, now));
     }
@@ -39,29 +57,30 @@ pub fn family_recommendations(
         }
     }
     for ((family, host), models) in families.into_iter().filter(|(_, models)| models.len() > 1) {
-        let mut together: BTreeMap<&str, (Measured<&str>, Vec<&RunPoint>)> = BTreeMap::new();
+        let mut together: BTreeMap<&str, (Measured<&str>, Known<'_>)> = BTreeMap::new();
         for targets in &models {
-            let best = targets.values().filter_map(|points| median_of(points)).min_by(f64::total_cmp);
+            let best = targets.values().filter_map(|known| median_of(&known.points)).min_by(f64::total_cmp);
             let Some(best) = best.filter(|best| *best > 0.0) else { continue };
-            for (target, points) in targets {
-                let of_model = measured(target, points, now);
-                let ratios = median_of(points).map(|median| median / best).into_iter().collect();
+            for (target, known) in targets {
+                let of_model = measured(target, &known.points, now);
+                let ratios = median_of(&known.points).map(|median| median / best).into_iter().collect();
                 let (sum, all) = together.entry(target).or_insert_with(|| {
-                    (Measured { latencies: Vec::new(), attempts: 0, failures: 0, ..of_model.clone() }, Vec::new())
+                    (Measured { latencies: Vec::new(), attempts: 0, failures: 0, ..of_model.clone() }, Known::default())
                 });
                 sum.latencies.push(ratios);
                 sum.attempts += of_model.attempts;
                 sum.failures += of_model.failures;
                 sum.age_days = sum.age_days.max(of_model.age_days);
-                all.extend(points);
+                all.adapter = known.adapter;
+                all.points.extend(&known.points);
             }
         }
         // A target that has not run every model would be compared by its easy ones.
         together.retain(|_, (sum, _)| sum.latencies.len() == models.len());
-        let points = together.iter().map(|(target, (_, points))| (*target, points.clone())).collect();
+        let known = together.iter().map(|(target, (_, known))| (*target, known.clone())).collect();
         let ranking = rank(together.into_values().map(|(sum, _)| sum).collect(), &RankingSettings::default());
         let name = format!("family {family} ({} models)", models.len());
-        let row = row(&name, host, &ranking, &points, now);
+        let row = row(&name, host, &ranking, &known, now);
         findings.recommendations.push(RecommendationRow { family: Some(family.to_owned()), ..row });
     }
 }
@@ -70,17 +89,22 @@ pub fn family_recommendations(
 type Variant<'a> = (Option<u32>, Option<&'a str>);
 
 /// Each model on each class of machine; of one that ran with several batch sizes or precisions, which say nothing of each
-/// other, the one that most targets ran, and of those the one of which most is known.
+/// other, the one that most targets ran, and of those the one of which most is known. Of a target that has had several
+/// adapters, the one that it was last measured with: what another one took is not what it will take.
 fn by_model(series: &[Series]) -> BTreeMap<(&str, &str), OfTarget<'_>> {
     let mut models: BTreeMap<(&str, &str), BTreeMap<Variant<'_>, OfTarget<'_>>> = BTreeMap::new();
     for series in series.iter().filter(|series| series.key.metric == Metric::RunMs && series.key.operation == "infer") {
         let key = &series.key;
-        let points = &series.points[series.points.len().saturating_sub(RUNS)..];
         let of_model = models.entry((&key.model, &key.host)).or_default();
         let variant = of_model.entry((key.batch, key.precision.as_deref())).or_default();
-        variant.entry(&key.target).or_default().extend(points);
+        let (known, known_before) = (Known::of(series), variant.entry(&key.target).or_default());
+        if known.latest() > known_before.latest() {
+            *known_before = known;
+        }
     }
-    let samples = |targets: &OfTarget<'_>| targets.values().flatten().map(|point| point.samples.len()).sum::<usize>();
+    let samples = |targets: &OfTarget<'_>| {
+        targets.values().flat_map(|known| &known.points).map(|point| point.samples.len()).sum::<usize>()
+    };
     let widest = models.into_iter().filter_map(|(model, variants)| {
         let targets = variants.into_values().max_by_key(|targets| (targets.len(), samples(targets)))?;
         Some((model, targets))
@@ -110,15 +134,16 @@ fn median_of(points: &[&RunPoint]) -> Option<f64> {
 
 fn row(model: &str, host: &str, ranking: &Ranking<&str>, targets: &OfTarget<'_>, now: SystemTime) -> RecommendationRow {
     let ranked = ranking.targets.iter().map(|each| {
-        let points = targets.get(each.target).map(Vec::as_slice).unwrap_or_default();
+        let Known { adapter, points } = targets.get(each.target).cloned().unwrap_or_default();
         RankedRow {
             target: each.target.to_owned(),
-            median_ms: median_of(points),
+            adapter: adapter.map(str::to_owned),
+            median_ms: median_of(&points),
             samples: points.iter().map(|point| point.samples.len()).sum(),
             attempts: points.iter().map(|point| point.attempts).sum(),
             failures: points.iter().map(|point| point.failures).sum(),
             failure_share: each.failure_share,
-            age_days: age_days(points, now),
+            age_days: age_days(&points, now),
             tied: each.tied_with_first,
             refused: each.unfit.map(|unfit| refusal(unfit, each)),
         }

@@ -27,15 +27,15 @@ pub struct Windows {
     pub baseline_runs: usize,
     /// The runs that they are compared with, by number, in place of those before.
     pub pinned: Option<BTreeSet<i64>>,
-    /// Only this run is judged, and series that it did not measure are not.
-    pub judged_run: Option<i64>,
+    /// Only these runs are judged, each of series of its own; what they did not measure is not.
+    pub judged_runs: Option<BTreeSet<i64>>,
     /// Also what is neither large nor sure enough to be anything.
     pub all: bool,
 }
 
 impl Default for Windows {
     fn default() -> Self {
-        Self { candidate_runs: 1, baseline_runs: 10, pinned: None, judged_run: None, all: false }
+        Self { candidate_runs: 1, baseline_runs: 10, pinned: None, judged_runs: None, all: false }
     }
 }
 
@@ -93,9 +93,9 @@ type Sides<'a> = (Vec<&'a RunPoint>, Vec<&'a RunPoint>);
 fn split<'a>(series: &'a Series, windows: &Windows, newest: Option<SystemTime>) -> Result<Option<Sides<'a>>, String> {
     let mut points: Vec<&RunPoint> = series.points.iter().collect();
     let Some(last) = points.last() else { return Ok(None) };
-    if let Some(run) = windows.judged_run {
-        // What came after it is not its business.
-        let Some(at) = points.iter().rposition(|point| point.run_id == run) else { return Ok(None) };
+    if let Some(runs) = &windows.judged_runs {
+        // What came after them is not their business.
+        let Some(at) = points.iter().rposition(|point| runs.contains(&point.run_id)) else { return Ok(None) };
         points.truncate(at + 1);
     } else if newest.is_some_and(|newest| newest.duration_since(last.at).is_ok_and(|age| age > LATELY)) {
         return Err("it was not measured in the last seven days".to_owned());
@@ -129,7 +129,7 @@ fn samples(points: &[&RunPoint]) -> Vec<Vec<f64>> {
 fn matters(finding: &Finding<Split<'_>>) -> bool {
     match finding.change {
         Change::Regression(severity) | Change::Improvement(severity) => {
-            severity > Severity::Minor || finding.adjusted_p < 0.05
+            Thresholds::default().matters(severity, finding.adjusted_p)
         }
         Change::Unchanged => false,
     }
@@ -153,11 +153,7 @@ fn row(finding: &Finding<Split<'_>>) -> RegressionRow {
     let unknown = shift.dependence.run_variation == RunVariation::Unknown;
     RegressionRow {
         series: (&series.key).into(),
-        severity: match finding.change {
-            Change::Regression(severity) => severity.to_string(),
-            Change::Improvement(_) => "improvement".to_owned(),
-            Change::Unchanged => "unchanged".to_owned(),
-        },
+        severity: finding.change.into(),
         baseline: window(baseline, &shift.baseline),
         candidate: window(candidate, &shift.candidate),
         shift: shift.shift,

@@ -15,6 +15,7 @@ struct File {
 #[derive(Deserialize)]
 struct Context {
     date: String,
+    host_name: Option<String>,
     num_cpus: Option<usize>,
 }
 
@@ -80,10 +81,12 @@ pub(super) fn read(text: &str) -> Result<Report, Wrong> {
     results.iter_mut().zip(1..).for_each(|(row, job)| row.job = job);
     Ok(Report {
         kind: "google-benchmark",
+        run: None,
+        noted: 0,
         started: moment(started),
         ended: None,
         tabfleet: None,
-        machine: Machine { cores: file.context.num_cpus, ..Machine::default() },
+        machine: Machine { name: file.context.host_name, cores: file.context.num_cpus, ..Machine::default() },
         targets: vec![bare_target(0, "native")],
         results,
     })

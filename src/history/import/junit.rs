@@ -7,7 +7,7 @@ use crate::{
 };
 use quick_junit::{DeserializeError, NonSuccessKind, Property, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 use regex::Regex;
-use std::time::SystemTime;
+use std::{collections::BTreeSet, time::SystemTime};
 use time::OffsetDateTime;
 
 /// A test case that was not skipped is an attempt of the model `CLASS/NAME` on its test suite as the target.
@@ -24,13 +24,22 @@ pub(super) fn read(text: &str) -> Result<Report, Wrong> {
     results.iter_mut().zip(1..).for_each(|(row, job)| row.job = job);
     Ok(Report {
         kind: "junit",
+        run: None,
+        noted: 0,
         started,
         ended: None,
         tabfleet: xml.name.as_ref().and_then(|name| Some(name.as_str().strip_prefix("tabfleet ")?.to_owned())),
-        machine: Machine::default(),
+        machine: Machine { name: host_name(&xml.test_suites), ..Machine::default() },
         targets: suites().map(|(suite, id)| described(suite, id)).collect(),
         results,
     })
+}
+
+/// The hosts that the test suites say they ran on.
+fn host_name(suites: &[TestSuite]) -> Option<String> {
+    let of = |suite: &TestSuite| suite.extra.get("hostname").map(|name| name.as_str().to_owned());
+    let names: BTreeSet<String> = suites.iter().filter_map(of).filter(|name| !name.is_empty()).collect();
+    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(" and "))
 }
 
 /// What many write and the parser does not take: one suite without `testsuites` around it, and times without a zone,

@@ -3,19 +3,26 @@
 use super::{Report, Wrong, moment};
 use crate::{
     history::tables::{ImportedRow, TargetRow, Utc},
-    report::{BenchReport, BenchSeries, CaseResult, MatrixReport, TargetRow as Described},
-    types::{Adapter, Family, Target, Verdict},
+    report::{BenchReport, BenchSeries, CaseResult, MatrixReport, TargetBuild, TargetRow as Described},
+    types::{Adapter, Family, Verdict},
 };
+use std::path::Path;
 
-/// A case that was tried is one attempt of the model `SUITE/CASE`.
-pub(super) fn matrix(text: &str) -> Result<Report, Wrong> {
+/// A case that was tried is one attempt of the model `SUITE/CASE`. The report is at `path`, with what a killed run noted
+/// beside it.
+pub(super) fn matrix(text: &str, path: &Path) -> Result<Report, Wrong> {
     let report: MatrixReport = serde_json::from_str(text)?;
+    let written = report.results.len();
+    let report = report.with_noted(path).map_err(|error| Wrong::new("what is beside it", error.to_string()))?;
+    let noted = report.results.len() - written;
     let started = moment(report.started);
     let tried = |result: &&CaseResult| !matches!(result.verdict, Verdict::Skipped | Verdict::Unavailable);
     let results = report.results.iter().filter(tried).zip(1..);
     let results = results.map(|(result, job)| case(result, job, started, &report.targets)).collect();
     Ok(Report {
         kind: "matrix",
+        run: report.run,
+        noted,
         started,
         ended: report.finished.map(moment),
         tabfleet: Some(report.tabfleet),
@@ -31,8 +38,8 @@ fn case(result: &CaseResult, job: u64, happened_at: Utc, targets: &[Described]) 
         happened_at,
         job,
         attempt: result.attempts.max(1),
-        target_id: target_id(targets, result.target),
-        target: result.target.to_string(),
+        target_id: target_id(targets, result.column()),
+        target: result.column().to_string(),
         model: format!("{}/{}", result.suite, result.case),
         family: result.family.map(Family::name),
         success,
@@ -56,7 +63,7 @@ pub(super) fn bench(text: &str) -> Result<Report, Wrong> {
     let failed = report.failures.iter().map(|failure| ImportedRow {
         happened_at: started,
         attempt: 1,
-        target_id: target_id(&report.targets, failure.target),
+        target_id: target_id(&report.targets, failure.target.into()),
         target: failure.target.to_string(),
         model: failure.model.clone(),
         category: Some(failure.category.name().to_owned()),
@@ -68,6 +75,8 @@ pub(super) fn bench(text: &str) -> Result<Report, Wrong> {
     results.iter_mut().zip(1..).for_each(|(row, job)| row.job = job);
     Ok(Report {
         kind: "bench",
+        run: None,
+        noted: 0,
         started,
         ended: None,
         tabfleet: Some(report.tabfleet),
@@ -81,7 +90,7 @@ fn samples(series: &BenchSeries, happened_at: Utc, targets: &[Described]) -> Vec
     let row = || ImportedRow {
         happened_at,
         attempt: 1,
-        target_id: target_id(targets, series.target),
+        target_id: target_id(targets, series.target.into()),
         target: series.target.to_string(),
         model: series.model.clone(),
         family: series.family.map(Family::name),
@@ -107,8 +116,8 @@ fn operation(series: &BenchSeries) -> String {
     format!("infer{stages}{at_once}")
 }
 
-fn target_id(targets: &[Described], target: Target) -> Option<u32> {
-    targets.iter().position(|row| row.target == target).map(|place| place as u32)
+fn target_id(targets: &[Described], column: TargetBuild<'_>) -> Option<u32> {
+    targets.iter().position(|row| row.column() == column).map(|place| place as u32)
 }
 
 fn described(rows: &[Described]) -> Vec<TargetRow> {
@@ -121,7 +130,7 @@ fn description(row: &Described, target_id: u32) -> TargetRow {
     TargetRow {
         run_id: 0,
         target_id,
-        target: row.target.to_string(),
+        target: row.column().to_string(),
         browser: Some(row.browser.name()),
         backend: Some(row.backend.name()),
         available: row.available,

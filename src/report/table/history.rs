@@ -6,7 +6,7 @@ mod targets;
 use super::{TableStyle, align_right, joined, keep_whole};
 use crate::{
     report::quantity,
-    report::{Findings, LookedAt, SeriesName},
+    report::{Findings, Grade, LookedAt, Question, RegressionRow, SeriesName},
 };
 use comfy_table::Cell;
 use std::ops::RangeInclusive;
@@ -20,16 +20,16 @@ const LISTED: usize = 60;
 
 /// What a question to the history was answered with, as tables.
 pub fn history_table(findings: &Findings, style: TableStyle) -> String {
-    let answer = match findings.question.as_str() {
-        "show" => series::series(findings, style),
-        "regressions" => series::regressions(findings, style),
-        "change-points" => series::change_points(findings, style),
-        "trends" => series::trends(findings, style),
-        "anomalies" => series::anomalies(findings, style),
-        "forecast" => series::forecasts(findings, style),
-        "correlations" => targets::correlations(findings, style),
-        "health" => targets::health(findings, style),
-        _ => targets::recommendations(findings, style),
+    let answer = match findings.question {
+        Question::Show => series::series(findings, style),
+        Question::Regressions => series::regressions(findings, style),
+        Question::ChangePoints => series::change_points(findings, style),
+        Question::Trends => series::trends(findings, style),
+        Question::Anomalies => series::anomalies(findings, style),
+        Question::Forecast => series::forecasts(findings, style),
+        Question::Correlations => targets::correlations(findings, style),
+        Question::Health => targets::health(findings, style),
+        Question::Recommend | Question::Report => targets::recommendations(findings, style),
     };
     let nothing = || format!("{}: nothing to tell of.", findings.question);
     let answer = if answer.is_empty() { nothing() } else { answer };
@@ -40,9 +40,10 @@ fn sum(findings: &Findings) -> String {
     let LookedAt { series, runs } = findings.looked_at;
     let (series, runs) = (counted(series, "series", "series"), counted(runs, "run", "runs"));
     let mut text = format!("{series} of {runs} in {}", findings.file);
-    let regressions = findings.regressions.iter().filter(|row| row.is_regression()).count();
-    if findings.question == "regressions" {
-        let improvements = findings.regressions.len() - regressions;
+    if findings.question == Question::Regressions {
+        let count = |is: fn(&RegressionRow) -> bool| findings.regressions.iter().filter(|row| is(row)).count();
+        let regressions = count(RegressionRow::is_regression);
+        let improvements = count(|row| row.severity == Grade::Improvement);
         let (worse, better) =
             (counted(regressions, "regression", "regressions"), counted(improvements, "improvement", "improvements"));
         text += &format!(": {worse}, {better}");
@@ -142,4 +143,28 @@ fn not_judged(findings: &Findings, style: TableStyle) -> String {
     }
     align_right(&mut table, [0]);
     table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_unchanged_is_no_improvement() {
+        let row = |severity: &str| {
+            let window = json!({ "runs": [1], "samples": 5, "median": 1.0, "commits": null });
+            serde_json::from_value(json!({
+                "model": "add", "operation": "infer", "batch": null, "precision": null, "target": "chrome/wasm",
+                "adapter": null, "host": "", "metric": "run_ms", "unit": "ms", "severity": severity, "baseline": window,
+                "candidate": window, "shift": 0.0, "shift_interval": null, "relative": 0.0, "p_value": 1.0,
+                "p_adjusted": 1.0, "effect": 0.0, "detectable": null
+            }))
+            .unwrap()
+        };
+        let mut findings = Findings::new(Question::Regressions, Path::new("h.duckdb"));
+        findings.regressions = ["minor", "improvement", "unchanged", "unchanged"].map(row).to_vec();
+        assert_eq!(sum(&findings), "0 series of 0 runs in h.duckdb: 1 regression, 1 improvement");
+    }
 }

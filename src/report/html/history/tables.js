@@ -23,8 +23,8 @@ const TABLES = [
   ["change_points", "Changes of level", ["when", "model", "target", "metric", "before", "after", "change", "confidence", "what else changed"], (row) => [
     cell(minute(row.at), "nw"), ...who(row), cell(withUnit(row.before, row), "n"), cell(withUnit(row.after, row), "n"), cell(word(percent(row.relative), row.worse ? "worse" : "better"), "n"),
     cell(row.confidence.toFixed(2), "n"), cell(also(row), "small")]],
-  ["trends", "Trends", ["", "model", "target", "metric", "in 30 days", "p", "points"], (row) => [
-    cell(word(row.trend, LEVELS[row.trend])), ...who(row), cell(percent(row.relative_per_30_days), "n"), cell(row.p_value < 0.001 ? "< 0.001" : row.p_value.toFixed(3), "n"), cell(row.points, "n")]],
+  ["trends", "Trends", ["", "model", "target", "metric", "in 30 days", "p adjusted", "points"], (row) => [
+    cell(word(row.trend, LEVELS[row.trend])), ...who(row), cell(percent(row.relative_per_30_days), "n"), cell(row.p_adjusted < 0.001 ? "< 0.001" : row.p_adjusted.toFixed(3), "n"), cell(row.points, "n")]],
   ["anomalies", "Points that stand out", ["when", "model", "target", "metric", "was", "expected", "deviations", "run"], (row) => [
     cell(minute(row.at), "nw"), ...who(row), cell(withUnit(row.value, row), "n"), cell(withUnit(row.expected, row), "n"), cell(row.deviations.toFixed(1), "n"), cell(row.run_id, "n")]],
   ["forecasts", "Forecasts", ["model", "target", "metric", "last step", "interval", "in", "budget"], (row) => {

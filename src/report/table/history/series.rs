@@ -1,7 +1,10 @@
 //! What was found in series, a row each.
 
 use super::{super::TableStyle, Columns, because, commit, counted, day, measured, name, percent, plain};
-use crate::report::{Findings, WindowRow, quantity};
+use crate::{
+    report::{Findings, Grade, WindowRow, quantity},
+    stats::trend::Course,
+};
 use comfy_table::{Cell, Color};
 
 pub(super) fn series(findings: &Findings, style: TableStyle) -> String {
@@ -47,12 +50,12 @@ pub(super) fn series(findings: &Findings, style: TableStyle) -> String {
     })
 }
 
-fn severity_colour(severity: &str) -> Color {
+const fn severity_colour(severity: Grade) -> Color {
     match severity {
-        "critical" | "severe" => Color::Red,
-        "moderate" => Color::Yellow,
-        "improvement" => Color::Green,
-        _ => Color::DarkGrey,
+        Grade::Critical | Grade::Severe => Color::Red,
+        Grade::Moderate => Color::Yellow,
+        Grade::Improvement => Color::Green,
+        Grade::Minor | Grade::Unchanged => Color::DarkGrey,
     }
 }
 
@@ -82,7 +85,7 @@ pub(super) fn regressions(findings: &Findings, style: TableStyle) -> String {
             also = if also.is_empty() { note.clone() } else { format!("{also}; {note}") };
         }
         [
-            style.painted(&row.severity, Some(severity_colour(&row.severity))),
+            style.painted(row.severity, Some(severity_colour(row.severity))),
             Cell::new(name(&row.series)),
             Cell::new(&row.series.target),
             Cell::new(&row.series.metric),
@@ -138,26 +141,26 @@ pub(super) fn change_points(findings: &Findings, style: TableStyle) -> String {
 
 pub(super) fn trends(findings: &Findings, style: TableStyle) -> String {
     let columns = Columns {
-        heads: ["trend", "model", "target", "metric", "a day", "95 % CI", "in 30 days", "p", "points"],
+        heads: ["trend", "model", "target", "metric", "a day", "95 % CI", "in 30 days", "p adjusted", "points"],
         right: 4..=8,
         whole: &[0, 2, 3, 4, 5, 6, 7, 8],
     };
     columns.of(&findings.trends, style, |row| {
-        let colour = match row.trend.as_str() {
-            "degrading" => Some(Color::Red),
-            "improving" => Some(Color::Green),
-            _ => None,
+        let colour = match row.trend {
+            Course::Degrading => Some(Color::Red),
+            Course::Improving => Some(Color::Green),
+            Course::Stable => None,
         };
         let [from, to] = row.slope_interval.map(quantity::number);
         [
-            style.painted(&row.trend, colour),
+            style.painted(row.trend, colour),
             Cell::new(name(&row.series)),
             Cell::new(&row.series.target),
             Cell::new(&row.series.metric),
             Cell::new(measured(row.slope_per_day, &row.series)),
             Cell::new(format!("{from} to {to}")),
             Cell::new(quantity::or_dash(row.relative_per_30_days.map(percent))),
-            Cell::new(quantity::p_value(row.p_value)),
+            Cell::new(quantity::p_value(row.p_adjusted)),
             Cell::new(row.points),
         ]
     })
