@@ -75,7 +75,7 @@ pub struct BenchSeries {
     pub throughput_per_s: Option<f64>,
     /// Whether the session needed the CPU for some nodes; `None` where the runtime cannot tell.
     pub cpu_fallback: Option<bool>,
-    /// Which rule ended the series: `precision`, `time-limit`, …
+    /// Which rule ended the series: `precision`, `sample-limit`, `time-limit`, `interrupted`.
     pub stopped_by: String,
     /// Every measured run, in the order in which they ended.
     pub samples_ms: Vec<f64>,
