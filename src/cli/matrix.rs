@@ -21,10 +21,12 @@ use crate::{
     fleet::FleetError,
     history::History,
     matrix::{
-        Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
+        Expectations, MatrixOptions, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
     },
     onnx::{Suite, Tolerance},
-    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, ReportWriter, SuiteRow, TargetBuild, matrix_table},
+    report::{
+        CaseResult, EarlierRuns, MatrixReport, Outputs, PairRow, ReportWriter, SuiteRow, TargetBuild, matrix_table,
+    },
     stats::regression::Severity,
     types::Verdict,
 };
@@ -36,6 +38,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use time::OffsetDateTime;
 
 /// Earlier runs that a run is planned by. Older ones tell little of how long cases take, and of what ends browsers.
 const PLANNED_BY: usize = 5;
@@ -179,8 +182,12 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         args.previous.iter().cloned().partition(|path| path.extension().is_some_and(|it| it == "duckdb"));
     let earlier = EarlierRuns::files(&reports)?;
     let previous = previous(&args, &earlier)?;
-    let only = args.last_failed.then(|| failed_last(&previous));
-    if only.as_ref().is_some_and(Pairs::is_empty) {
+    let failed_before = match &resumed {
+        Some(run) => run.failed_before.clone(),
+        None if args.last_failed => failed_last(&previous),
+        None => Vec::new(),
+    };
+    if args.last_failed && failed_before.is_empty() {
         println!("nothing failed in the last run");
         return Ok(Outcome::Good);
     }
@@ -196,11 +203,11 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     let outputs = reports.outputs();
     let outputs = Outputs { json: args.resume.clone().or(outputs.json.clone()), ..outputs };
     let done = resumed.iter().flat_map(|report| &report.results).collect();
+    let only = (!failed_before.is_empty()).then(|| failed_before.iter().cloned().collect());
     let plan_options = PlanOptions { done, only, informative_first: args.time_budget.is_some() };
-    let mut writer = match resumed {
-        Some(report) => ReportWriter::resume(report, outputs)?,
-        None => ReportWriter::create(outputs)?,
-    };
+    // What failed is known to the new report before it takes the place of the old one.
+    let begin = || MatrixReport { failed_before, ..MatrixReport::new(OffsetDateTime::now_utc()) };
+    let mut writer = ReportWriter::resume(resumed.unwrap_or_else(begin), outputs)?;
     let options = options(&args, settings, expectations, begun);
     let told = writer.about(|report| {
         report.tolerance = Some(options.tolerance);
@@ -304,9 +311,8 @@ fn informed(past: Past, args: &RunArgs, settings: &Settings) -> Past {
 }
 
 /// What failed in the last of these runs.
-fn failed_last(previous: &[MatrixReport]) -> Pairs {
-    let last = previous.iter().max_by_key(|report| report.started);
-    last.into_iter().flat_map(|report| &report.results).filter(|result| result.has_failed()).collect()
+fn failed_last(previous: &[MatrixReport]) -> Vec<PairRow> {
+    previous.iter().max_by_key(|report| report.started).map(MatrixReport::still_failing).unwrap_or_default()
 }
 
 /// The suites in these folders; without any, the built-in one.

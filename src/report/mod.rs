@@ -49,7 +49,7 @@ pub use html::{write_history_html, write_html, write_performance_html, write_sha
 pub use junit::{JunitFlaky, write_junit};
 pub use markdown::{diff_markdown, matrix_markdown, write_text};
 pub use matrix::{
-    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, SuiteRow, Support, SupportBy,
+    CaseResult, CaseRow, CiRun, ErrorRow, Expected, FailedAttempt, MatrixReport, PairRow, SuiteRow, Support, SupportBy,
     SupportTable, TargetBuild, TargetRow, write_matrix_json,
 };
 pub use shard::{CrossingRow, NodeRow, ShardReport, StageRow, write_shard_json};

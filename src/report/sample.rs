@@ -201,6 +201,7 @@ pub(super) fn matrix() -> MatrixReport {
         host: host(),
         suites: Vec::new(),
         cases: Vec::new(),
+        failed_before: Vec::new(),
         targets,
         results,
     }

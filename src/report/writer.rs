@@ -54,7 +54,7 @@ impl ReportWriter {
         Self::resume(MatrixReport::new(OffsetDateTime::now_utc()), outputs)
     }
 
-    /// Goes on with a report that was read back: what it holds is in the files from the start.
+    /// Goes on with a report: what it holds is in the files from the start.
     ///
     /// # Errors
     /// As [`ReportWriter::create`].

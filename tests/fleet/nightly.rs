@@ -12,9 +12,10 @@ use std::{
 };
 use tabfleet::{
     browser::{Catalogue, Overrides},
-    report::MatrixReport,
-    types::{Browser, Dtype, Tensor, Verdict},
+    report::{CaseResult, MatrixReport, write_matrix_json},
+    types::{Browser, Dtype, Target, Tensor, Verdict},
 };
+use time::OffsetDateTime;
 
 const TARGET: [&str; 2] = ["--targets", "chrome/wasm"];
 
@@ -161,6 +162,27 @@ async fn shards_are_merged_and_what_failed_is_run_again() {
     assert_eq!(report(folder.path(), "s.json").failures(), 1);
     let none = matrix(folder.path(), &["suite", "--json", "t.json", "--time-budget", "0s"]).await;
     assert!(none.code == Some(0) && none.err.contains("8 results are missing"), "{none:?}");
+}
+
+/// A report of the suite's case `wrong`, written without a run.
+fn reported(folder: &Path, name: &str, verdict: Verdict) {
+    let mut report = MatrixReport::new(OffsetDateTime::now_utc());
+    let column = TARGET[1].parse::<Target>().unwrap().into();
+    report.results = vec![CaseResult::new("suite", "wrong", column, verdict)];
+    write_matrix_json(&report, &folder.join(name)).unwrap();
+}
+
+#[tokio::test]
+async fn what_failed_is_not_forgotten_before_it_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    suite(folder.path(), 1, 1);
+    reported(folder.path(), "m.json", Verdict::Wrong);
+    let args = ["suite", "--json", "m.json", "--last-failed", "--binary", "chrome=/nowhere/chrome"];
+    for _ in 0..2 {
+        let ended = matrix(folder.path(), &args).await;
+        assert!(ended.code == Some(4) && !ended.out.contains("nothing failed"), "{ended:?}");
+    }
+    assert_eq!(report(folder.path(), "m.json").still_failing().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! One report of several runs.
 
-use super::{CaseResult, CaseRow, MatrixReport, SuiteRow};
+use super::{CaseResult, CaseRow, MatrixReport, PairRow, SuiteRow};
 use std::collections::HashSet;
 
 impl MatrixReport {
@@ -19,6 +19,9 @@ impl MatrixReport {
                 }
             }
             whole.add_cases(run.suites, run.cases);
+            let new = run.failed_before.into_iter().filter(|pair| !whole.failed_before.contains(pair));
+            let new: Vec<PairRow> = new.collect();
+            whole.failed_before.extend(new);
             whole.results.extend(run.results);
             whole.ci = run.ci.or(whole.ci);
             whole.expectations = run.expectations.or(whole.expectations);
