@@ -320,7 +320,14 @@ pub(super) fn open_suites(folders: &[PathBuf]) -> Result<Vec<Suite>, CliError> {
     if folders.is_empty() {
         return Ok(vec![Suite::builtin()?]);
     }
-    Ok(folders.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?)
+    let suites: Vec<Suite> = folders.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?;
+    for (number, suite) in suites.iter().enumerate() {
+        if let Some(other) = suites[..number].iter().find(|other| other.name == suite.name) {
+            let [first, second] = [other, suite].map(|suite| suite.root.clone());
+            return Err(CliError::SameSuite { name: suite.name.clone(), first, second });
+        }
+    }
+    Ok(suites)
 }
 
 /// Says which targets worked and then did not, with how many cases they left.

@@ -185,6 +185,16 @@ async fn what_failed_is_not_forgotten_before_it_is_tried_again() {
     assert_eq!(report(folder.path(), "m.json").still_failing().len(), 1);
 }
 
+#[tokio::test]
+async fn two_suites_of_the_same_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for version in ["1.22", "1.23"] {
+        suite(&folder.path().join(version), 1, 1);
+    }
+    let ended = matrix(folder.path(), &["1.22/suite", "1.23/suite"]).await;
+    assert!(ended.code == Some(2) && ended.err.contains("two suites are called `suite`"), "{ended:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn builds_of_a_browser_run_side_by_side() {
     if !are_here(&TARGET[1..]) {
