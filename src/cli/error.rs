@@ -65,7 +65,7 @@ pub(super) enum CliError {
     NothingInCommon { before: String, after: String },
     #[error("`{0}` is not NAME=FILE")]
     NotNameAndFile(String),
-    #[error("no case is left: the suite has {cases}, and none is selected by --filter and --shard")]
+    #[error("no case is left: the suite has {cases}, and none is selected by --filter")]
     NothingSelected { cases: usize },
     #[error(
         "two suites are called `{name}`, and results are told apart by that: {} and {}. Give the folder that both are in, \

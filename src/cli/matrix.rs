@@ -223,7 +223,8 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         run::warn(&error);
     }
     let (max_failures, options) = (args.max_failures, &options);
-    let run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0 };
+    let run =
+        run::Run { settings, cases, past, options, plan_options, max_failures, quiet, counts: run::Counts::default() };
     let outcome = match run.on_builds(&args.browser, &mut writer).await {
         Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => {
             writer.finish()?;
@@ -363,12 +364,15 @@ fn select(
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&format!("{}/{}", case.suite, case.name)))
     });
     let cases: Vec<Planned> = matching.map(Planned::read).collect();
-    let cases = match (resumed, &args.resume, args.shard) {
+    if cases.is_empty() {
+        return Err(CliError::NothingSelected { cases: count });
+    }
+    // There may be fewer cases than shares.
+    Ok(match (resumed, &args.resume, args.shard) {
         (Some(run), Some(file), _) => resume::cases_of(run, file, about, cases)?,
         (.., Some(shard)) => shard.of(cases, past),
         (.., None) => cases,
-    };
-    if cases.is_empty() { Err(CliError::NothingSelected { cases: count }) } else { Ok(cases) }
+    })
 }
 
 fn counts_as_failed(report: &MatrixReport) -> bool {

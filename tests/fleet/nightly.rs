@@ -161,7 +161,7 @@ async fn shards_are_merged_and_what_failed_is_run_again() {
     assert!(stopped.code == Some(1), "{stopped:?}");
     assert_eq!(report(folder.path(), "s.json").failures(), 1);
     let none = matrix(folder.path(), &["suite", "--json", "t.json", "--time-budget", "0s"]).await;
-    assert!(none.code == Some(0) && none.err.contains("8 results are missing"), "{none:?}");
+    assert!(none.code == Some(4) && none.err.contains("8 results are missing"), "{none:?}");
 }
 
 /// A report of the suite's case `wrong`, written without a run.
@@ -196,6 +196,27 @@ async fn two_suites_of_the_same_name_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn there_may_be_more_shares_than_cases() {
+    if !are_here(&TARGET[1..]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    suite(folder.path(), 1, 1);
+    let shares = ["1/4", "2/4", "3/4", "4/4"];
+    let names = shares.map(|share| format!("{}.json", &share[..1]));
+    for (share, name) in shares.into_iter().zip(&names) {
+        let args = ["suite", "--filter", "/good-1$", "--shard", share, "--json", name];
+        let ended = matrix(folder.path(), &args).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let merge = [&["matrix", "merge", "--json", "whole.json"], &names[..], &TARGET].concat();
+    let merged = run(folder.path(), &merge).await;
+    assert_eq!(merged.code, Some(0), "{merged:?}");
+    assert_eq!(verdicts(&report(folder.path(), "whole.json")).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn builds_of_a_browser_run_side_by_side() {
     if !are_here(&TARGET[1..]) {
         return;
@@ -209,6 +230,9 @@ async fn builds_of_a_browser_run_side_by_side() {
     let report = report(folder.path(), "m.json");
     assert_eq!(report.totals()["chrome@second/wasm"], report.totals()["chrome/wasm"]);
     assert_eq!(verdicts(&report).len(), 6);
+    let few = ["suite", "--json", "few.json", "--browser", &second, "--max-failures", "3", "--tabs", "1"];
+    assert_eq!(matrix(folder.path(), &few).await.code, Some(1));
+    assert_eq!(MatrixReport::read(folder.path().join("few.json")).unwrap().failures(), 3, "of both builds together");
     let same = run(folder.path(), &["matrix", "diff", "chrome", "chrome@second", "--report", "m.json"]).await;
     assert!(same.code == Some(0) && same.out.contains(": nothing; 3 results are the same"), "{same:?}");
     let bad = matrix(folder.path(), &["suite", "--browser", "chrome=x"]).await;
