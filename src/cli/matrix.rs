@@ -2,6 +2,7 @@
 
 mod build;
 mod diff;
+mod lost;
 mod merge;
 mod resume;
 mod run;
@@ -24,17 +25,14 @@ use crate::{
         Expectations, MatrixOptions, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
     },
     onnx::{Suite, Tolerance},
-    report::{
-        CaseResult, EarlierRuns, MatrixReport, Outputs, PairRow, ReportWriter, SuiteRow, TargetBuild, matrix_table,
-    },
+    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, PairRow, ReportWriter, SuiteRow, matrix_table},
     stats::regression::Severity,
-    types::Verdict,
 };
 use build::Build;
 use clap::{Args, Subcommand};
+use lost::{tell_of_lost_targets, without_unavailable};
 use regex::Regex;
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -127,7 +125,7 @@ struct RunArgs {
     #[command(flatten)]
     stages: InStages,
 
-    /// Exit with 0 even when a case did not pass
+    /// Exit with 0 even when a case did not pass, or was not tried because its target was lost
     #[arg(long)]
     no_fail: bool,
 
@@ -250,7 +248,10 @@ fn conclude(
     outcome: Outcome,
     report: &MatrixReport,
 ) -> Result<Outcome, CliError> {
-    let lost = tell_of_lost_targets(report) || outcome == Outcome::Infrastructure;
+    // Of a share without a case nothing was launched, and what was interrupted may have launched nothing yet.
+    let launched = !report.cases.is_empty() && outcome != Outcome::Interrupted;
+    let asked = if launched { &settings.targets[..] } else { &[] };
+    let lost = tell_of_lost_targets(report, asked) || outcome == Outcome::Infrastructure;
     let outcome = if outcome == Outcome::Infrastructure { Outcome::Good } else { outcome };
     match (outcome, &options.expectations, args.fail_on) {
         (Outcome::Good, Some(known), _) if args.known.update_expectations => update(known, report),
@@ -329,25 +330,6 @@ pub(super) fn open_suites(folders: &[PathBuf]) -> Result<Vec<Suite>, CliError> {
         }
     }
     Ok(suites)
-}
-
-/// Says which targets worked and then did not, with how many cases they left.
-fn tell_of_lost_targets(report: &MatrixReport) -> bool {
-    let mut left: BTreeMap<TargetBuild<'_>, (usize, &str)> = BTreeMap::new();
-    for result in report.results.iter().filter(|result| result.verdict == Verdict::Unavailable) {
-        let why = result.error.as_ref().map(|error| &*error.message).unwrap_or_default();
-        left.entry(result.column()).or_insert((0, why)).0 += 1;
-    }
-    for (column, (count, why)) in &left {
-        eprintln!("{count} cases were not tried on {column}: {why}; --resume tries them again");
-    }
-    !left.is_empty()
-}
-
-/// What a target that did not work then may find out now is not done.
-fn without_unavailable(mut report: MatrixReport) -> MatrixReport {
-    report.results.retain(|result| result.verdict != Verdict::Unavailable);
-    report
 }
 
 /// The cases that match and belong to the share, or to the run that is gone on with.

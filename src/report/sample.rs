@@ -5,7 +5,7 @@ mod next;
 mod shard;
 
 pub(super) use health::health;
-pub(super) use next::{next_matrix, nights};
+pub(super) use next::{cases, next_matrix, nights};
 pub(super) use shard::shard;
 
 use super::{

@@ -173,6 +173,32 @@ fn reported(folder: &Path, name: &str, verdict: Verdict) {
 }
 
 #[tokio::test]
+async fn a_target_that_was_lost_fails_what_is_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    reported(folder.path(), "lost.json", Verdict::Unavailable);
+    reported(folder.path(), "good.json", Verdict::Pass);
+    let merge = async |args: &[&str]| run(folder.path(), &[&["matrix", "merge"], args].concat()).await;
+    let lost = merge(&["lost.json"]).await;
+    assert!(lost.code == Some(4) && lost.err.contains("1 cases were not tried on chrome/wasm"), "{lost:?}");
+    assert_eq!(merge(&["lost.json", "--no-fail"]).await.code, Some(0));
+    assert_eq!(merge(&["good.json"]).await.code, Some(0));
+    let never = merge(&["good.json", "--targets", "firefox"]).await;
+    assert!(never.code == Some(4) && never.err.contains("firefox was asked for and does not work"), "{never:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_asked_for_by_name_that_does_not_work_is_told_by_the_exit_code() {
+    if !are_here(&TARGET[1..]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    models::save_case(&folder.path().join("suite"), "good", &counting(), &count(1, 1.0), &y(1.0));
+    let args = ["matrix", "suite", "--targets", "chrome/wasm,edge/wasm", "--binary", "edge=/nowhere/edge"];
+    let ended = run(folder.path(), &args).await;
+    assert!(ended.code == Some(4) && ended.err.contains("edge/wasm was asked for and does not work: "), "{ended:?}");
+}
+
+#[tokio::test]
 async fn what_failed_is_not_forgotten_before_it_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     suite(folder.path(), 1, 1);
@@ -183,16 +209,6 @@ async fn what_failed_is_not_forgotten_before_it_is_tried_again() {
         assert!(ended.code == Some(4) && !ended.out.contains("nothing failed"), "{ended:?}");
     }
     assert_eq!(report(folder.path(), "m.json").still_failing().len(), 1);
-}
-
-#[tokio::test]
-async fn two_suites_of_the_same_name_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    for version in ["1.22", "1.23"] {
-        suite(&folder.path().join(version), 1, 1);
-    }
-    let ended = matrix(folder.path(), &["1.22/suite", "1.23/suite"]).await;
-    assert!(ended.code == Some(2) && ended.err.contains("two suites are called `suite`"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +230,16 @@ async fn there_may_be_more_shares_than_cases() {
     let merged = run(folder.path(), &merge).await;
     assert_eq!(merged.code, Some(0), "{merged:?}");
     assert_eq!(verdicts(&report(folder.path(), "whole.json")).len(), 1);
+}
+
+#[tokio::test]
+async fn two_suites_of_the_same_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for version in ["1.22", "1.23"] {
+        suite(&folder.path().join(version), 1, 1);
+    }
+    let ended = matrix(folder.path(), &["1.22/suite", "1.23/suite"]).await;
+    assert!(ended.code == Some(2) && ended.err.contains("two suites are called `suite`"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
