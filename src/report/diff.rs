@@ -70,7 +70,7 @@ impl ChangeKind {
 
     /// How these two differ; `None` where they do not, as far as anybody wants to know.
     fn between(before: Option<&Outcome>, after: Option<&Outcome>) -> Option<Self> {
-        let tried = |outcome: &&Outcome| !matches!(outcome.verdict, Verdict::Skipped | Verdict::Unavailable);
+        let tried = |outcome: &&Outcome| outcome.verdict.is_tried();
         let (was, is) = match (before.filter(tried), after.filter(tried)) {
             (None, None) => return None,
             (Some(_), None) => return Some(Self::NotTried),

@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn matrix(text: &str) -> Result<Report, Wrong> {
     let report: MatrixReport = serde_json::from_str(text)?;
     let started = moment(report.started);
-    let tried = |result: &&CaseResult| !matches!(result.verdict, Verdict::Skipped | Verdict::Unavailable);
+    let tried = |result: &&CaseResult| result.verdict.is_tried();
     let results = report.results.iter().filter(tried).zip(1..);
     let results = results.map(|(result, job)| case(result, job, started, &report.targets)).collect();
     Ok(Report {
