@@ -8,7 +8,7 @@ use crate::{
     bench::{self, BenchModel, BenchOptions},
     fleet::{Fleet, ModelSpec},
     onnx::{ModelFile, Suite, parse_shape_flag, random_inputs},
-    report::{BenchReport, TargetRow, bench_table, write_bench_json},
+    report::{BenchReport, TargetRow, bench_table, write_json},
     stats::regression::Severity,
     types::Target,
 };
@@ -80,7 +80,7 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
     if outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Interrupted || !report.series.is_empty()) {
         print!("{}", bench_table(&report, table_style(settings)));
         if let Some(path) = &args.json {
-            write_bench_json(&report, path)?;
+            write_json(&report, path)?;
         }
     }
     closed?;

@@ -9,13 +9,10 @@ mod tests;
 pub use kind::{ChangeKind, Outcome};
 pub use side::{Side, SideRow};
 
-use super::{CaseResult, ReportError, file};
+use super::CaseResult;
 use crate::{stats, types::Verdict};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One case on one target that is not what it was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,12 +137,4 @@ fn totals<'a>(changes: impl IntoIterator<Item = &'a CaseChange>) -> BTreeMap<Cha
         *totals.entry(change.kind).or_default() += 1;
     }
     totals
-}
-
-/// Writes the difference's JSON, as docs/JSON.md describes it. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_diff_json(diff: &MatrixDiff, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, diff)
 }

@@ -176,16 +176,16 @@ pub(super) fn code(result: Option<&CaseResult>, target_works: bool) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{sample, write_bench_json, write_chaos_json, write_matrix_json};
+    use crate::report::{sample, write_json};
 
     #[test]
     fn runs_are_remembered_in_the_order_of_time_whatever_their_files_are_called() {
         let folder = tempfile::tempdir().unwrap();
-        write_matrix_json(&sample::next_matrix(), &folder.path().join("a.json")).unwrap();
-        write_matrix_json(&sample::matrix(), &folder.path().join("b.json")).unwrap();
+        write_json(&sample::next_matrix(), &folder.path().join("a.json")).unwrap();
+        write_json(&sample::matrix(), &folder.path().join("b.json")).unwrap();
         fs::write(folder.path().join("other.json"), "{}").unwrap();
-        write_bench_json(&sample::bench(), &folder.path().join("bench.json")).unwrap();
-        write_chaos_json(&sample::chaos(), &folder.path().join("chaos.json")).unwrap();
+        write_json(&sample::bench(), &folder.path().join("bench.json")).unwrap();
+        write_json(&sample::chaos(), &folder.path().join("chaos.json")).unwrap();
         fs::write(folder.path().join("notes.txt"), "").unwrap();
         let files = EarlierRuns::files(&[folder.path().to_owned(), folder.path().join("b.json")]).unwrap();
         let past = EarlierRuns::read(&files).unwrap();

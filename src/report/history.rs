@@ -1,6 +1,5 @@
 //! What the history answers, as values: what tables, JSON and pages show. Described field by field in docs/JSON.md.
 
-use super::{ReportError, file};
 use crate::stats::regression::Severity;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
@@ -409,12 +408,4 @@ pub struct NotJudged {
     pub series: SeriesName,
     /// Why, and what would help.
     pub reason: String,
-}
-
-/// Writes the findings' JSON, as docs/JSON.md describes it. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_history_json(findings: &Findings, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, findings)
 }

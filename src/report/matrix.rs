@@ -185,18 +185,10 @@ impl Serialize for MatrixReport {
     }
 }
 
-/// Writes the report's JSON. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_matrix_json(report: &MatrixReport, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, report)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{sample, schema_check::departures};
+    use crate::report::{sample, schema_check::departures, write_json};
     use crate::types::Category;
 
     /// A flaky pass of a second build, with all that can be said of it.
@@ -264,7 +256,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/folder/matrix.json");
         let report = sample::matrix();
-        write_matrix_json(&report, &path).unwrap();
+        write_json(&report, &path).unwrap();
         assert_eq!(MatrixReport::read(&path).unwrap(), report);
     }
 

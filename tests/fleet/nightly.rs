@@ -12,7 +12,7 @@ use std::{
 };
 use tabfleet::{
     browser::{Catalogue, Overrides},
-    report::{CaseResult, MatrixReport, write_matrix_json},
+    report::{CaseResult, MatrixReport, write_json},
     types::{Browser, Dtype, Target, Tensor, Verdict},
 };
 use time::OffsetDateTime;
@@ -169,7 +169,7 @@ fn reported(folder: &Path, name: &str, verdict: Verdict) {
     let mut report = MatrixReport::new(OffsetDateTime::now_utc());
     let column = TARGET[1].parse::<Target>().unwrap().into();
     report.results = vec![CaseResult::new("suite", "wrong", column, verdict)];
-    write_matrix_json(&report, &folder.join(name)).unwrap();
+    write_json(&report, &folder.join(name)).unwrap();
 }
 
 #[tokio::test]
