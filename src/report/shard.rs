@@ -45,9 +45,9 @@ pub struct StageRow {
     pub weight_bytes: u64,
     /// The most that is alive in the course of a job, beside the weights.
     pub activation_bytes: u64,
-    /// Computing a job.
+    /// Computing a job on the target it is meant for, in milliseconds.
     pub compute_ms: f64,
-    /// Moving a job's inputs and outputs.
+    /// Moving a job's inputs and outputs, in milliseconds.
     pub transfer_ms: f64,
     /// What most of its work is.
     pub component: Option<Component>,
@@ -85,7 +85,7 @@ pub struct NodeRow {
     pub component: Component,
     /// The stage that it is in, counted from 0.
     pub stage: usize,
-    /// Its time.
+    /// Its time, in milliseconds.
     pub ms: f64,
     /// What would cross if the model were cut before it.
     pub crossing_bytes: u64,
