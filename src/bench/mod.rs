@@ -11,30 +11,51 @@ use crate::{
     types::Target,
 };
 use sampling::Sampler;
-use std::time::Instant;
+use std::{ops::ControlFlow, time::Instant};
 
 /// The share of differences that may be called real though they are not.
 const SIGNIFICANCE: f64 = 0.05;
 
 /// Measures every model on every target, in round-robin so that what drifts with time falls on all alike, and fills
-/// the report's series, comparisons and failures. `on_round` hears after each round how many series still run.
+/// the report's series, comparisons and failures. `on_round` hears after each round how many series still run. When `stop`
+/// comes to pass the measuring ends early ([`ControlFlow::Break`]), with what was measured until then.
 pub async fn run(
     fleet: &Fleet,
     targets: &[Target],
     models: &[BenchModel],
     options: &BenchOptions,
     report: &mut BenchReport,
-    mut on_round: impl FnMut(usize),
-) {
+    on_round: impl FnMut(usize),
+    stop: impl Future<Output = ()>,
+) -> ControlFlow<()> {
     let mut samplers: Vec<Sampler<'_>> =
         models.iter().flat_map(|model| targets.iter().map(move |target| Sampler::new(model, *target))).collect();
-    for sampler in &mut samplers {
+    let ended = tokio::select! {
+        () = sample(&mut samplers, options, on_round) => ControlFlow::Continue(()),
+        () = stop => ControlFlow::Break(()),
+    };
+    let closed = fleet.targets().await.is_err();
+    let mut measured = Vec::new();
+    for (number, sampler) in samplers.into_iter().enumerate() {
+        match sampler.finish(options) {
+            Some(Ok(series)) => measured.push((number / targets.len(), series)),
+            Some(Err(error)) if !closed => report.failures.push(error),
+            Some(Err(_)) | None => {}
+        }
+    }
+    report.comparisons = compare(&measured);
+    report.series.extend(measured.into_iter().map(|(_, series)| series));
+    ended
+}
+
+async fn sample(samplers: &mut [Sampler<'_>], options: &BenchOptions, mut on_round: impl FnMut(usize)) {
+    for sampler in &mut *samplers {
         sampler.warm_up(options).await;
     }
     let started = Instant::now();
     loop {
         let mut running = 0;
-        for sampler in &mut samplers {
+        for sampler in &mut *samplers {
             if sampler.wants_more(options, started.elapsed()) {
                 sampler.round(options).await;
                 running += 1;
@@ -45,17 +66,6 @@ pub async fn run(
             break;
         }
     }
-    let closed = fleet.targets().await.is_err();
-    let mut measured = Vec::new();
-    for (number, sampler) in samplers.into_iter().enumerate() {
-        match sampler.finish(options) {
-            Ok(series) => measured.push((number / targets.len(), series)),
-            Err(error) if !closed => report.failures.push(error),
-            Err(_) => {}
-        }
-    }
-    report.comparisons = compare(&measured);
-    report.series.extend(measured.into_iter().map(|(_, series)| series));
 }
 
 /// Every two targets that ran the same model, whose number each series has, compared by the Mann–Whitney U test, corrected

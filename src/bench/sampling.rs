@@ -35,7 +35,7 @@ pub struct BenchOptions {
     pub min_samples: usize,
     /// Most runs that count.
     pub max_samples: usize,
-    /// The longest all series together may take.
+    /// The longest all series together may take; each is measured once in any case.
     pub time_limit: Duration,
     /// How long one run may take, but for the first, which loads the model.
     pub run_timeout: Duration,
@@ -106,7 +106,7 @@ impl<'a> Sampler<'a> {
             Some("precision")
         } else if taken >= options.max_samples {
             Some("sample-limit")
-        } else if elapsed >= options.time_limit {
+        } else if taken > 0 && elapsed >= options.time_limit {
             Some("time-limit")
         } else {
             None
@@ -160,15 +160,19 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    pub fn finish(self, options: &BenchOptions) -> Result<BenchSeries, Failed> {
+    /// What was measured; `None` when it was ended before the first run that counts.
+    pub fn finish(self, options: &BenchOptions) -> Option<Result<BenchSeries, Failed>> {
         let name = self.model.model.name().to_owned();
         if let Some(error) = self.failure {
             let category = error.failure.category();
-            return Err(Failed { model: name, target: self.target, category, message: error.failure.message });
+            return Some(Err(Failed { model: name, target: self.target, category, message: error.failure.message }));
         }
         let sorted = stats::sorted(self.samples_ms.iter().copied());
         let count = sorted.len();
-        Ok(BenchSeries {
+        if count == 0 {
+            return None;
+        }
+        Some(Ok(BenchSeries {
             model: name,
             family: Some(self.model.model.family()),
             target: self.target,
@@ -181,13 +185,13 @@ impl<'a> Sampler<'a> {
             // A percentile that fewer than one sample lies beyond is only the maximum by another name.
             p95_ms: (count >= 20).then(|| quantile(&sorted, 0.95)),
             p99_ms: (count >= 100).then(|| quantile(&sorted, 0.99)),
-            mean_ms: (count > 0).then(|| sorted.iter().sum::<f64>() / count as f64),
-            throughput_per_s: (count > 0).then(|| count as f64 / self.busy.as_secs_f64()),
+            mean_ms: Some(sorted.iter().sum::<f64>() / count as f64),
+            throughput_per_s: Some(count as f64 / self.busy.as_secs_f64()),
             cpu_fallback: self.cpu_fallback,
             stopped_by: self.stopped_by.unwrap_or("interrupted").to_owned(),
             samples_ms: self.samples_ms,
             stages: self.stages.rows(),
-        })
+        }))
     }
 }
 

@@ -8,12 +8,12 @@ use crate::{
     bench::{self, BenchModel, BenchOptions},
     fleet::{Fleet, ModelSpec},
     onnx::{ModelFile, Suite, parse_shape_flag, random_inputs},
-    report::{BenchReport, TargetRow, bench_table, write_bench_json},
+    report::{BenchReport, TargetRow, bench_table, write_json},
     stats::regression::Severity,
     types::Target,
 };
 use clap::Args;
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf, str::FromStr, time::Duration};
 use time::OffsetDateTime;
 
 /// Measure how fast models run on each target.
@@ -38,7 +38,7 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
     precision: f64,
 
-    /// The longest the measuring may take
+    /// The longest the measuring may take; everything is measured once in any case
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
     time_limit: Duration,
 
@@ -74,15 +74,13 @@ pub(super) async fn execute(args: BenchArgs, settings: &Settings, quiet: bool) -
         () = interrupted() => return Ok(Outcome::Interrupted),
     };
     let mut report = BenchReport::new(OffsetDateTime::now_utc());
-    let outcome = tokio::select! {
-        outcome = measure(&fleet, workloads, &args, &mut report, quiet) => outcome,
-        () = interrupted() => Ok(Outcome::Interrupted),
-    };
+    let outcome = measure(&fleet, workloads, &args, &mut report, quiet).await;
     let closed = fleet.close().await;
-    if outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Interrupted) {
+    // What was interrupted before anything was measured leaves an older file as it was.
+    if outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Interrupted || !report.series.is_empty()) {
         print!("{}", bench_table(&report, table_style(settings)));
         if let Some(path) = &args.json {
-            write_bench_json(&report, path)?;
+            write_json(&report, path)?;
         }
     }
     closed?;
@@ -130,13 +128,10 @@ async fn measure(
     let infos = fleet.targets().await?;
     report.targets = infos.iter().map(|info| TargetRow::from(&**info)).collect();
     let targets: Vec<Target> = infos.iter().filter(|info| info.available).map(|info| info.target).collect();
-    let mut models = Vec::new();
-    for (mut spec, inputs) in workloads {
-        if let Some(shards) = args.stages.shards() {
-            spec = spec.sharded(shards);
-        }
-        models.push(BenchModel { model: fleet.get_model(spec).await?, inputs });
-    }
+    let models = tokio::select! {
+        models = models(fleet, workloads, args) => models?,
+        () = interrupted() => return Ok(Outcome::Interrupted),
+    };
     let options = BenchOptions {
         warmup: args.warmup,
         concurrency: usize::from(args.concurrency),
@@ -147,12 +142,27 @@ async fn measure(
     let total = (models.len() * targets.len()) as u64;
     let mut progress = Progress::new(total, "series measured", quiet);
     let mut done = 0;
-    bench::run(fleet, &targets, &models, &options, report, |running| {
+    let on_round = |running| {
         let finished = total - running as u64;
         (done..finished).for_each(|_| progress.step());
         done = finished;
-    })
-    .await;
+    };
+    let ended = bench::run(fleet, &targets, &models, &options, report, on_round, interrupted()).await;
     progress.finish();
-    Ok(if report.failures.is_empty() { Outcome::Good } else { Outcome::Failed })
+    Ok(match ended {
+        ControlFlow::Break(()) => Outcome::Interrupted,
+        ControlFlow::Continue(()) if report.failures.is_empty() => Outcome::Good,
+        ControlFlow::Continue(()) => Outcome::Failed,
+    })
+}
+
+async fn models(fleet: &Fleet, workloads: Vec<Workload>, args: &BenchArgs) -> Result<Vec<BenchModel>, CliError> {
+    let mut models = Vec::new();
+    for (mut spec, inputs) in workloads {
+        if let Some(shards) = args.stages.shards() {
+            spec = spec.sharded(shards);
+        }
+        models.push(BenchModel { model: fleet.get_model(spec).await?, inputs });
+    }
+    Ok(models)
 }

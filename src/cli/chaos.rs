@@ -8,7 +8,7 @@ use crate::{
     chaos::{self, ChaosOptions, Notice},
     fleet::{Fleet, FleetConfig},
     onnx::{Case, Suite, Tolerance},
-    report::{Badness, ChaosReport, InjectionRow, chaos_table, write_chaos_json},
+    report::{Badness, ChaosReport, InjectionRow, chaos_table, write_json},
     types::{FailureMode, ParseTargetError},
 };
 use clap::Args;
@@ -91,7 +91,7 @@ pub(super) async fn execute(args: ChaosArgs, settings: &Settings, quiet: bool) -
     let report = result?;
     print!("{}", chaos_table(&report, table_style(settings)));
     if let Some(path) = &args.json {
-        write_chaos_json(&report, path)?;
+        write_json(&report, path)?;
     }
     closed?;
     Ok(match (report.interrupted, report.is_good()) {

@@ -65,8 +65,14 @@ pub(super) enum CliError {
     NothingInCommon { before: String, after: String },
     #[error("`{0}` is not NAME=FILE")]
     NotNameAndFile(String),
-    #[error("no case is left: the suite has {cases}, and none is selected by --filter and --shard")]
+    #[error("no case is left: the suite has {cases}, and none is selected by --filter")]
     NothingSelected { cases: usize },
+    #[error(
+        "two suites are called `{name}`, and results are told apart by that: {} and {}. Give the folder that both are in, \
+         or rename one",
+        first.display(), second.display()
+    )]
+    SameSuite { name: String, first: PathBuf, second: PathBuf },
     #[error("{} cannot be gone on with: {what}. Give the suites and the --filter of that run, or start a new one", file.display())]
     OtherCases { file: PathBuf, what: String },
     #[error("{build} cannot be run: there is no program {}", path.display())]

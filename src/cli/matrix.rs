@@ -2,6 +2,7 @@
 
 mod build;
 mod diff;
+mod lost;
 mod merge;
 mod resume;
 mod run;
@@ -21,22 +22,22 @@ use crate::{
     fleet::FleetError,
     history::History,
     matrix::{
-        Expectations, MatrixOptions, Pairs, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
+        Expectations, MatrixOptions, Past, PlanOptions, Planned, RetryOn, Shard, expectations::ExpectationsError,
     },
     onnx::{Suite, Tolerance},
-    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, ReportWriter, SuiteRow, TargetBuild, matrix_table},
+    report::{CaseResult, EarlierRuns, MatrixReport, Outputs, PairRow, ReportWriter, SuiteRow, matrix_table},
     stats::regression::Severity,
-    types::Verdict,
 };
 use build::Build;
 use clap::{Args, Subcommand};
+use lost::{tell_of_lost_targets, without_unavailable};
 use regex::Regex;
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
     time::{Duration, Instant},
 };
+use time::OffsetDateTime;
 
 /// Earlier runs that a run is planned by. Older ones tell little of how long cases take, and of what ends browsers.
 const PLANNED_BY: usize = 5;
@@ -125,7 +126,7 @@ struct RunArgs {
     #[command(flatten)]
     stages: InStages,
 
-    /// Exit with 0 even when a case did not pass
+    /// Exit with 0 even when a case did not pass, or was not tried because its target was lost
     #[arg(long)]
     no_fail: bool,
 
@@ -180,8 +181,12 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         args.previous.iter().cloned().partition(|path| path.extension().is_some_and(|it| it == "duckdb"));
     let earlier = EarlierRuns::files(&reports)?;
     let previous = previous(&args, &earlier)?;
-    let only = args.last_failed.then(|| failed_last(&previous));
-    if only.as_ref().is_some_and(Pairs::is_empty) {
+    let failed_before = match &resumed {
+        Some(run) => run.failed_before.clone(),
+        None if args.last_failed => failed_last(&previous),
+        None => Vec::new(),
+    };
+    if args.last_failed && failed_before.is_empty() {
         println!("nothing failed in the last run");
         return Ok(Outcome::Good);
     }
@@ -197,11 +202,11 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
     let outputs = reports.outputs();
     let outputs = Outputs { json: args.resume.clone().or(outputs.json.clone()), ..outputs };
     let done = resumed.iter().flat_map(|report| &report.results).collect();
+    let only = (!failed_before.is_empty()).then(|| failed_before.iter().cloned().collect());
     let plan_options = PlanOptions { done, only, informative_first: args.time_budget.is_some() };
-    let mut writer = match resumed {
-        Some(report) => ReportWriter::resume(report, outputs)?,
-        None => ReportWriter::create(outputs)?,
-    };
+    // What failed is known to the new report before it takes the place of the old one.
+    let begin = || MatrixReport { failed_before, ..MatrixReport::new(OffsetDateTime::now_utc()) };
+    let mut writer = ReportWriter::resume(resumed.unwrap_or_else(begin), outputs)?;
     let options = options(&args, settings, expectations, begun);
     let told = writer.about(|report| {
         report.tolerance = Some(options.tolerance);
@@ -217,8 +222,8 @@ async fn execute_run(args: RunArgs, settings: &Settings, quiet: bool) -> Result<
         run::warn(&error);
     }
     let (max_failures, options) = (args.max_failures, &options);
-    let recorded = Vec::new();
-    let mut run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, left: 0, recorded };
+    let (counts, recorded) = (run::Counts::default(), Vec::new());
+    let mut run = run::Run { settings, cases, past, options, plan_options, max_failures, quiet, counts, recorded };
     let outcome = match run.on_builds(&args.browser, &mut writer).await {
         Err(CliError::Fleet(error @ FleetError::NothingWorks(_))) => {
             writer.finish()?;
@@ -248,7 +253,10 @@ fn conclude(
     outcome: Outcome,
     report: &MatrixReport,
 ) -> Result<Outcome, CliError> {
-    let lost = tell_of_lost_targets(report) || outcome == Outcome::Infrastructure;
+    // Of a share without a case nothing was launched, and what was interrupted may have launched nothing yet.
+    let launched = !report.cases.is_empty() && outcome != Outcome::Interrupted;
+    let asked = if launched { &settings.targets[..] } else { &[] };
+    let lost = tell_of_lost_targets(report, asked) || outcome == Outcome::Infrastructure;
     let outcome = if outcome == Outcome::Infrastructure { Outcome::Good } else { outcome };
     match (outcome, &options.expectations, args.fail_on) {
         (Outcome::Good, Some(known), _) if args.known.update_expectations => update(known, report),
@@ -310,9 +318,8 @@ fn informed(past: Past, args: &RunArgs, settings: &Settings) -> Past {
 }
 
 /// What failed in the last of these runs.
-fn failed_last(previous: &[MatrixReport]) -> Pairs {
-    let last = previous.iter().max_by_key(|report| report.started);
-    last.into_iter().flat_map(|report| &report.results).filter(|result| result.has_failed()).collect()
+fn failed_last(previous: &[MatrixReport]) -> Vec<PairRow> {
+    previous.iter().max_by_key(|report| report.started).map(MatrixReport::still_failing).unwrap_or_default()
 }
 
 /// The suites in these folders; without any, the built-in one.
@@ -320,26 +327,14 @@ pub(super) fn open_suites(folders: &[PathBuf]) -> Result<Vec<Suite>, CliError> {
     if folders.is_empty() {
         return Ok(vec![Suite::builtin()?]);
     }
-    Ok(folders.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?)
-}
-
-/// Says which targets worked and then did not, with how many cases they left.
-fn tell_of_lost_targets(report: &MatrixReport) -> bool {
-    let mut left: BTreeMap<TargetBuild<'_>, (usize, &str)> = BTreeMap::new();
-    for result in report.results.iter().filter(|result| result.verdict == Verdict::Unavailable) {
-        let why = result.error.as_ref().map(|error| &*error.message).unwrap_or_default();
-        left.entry(result.column()).or_insert((0, why)).0 += 1;
+    let suites: Vec<Suite> = folders.iter().map(|path| Suite::open(path)).collect::<Result<_, _>>()?;
+    for (number, suite) in suites.iter().enumerate() {
+        if let Some(other) = suites[..number].iter().find(|other| other.name == suite.name) {
+            let [first, second] = [other, suite].map(|suite| suite.root.clone());
+            return Err(CliError::SameSuite { name: suite.name.clone(), first, second });
+        }
     }
-    for (column, (count, why)) in &left {
-        eprintln!("{count} cases were not tried on {column}: {why}; --resume tries them again");
-    }
-    !left.is_empty()
-}
-
-/// What a target that did not work then may find out now is not done.
-fn without_unavailable(mut report: MatrixReport) -> MatrixReport {
-    report.results.retain(|result| result.verdict != Verdict::Unavailable);
-    report
+    Ok(suites)
 }
 
 /// The cases that match and belong to the share, or to the run that is gone on with.
@@ -356,12 +351,15 @@ fn select(
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&format!("{}/{}", case.suite, case.name)))
     });
     let cases: Vec<Planned> = matching.map(Planned::read).collect();
-    let cases = match (resumed, &args.resume, args.shard) {
+    if cases.is_empty() {
+        return Err(CliError::NothingSelected { cases: count });
+    }
+    // There may be fewer cases than shares.
+    Ok(match (resumed, &args.resume, args.shard) {
         (Some(run), Some(file), _) => resume::cases_of(run, file, about, cases)?,
         (.., Some(shard)) => shard.of(cases, past),
         (.., None) => cases,
-    };
-    if cases.is_empty() { Err(CliError::NothingSelected { cases: count }) } else { Ok(cases) }
+    })
 }
 
 fn counts_as_failed(report: &MatrixReport) -> bool {

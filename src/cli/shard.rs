@@ -9,7 +9,7 @@ use super::{
 use crate::{
     fleet::Shards,
     onnx::{Mapping, ModelGraph, Pipeline, ShardOptions, ShardStrategy, parse_shape_flag},
-    report::{ShardReport, shard_table, write_shard_html, write_shard_json},
+    report::{ShardReport, shard_table, write_json, write_shard_html},
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ pub(super) fn execute(args: ShardArgs, settings: &Settings) -> Result<Outcome, C
     };
     print!("{}", shard_table(&report, table_style(settings)));
     if let Some(path) = &args.json {
-        write_shard_json(&report, path)?;
+        write_json(&report, path)?;
     }
     if let Some(folder) = &args.html {
         write_shard_html(&report, folder)?;

@@ -107,7 +107,8 @@ impl CaseRun<'_> {
         };
         let expected = self.options.expectations.as_ref().and_then(|known| known.expected(self.subject()));
         let mut runs = vec![self.with_retries(&ready, expected.as_ref()).await?];
-        while runs.len() < self.wanted(&runs[0], expected.as_ref()) {
+        let is_news = self.is_news(runs[0].verdict, expected.as_ref());
+        while runs.len() < repeats::wanted(self.options, &runs[0], is_news) {
             runs.push(self.with_retries(&ready, expected.as_ref()).await?);
         }
         Some(repeats::joined(runs))
@@ -117,24 +118,21 @@ impl CaseRun<'_> {
         Subject { case: &self.planned.row, target: self.target }
     }
 
-    /// How often the case is to be run, now that the first run has ended like this.
-    fn wanted(&self, first: &CaseResult, expected: Option<&Expected>) -> usize {
-        let before = self.past.verdict(&self.planned.row, self.target.column());
-        let wanted = match (&self.options.expectations, before) {
-            (Some(_), _) => expected.map_or(first.verdict.is_failure(), |said| !said.verdicts.contains(&first.verdict)),
-            (None, Some(before)) => before != first.verdict,
+    /// Whether a verdict is not the one that is known of the case.
+    fn is_news(&self, verdict: Verdict, expected: Option<&Expected>) -> bool {
+        match (&self.options.expectations, self.past.verdict(&self.planned.row, self.target.column())) {
+            (Some(_), _) => expected.map_or(verdict.is_failure(), |said| !said.verdicts.contains(&verdict)),
+            (None, Some(before)) => before != verdict,
             // With nothing to hold it against, every case was chosen to be verified.
             (None, None) => self.past.is_empty(),
-        };
-        let verify = if wanted || first.flaky { self.options.verify } else { 1 };
-        self.options.repeat_each.max(verify).max(1) as usize
+        }
     }
 
     /// One run, tried again after failures that may be the browser's and not the model's.
     async fn with_retries(&self, ready: &Ready, expected: Option<&Expected>) -> Option<CaseResult> {
         let mut failed: Vec<FailedAttempt> = Vec::new();
         loop {
-            let mut result = self.attempt(ready).await?;
+            let result = self.attempt(ready).await?;
             let is_expected = expected.is_some_and(|said| said.verdicts.contains(&result.verdict));
             let may_again = failed.len() < self.options.retries as usize && !is_expected;
             match &result.error {
@@ -148,14 +146,7 @@ impl CaseRun<'_> {
                         elapsed_ms: result.spent_ms.unwrap_or_default(),
                     });
                 }
-                _ => {
-                    let before: f64 = failed.iter().map(|attempt| attempt.elapsed_ms).sum();
-                    result.spent_ms = result.spent_ms.map(|spent| spent + before);
-                    result.attempts += failed.len() as u32;
-                    result.flaky = result.verdict == Verdict::Pass && !failed.is_empty();
-                    result.failed_attempts = failed;
-                    return Some(result);
-                }
+                _ => return Some(repeats::after(failed, result)),
             }
         }
     }

@@ -3,8 +3,7 @@
 use super::{Expectations, Past, expectations::Subject};
 use crate::{
     onnx::{Case, ModelFile, ValueKind},
-    report::{CaseResult, CaseRow, TargetBuild, TargetRow},
-    types::Target,
+    report::{CaseResult, CaseRow, PairRow, TargetBuild, TargetRow},
 };
 use std::{
     cmp::Reverse,
@@ -50,17 +49,19 @@ fn bare(what: &str) -> &str {
     starts.into_iter().find_map(|start| what.strip_prefix(start)).unwrap_or(what)
 }
 
-/// A case on a target, by name.
-type Pair = (String, String, Target, Option<String>);
-
 /// Cases on targets, by name: those that have a result already, say, or those that failed.
 #[derive(Clone, Debug, Default)]
-pub struct Pairs(HashSet<Pair>);
+pub struct Pairs(HashSet<PairRow>);
 
 impl<'a> FromIterator<&'a CaseResult> for Pairs {
     fn from_iter<I: IntoIterator<Item = &'a CaseResult>>(results: I) -> Self {
-        let pair = |r: &CaseResult| (r.suite.clone(), r.case.clone(), r.target, r.build.clone());
-        Self(results.into_iter().map(pair).collect())
+        results.into_iter().map(PairRow::from).collect()
+    }
+}
+
+impl FromIterator<PairRow> for Pairs {
+    fn from_iter<I: IntoIterator<Item = PairRow>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
     }
 }
 
@@ -71,7 +72,12 @@ impl Pairs {
     }
 
     fn contains(&self, case: &CaseRow, column: TargetBuild<'_>) -> bool {
-        self.0.contains(&(case.suite.clone(), case.case.clone(), column.target, column.build.map(str::to_owned)))
+        self.0.contains(&PairRow {
+            suite: case.suite.clone(),
+            case: case.case.clone(),
+            target: column.target,
+            build: column.build.map(str::to_owned),
+        })
     }
 }
 

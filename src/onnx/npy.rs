@@ -9,6 +9,9 @@ use std::{fs, path::Path};
 /// The first bytes of every `.npy` file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
+/// Texts of no length take no data, so that a file of any size can say that it has any number of them.
+const MOST_EMPTY_TEXTS: usize = 1 << 16;
+
 /// A tensor from the bytes of an `.npy` file. Big-endian elements and Fortran order are converted.
 ///
 /// # Errors
@@ -36,7 +39,13 @@ pub fn from_npy(bytes: &[u8]) -> Result<Tensor<'static>, TensorFileError> {
     match kind.dtype {
         Dtype::String => {
             let texts: Result<Vec<_>, _> = match kind.width {
-                0 => Ok(vec![String::new(); count.unwrap_or(0)]),
+                0 => match count {
+                    Some(count) if count <= MOST_EMPTY_TEXTS => Ok(vec![String::new(); count]),
+                    _ => Err(TensorFileError::malformed(format!(
+                        "its header says {} of shape {:?}: more texts of no length than {MOST_EMPTY_TEXTS}",
+                        header.descr, header.shape
+                    ))),
+                },
                 width => data.chunks_exact(width).map(text).collect(),
             };
             Ok(Tensor::from_strings(header.shape, &texts?)?)

@@ -1,12 +1,11 @@
 //! What a benchmark measured: one series of runs per model, target and concurrency, and how targets compare.
 
-use super::{ReportError, TargetRow, file};
+use super::TargetRow;
 use crate::{
     host::Host,
     types::{Category, Family, TabId, Target},
 };
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use time::OffsetDateTime;
 
 /// What a benchmark measured. As JSON it is described field by field in docs/JSON.md.
@@ -75,7 +74,7 @@ pub struct BenchSeries {
     pub throughput_per_s: Option<f64>,
     /// Whether the session needed the CPU for some nodes; `None` where the runtime cannot tell.
     pub cpu_fallback: Option<bool>,
-    /// Which rule ended the series: `precision`, `time-limit`, …
+    /// Which rule ended the series: `precision`, `sample-limit`, `time-limit`, `interrupted`.
     pub stopped_by: String,
     /// Every measured run, in the order in which they ended.
     pub samples_ms: Vec<f64>,
@@ -128,30 +127,4 @@ pub struct BenchFailure {
     pub category: Category,
     /// The words of whoever noticed it first.
     pub message: String,
-}
-
-/// Writes the report's JSON. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_bench_json(report: &BenchReport, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, report)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::{sample, schema_check::departures};
-
-    #[test]
-    fn the_json_fits_its_schema_and_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bench.json");
-        let report = sample::bench();
-        write_bench_json(&report, &path).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let schema = serde_json::from_str(include_str!("../../docs/bench.schema.json")).unwrap();
-        assert_eq!(departures(&schema, &json), Vec::<String>::new());
-        assert_eq!(serde_json::from_value::<BenchReport>(json).unwrap(), report);
-    }
 }

@@ -1,12 +1,12 @@
 //! What a fleet went through while it was broken on purpose, and what became of its jobs.
 
-use super::{ReportError, TargetRow, file};
+use super::TargetRow;
 use crate::{
     host::Host,
     types::{FailureMode, Target},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 /// What `tabfleet chaos` did and saw. As JSON it is described field by field in docs/JSON.md.
@@ -179,30 +179,4 @@ pub struct LeftOut {
     pub target: Option<Target>,
     /// What happened.
     pub reason: String,
-}
-
-/// Writes the report's JSON. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_chaos_json(report: &ChaosReport, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, report)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::{sample, schema_check::departures};
-
-    #[test]
-    fn the_json_fits_its_schema_and_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("chaos.json");
-        let report = sample::chaos();
-        write_chaos_json(&report, &path).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let schema = serde_json::from_str(include_str!("../../docs/chaos.schema.json")).unwrap();
-        assert_eq!(departures(&schema, &json), Vec::<String>::new());
-        assert_eq!(serde_json::from_value::<ChaosReport>(json).unwrap(), report);
-    }
 }

@@ -3,7 +3,7 @@
 
 use super::{CaseResult, CiRun, MatrixDiff, MatrixReport, ReportError, Side, TargetBuild};
 use crate::types::Verdict;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use std::{
     collections::{BTreeMap, HashMap},
     fs, io,
@@ -38,11 +38,13 @@ impl EarlierRun {
     }
 }
 
-/// What is read of a report to know where it belongs.
+/// What is read of a report to know where it belongs, and that it is a matrix's: those of other commands have no results.
 #[derive(Deserialize)]
 struct When {
     #[serde(with = "time::serde::rfc3339")]
     started: OffsetDateTime,
+    #[serde(rename = "results")]
+    _results: IgnoredAny,
 }
 
 impl EarlierRuns {
@@ -174,14 +176,16 @@ pub(super) fn code(result: Option<&CaseResult>, target_works: bool) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{sample, write_matrix_json};
+    use crate::report::{sample, write_json};
 
     #[test]
     fn runs_are_remembered_in_the_order_of_time_whatever_their_files_are_called() {
         let folder = tempfile::tempdir().unwrap();
-        write_matrix_json(&sample::next_matrix(), &folder.path().join("a.json")).unwrap();
-        write_matrix_json(&sample::matrix(), &folder.path().join("b.json")).unwrap();
+        write_json(&sample::next_matrix(), &folder.path().join("a.json")).unwrap();
+        write_json(&sample::matrix(), &folder.path().join("b.json")).unwrap();
         fs::write(folder.path().join("other.json"), "{}").unwrap();
+        write_json(&sample::bench(), &folder.path().join("bench.json")).unwrap();
+        write_json(&sample::chaos(), &folder.path().join("chaos.json")).unwrap();
         fs::write(folder.path().join("notes.txt"), "").unwrap();
         let files = EarlierRuns::files(&[folder.path().to_owned(), folder.path().join("b.json")]).unwrap();
         let past = EarlierRuns::read(&files).unwrap();

@@ -10,7 +10,6 @@ pub use course::{AnomalyRow, ChangeRow, ForecastRow, TrendRow};
 pub use series::{NotJudged, PointRow, SeriesName, SeriesRow};
 pub use targets::{CorrelationRow, HealthRow, RankedRow, RecommendationRow};
 
-use super::{ReportError, file};
 use crate::types::names;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
@@ -138,12 +137,4 @@ pub struct LookedAt {
     pub series: usize,
     /// Runs that have a point in any of them.
     pub runs: usize,
-}
-
-/// Writes the findings' JSON, as docs/JSON.md describes it. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_history_json(findings: &Findings, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, findings)
 }

@@ -1,6 +1,6 @@
 //! JUnit XML, for what shows test results: one test suite a target, one test case a case.
 
-use super::{CaseResult, FailedAttempt, MatrixReport, ReportError, TargetRow, file, gist::gist, quantity};
+use super::{CaseResult, Expected, FailedAttempt, MatrixReport, ReportError, TargetRow, file, gist::gist, quantity};
 use crate::types::{Target, Verdict, names};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::{io, path::Path, time::Duration};
@@ -8,7 +8,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Writes the report as JUnit XML. A target is a test suite; a case is a test case, its class name is its suite, its
 /// time is the run's. A wrong output is a failure, whatever kept the model from running is an error, and what was not
-/// tried is skipped, with the reason. The file is whole at every moment: the old one or the new.
+/// tried is skipped, with the reason. So is what fails as expected; an unexpected pass is a failure. The file is whole at
+/// every moment: the old one or the new.
 ///
 /// # Errors
 /// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
@@ -67,7 +68,7 @@ fn test_case(case: &str, result: Option<&CaseResult>, row: Option<&TargetRow>, f
         return Some(TestCase::new(case, skipped(Verdict::Unavailable, unavailable.reason.as_deref())));
     };
     let mut status = status(result, row);
-    if flaky == JunitFlaky::Elements && result.verdict != Verdict::Skipped && result.verdict != Verdict::Unavailable {
+    if flaky == JunitFlaky::Elements && !is_skipped(result) {
         result.failed_attempts.iter().for_each(|attempt| {
             status.add_rerun(rerun(attempt));
         });
@@ -89,10 +90,21 @@ fn test_case(case: &str, result: Option<&CaseResult>, row: Option<&TargetRow>, f
     Some(test)
 }
 
+/// Whether a test that fails as it is expected to, or that was not tried.
+fn is_skipped(result: &CaseResult) -> bool {
+    !result.verdict.is_tried() || (result.verdict.is_failure() && !result.has_failed())
+}
+
 fn status(result: &CaseResult, row: Option<&TargetRow>) -> TestCaseStatus {
     let message = result.error.as_ref().map(|error| &*error.message);
     let kind = match result.verdict {
+        Verdict::Pass if result.has_failed() => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("unexpected-pass").set_message(expectation(result));
+            return status;
+        }
         Verdict::Pass => return TestCaseStatus::success(),
+        verdict if verdict.is_failure() && is_skipped(result) => return skipped(verdict, Some(&expectation(result))),
         Verdict::Skipped => return skipped(result.verdict, message),
         Verdict::Unavailable => {
             return skipped(result.verdict, message.or_else(|| row.and_then(|row| row.reason.as_deref())));
@@ -106,6 +118,13 @@ fn status(result: &CaseResult, row: Option<&TargetRow>) -> TestCaseStatus {
         status.set_description(format!("{}: {}", error.category, error.message));
     }
     status
+}
+
+/// What was expected of the case, and why: `expected wrong: rounding`.
+fn expectation(result: &CaseResult) -> String {
+    let Some(Expected { verdicts, reason, .. }) = &result.expected else { return "expected pass".to_owned() };
+    let verdicts = verdicts.iter().map(|verdict| verdict.name()).collect::<Vec<_>>().join(" or ");
+    reason.iter().fold(format!("expected {verdicts}"), |said, reason| format!("{said}: {reason}"))
 }
 
 fn kind(verdict: Verdict) -> NonSuccessKind {
@@ -126,7 +145,7 @@ fn rerun(attempt: &FailedAttempt) -> TestRerun {
 
 /// The attempts that failed before the last one, as test cases of their own, where that is how they are told.
 fn earlier_attempts(case: &str, result: &CaseResult, flaky: JunitFlaky) -> Vec<TestCase> {
-    if flaky == JunitFlaky::Elements {
+    if flaky == JunitFlaky::Elements || is_skipped(result) {
         return Vec::new();
     }
     let attempt = |attempt: &FailedAttempt| {
@@ -195,9 +214,37 @@ mod tests {
         assert!(!duplicate.contains("<flaky") && duplicate.matches("<testcase").count() == 2, "{duplicate}");
         assert!(duplicate.contains(r#"errors="1""#), "{duplicate}");
         report.results[0].verdict = Verdict::Crash;
-        report.results[0].flaky = false;
+        (report.results[0].flaky, report.results[0].unexpected) = (false, Some(true));
         let elements = junit(&report, JunitFlaky::Elements).to_string().unwrap();
         assert!(elements.contains("<rerunError"), "{elements}");
+    }
+
+    #[test]
+    fn what_fails_as_expected_is_skipped_and_an_unexpected_pass_is_a_failure() {
+        let mut report = sample::next_matrix();
+        let retried = report.results.iter().flat_map(|result| result.failed_attempts.clone()).collect::<Vec<_>>();
+        report.targets.clear();
+        report.results.retain(|result| result.target == sample::target("edge/webnn"));
+        report.results.retain(|result| ["gelu", "lstm"].contains(&&*result.case));
+        let [gelu, lstm] = &mut report.results[..] else { panic!("{:?}", report.results) };
+        gelu.expected = Some(Expected { verdicts: vec![Verdict::Wrong], reason: None, link: None });
+        gelu.unexpected = Some(true);
+        lstm.failed_attempts = retried;
+        let told = |flaky| junit(&report, flaky).to_string().unwrap();
+        insta::assert_snapshot!(told(JunitFlaky::Elements), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="tabfleet 0.0.0-sample" tests="2" skipped="1" failures="1" errors="0" timestamp="2026-01-03T03:04:05.000+00:00" time="61.000">
+            <testsuite name="edge/webnn" tests="2" skipped="1" errors="0" failures="1" timestamp="2026-01-03T03:04:05.000+00:00">
+                <testcase name="gelu" classname="sample">
+                    <failure message="expected wrong" type="unexpected-pass"/>
+                </testcase>
+                <testcase name="lstm" classname="sample">
+                    <skipped message="expected timeout or load-error: the sample&apos;s LSTM never ends" type="load-error"/>
+                </testcase>
+            </testsuite>
+        </testsuites>
+        "#);
+        assert_eq!(told(JunitFlaky::Duplicate), told(JunitFlaky::Elements), "what is expected failed no attempt");
     }
 
     #[test]

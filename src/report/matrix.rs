@@ -6,7 +6,7 @@ mod merge;
 mod support;
 mod target_row;
 
-pub use about::{CaseRow, CiRun, SuiteRow};
+pub use about::{CaseRow, CiRun, PairRow, SuiteRow};
 pub use case_result::{CaseResult, ErrorRow, Expected, FailedAttempt};
 pub use support::{Support, SupportBy, SupportTable};
 pub use target_row::{TargetBuild, TargetRow};
@@ -14,7 +14,11 @@ pub use target_row::{TargetBuild, TargetRow};
 use super::{ReportError, file, journal};
 use crate::{host::Host, onnx::Tolerance, types::Verdict};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
 use time::OffsetDateTime;
 
 /// What a matrix run found so far, or in the end. As JSON it is described field by field in docs/JSON.md.
@@ -48,6 +52,9 @@ pub struct MatrixReport {
     /// The cases selected, by suite and name.
     #[serde(default)]
     pub cases: Vec<CaseRow>,
+    /// What failed in the run before, where only that is run.
+    #[serde(default)]
+    pub failed_before: Vec<PairRow>,
     /// Every target asked for, those that do not work here included.
     pub targets: Vec<TargetRow>,
     /// The results, in the order in which they came.
@@ -68,6 +75,7 @@ impl MatrixReport {
             host: Host::detect(),
             suites: Vec::new(),
             cases: Vec::new(),
+            failed_before: Vec::new(),
             targets: Vec::new(),
             results: Vec::new(),
         }
@@ -89,6 +97,14 @@ impl MatrixReport {
     /// How many results count as failed: all but a pass and what was not tried.
     pub fn failures(&self) -> usize {
         self.results.iter().filter(|result| result.verdict.is_failure()).count()
+    }
+
+    /// What failed, and what failed in the run before and could not be tried again.
+    pub fn still_failing(&self) -> Vec<PairRow> {
+        let tried = self.results.iter().filter(|result| result.verdict != Verdict::Unavailable);
+        let tried: HashSet<PairRow> = tried.map(PairRow::from).collect();
+        let before = self.failed_before.iter().filter(|pair| !tried.contains(pair)).cloned();
+        self.results.iter().filter(|result| result.has_failed()).map(PairRow::from).chain(before).collect()
     }
 
     /// Every target there is something to say about, in the order in which reports show them, with its description
@@ -151,10 +167,11 @@ impl Serialize for MatrixReport {
             host,
             suites,
             cases,
+            failed_before,
             targets,
             results,
         } = self;
-        let mut json = serializer.serialize_struct("MatrixReport", 13)?;
+        let mut json = serializer.serialize_struct("MatrixReport", 14)?;
         json.serialize_field("tabfleet", tabfleet)?;
         json.serialize_field("started", &file::Rfc3339(Some(*started)))?;
         json.serialize_field("finished", &file::Rfc3339(*finished))?;
@@ -165,6 +182,7 @@ impl Serialize for MatrixReport {
         json.serialize_field("host", host)?;
         json.serialize_field("suites", suites)?;
         json.serialize_field("cases", cases)?;
+        json.serialize_field("failed_before", failed_before)?;
         json.serialize_field("targets", targets)?;
         json.serialize_field("results", results)?;
         json.serialize_field("totals", &self.totals())?;
@@ -172,18 +190,10 @@ impl Serialize for MatrixReport {
     }
 }
 
-/// Writes the report's JSON. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_matrix_json(report: &MatrixReport, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, report)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{sample, schema_check::departures};
+    use crate::report::{sample, schema_check::departures, write_json};
     use crate::types::Category;
 
     /// A flaky pass of a second build, with all that can be said of it.
@@ -235,6 +245,7 @@ mod tests {
             opset: Some(20),
             types: vec!["float32".into()],
         });
+        full.failed_before = vec![PairRow::from(&full.results[0])];
         for report in [full, sample::matrix(), MatrixReport::new(OffsetDateTime::now_utc())] {
             let json = serde_json::to_value(&report).unwrap();
             assert_eq!(departures(&schema, &json), Vec::<String>::new());
@@ -250,13 +261,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/folder/matrix.json");
         let report = sample::matrix();
-        write_matrix_json(&report, &path).unwrap();
+        write_json(&report, &path).unwrap();
         assert_eq!(MatrixReport::read(&path).unwrap(), report);
     }
 
     #[test]
     fn what_an_older_tabfleet_wrote_is_read() {
-        let newer = ["run", "ci", "expectations", "tolerance", "suites", "cases", "build"];
+        let newer = ["run", "ci", "expectations", "tolerance", "suites", "cases", "failed_before", "build"];
         let newer_of_result = ["failed_attempts", "flaky", "repeats", "expected", "unexpected", "spent_ms"];
         let mut json = serde_json::to_value(sample::matrix()).unwrap();
         let strip = |object: &mut serde_json::Value| {
@@ -296,6 +307,18 @@ mod tests {
         assert!(totals["chrome/webnn"].is_empty());
         assert_eq!(totals.values().flat_map(BTreeMap::values).sum::<usize>(), report.results.len());
         assert_eq!(report.failures(), 6);
+    }
+
+    #[test]
+    fn what_failed_before_fails_until_it_is_tried_again() {
+        let before =
+            ["gelu", "gemm", "lstm", "attention"].map(|case| sample::result(case, "edge/webnn", Verdict::Crash));
+        let mut report = MatrixReport::new(OffsetDateTime::now_utc());
+        report.failed_before = before.iter().map(PairRow::from).collect();
+        let verdicts = [("gelu", Verdict::Pass), ("gemm", Verdict::Wrong), ("lstm", Verdict::Unavailable)];
+        report.results = verdicts.map(|(case, verdict)| sample::result(case, "edge/webnn", verdict)).into();
+        let failing: Vec<String> = report.still_failing().into_iter().map(|pair| pair.case).collect();
+        assert_eq!(failing, ["gemm", "lstm", "attention"]);
     }
 
     #[test]

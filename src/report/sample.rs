@@ -5,7 +5,7 @@ mod next;
 mod shard;
 
 pub(super) use health::health;
-pub(super) use next::{next_matrix, nights};
+pub(super) use next::{cases, next_matrix, nights};
 pub(super) use shard::shard;
 
 use super::{
@@ -116,7 +116,7 @@ pub(super) fn targets() -> Vec<TargetRow> {
 
 pub(super) fn result(case: &str, name: &str, verdict: Verdict) -> CaseResult {
     let ran = matches!(verdict, Verdict::Pass | Verdict::Wrong);
-    let tried = !matches!(verdict, Verdict::Skipped | Verdict::Unavailable);
+    let tried = verdict.is_tried();
     let spread = (case.len() * 7 + name.len() * 13) % 29;
     let fail = |category, message: &str| Some(ErrorRow { category, message: message.into() });
     CaseResult {
@@ -201,6 +201,7 @@ pub(super) fn matrix() -> MatrixReport {
         host: host(),
         suites: Vec::new(),
         cases: Vec::new(),
+        failed_before: Vec::new(),
         targets,
         results,
     }

@@ -1,12 +1,10 @@
 //! How a model is cut, and what it is estimated to come to.
 
-use super::{ReportError, file};
 use crate::{
     onnx::{Component, NodeProfile, ShardPlan, ShardStrategy, StageTensor},
     types::Browser,
 };
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// A plan for a model, or a pipeline of several. As JSON it is described field by field in docs/JSON.md. Times, operations
 /// and activations are estimates from shapes.
@@ -47,9 +45,9 @@ pub struct StageRow {
     pub weight_bytes: u64,
     /// The most that is alive in the course of a job, beside the weights.
     pub activation_bytes: u64,
-    /// Computing a job.
+    /// Computing a job on the target it is meant for, in milliseconds.
     pub compute_ms: f64,
-    /// Moving a job's inputs and outputs.
+    /// Moving a job's inputs and outputs, in milliseconds.
     pub transfer_ms: f64,
     /// What most of its work is.
     pub component: Option<Component>,
@@ -87,7 +85,7 @@ pub struct NodeRow {
     pub component: Component,
     /// The stage that it is in, counted from 0.
     pub stage: usize,
-    /// Its time.
+    /// Its time, in milliseconds.
     pub ms: f64,
     /// What would cross if the model were cut before it.
     pub crossing_bytes: u64,
@@ -141,31 +139,5 @@ impl From<&StageTensor> for CrossingRow {
     fn from(tensor: &StageTensor) -> Self {
         let kind = tensor.info.kind.to_string();
         Self { name: tensor.info.name.clone(), kind, bytes: tensor.bytes, from: tensor.from }
-    }
-}
-
-/// Writes the report's JSON. The file is whole at every moment: the old one or the new.
-///
-/// # Errors
-/// [`ReportError::Write`] when it cannot be written; an old file is then left as it was.
-pub fn write_shard_json(report: &ShardReport, path: &Path) -> Result<(), ReportError> {
-    file::write_json(path, report)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::{sample, schema_check::departures};
-
-    #[test]
-    fn the_json_fits_its_schema_and_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.json");
-        let report = sample::shard();
-        write_shard_json(&report, &path).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let schema = serde_json::from_str(include_str!("../../docs/shard.schema.json")).unwrap();
-        assert_eq!(departures(&schema, &json), Vec::<String>::new());
-        assert_eq!(serde_json::from_value::<ShardReport>(json).unwrap(), report);
     }
 }

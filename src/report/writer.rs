@@ -1,9 +1,8 @@
 //! All the files of one matrix run, kept current while its results come in.
 
-use super::matrix::write_matrix_json;
 use super::{
     CaseResult, EarlierRuns, MatrixReport, ReportError, TargetRow, journal::Journal, junit::JunitFlaky, write_html,
-    write_junit,
+    write_json, write_junit,
 };
 use std::{
     path::{Path, PathBuf},
@@ -54,7 +53,7 @@ impl ReportWriter {
         Self::resume(MatrixReport::new(OffsetDateTime::now_utc()), outputs)
     }
 
-    /// Goes on with a report that was read back: what it holds is in the files from the start.
+    /// Goes on with a report: what it holds is in the files from the start.
     ///
     /// # Errors
     /// As [`ReportWriter::create`].
@@ -184,7 +183,7 @@ enum Format {
 impl Format {
     fn write(&self, report: &MatrixReport, path: &Path) -> Result<(), ReportError> {
         match self {
-            Self::Json => write_matrix_json(report, path),
+            Self::Json => write_json(report, path),
             Self::Junit(flaky) => write_junit(report, *flaky, path),
             Self::Html(earlier) => write_html(report, earlier, path),
         }

@@ -37,8 +37,13 @@ names!(Verdict {
 });
 
 impl Verdict {
+    /// Whether the case was tried: everything but `skipped` and `unavailable`.
+    pub const fn is_tried(self) -> bool {
+        !matches!(self, Verdict::Skipped | Verdict::Unavailable)
+    }
+
     /// Whether a run with this verdict is to be reported as failed: everything but a pass and what was not tried.
     pub const fn is_failure(self) -> bool {
-        !matches!(self, Verdict::Pass | Verdict::Skipped | Verdict::Unavailable)
+        self.is_tried() && !matches!(self, Verdict::Pass)
     }
 }

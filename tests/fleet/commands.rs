@@ -214,6 +214,26 @@ async fn bench_prints_a_table_and_writes_what_is_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bench_measures_everything_once_however_little_time_there_is() {
+    if !are_here(&["chrome/wasm", "edge/wasm"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let suite = Suite::builtin().unwrap();
+    let mlp = suite.cases.iter().find(|case| case.name == "mlp").unwrap().model.to_str().unwrap();
+    let args = ["bench", mlp, "--targets", "chrome/wasm,edge/wasm", "--time-limit", "0s", "--json", "bench.json"];
+    let ended = run(folder.path(), &args).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&folder.path().join("bench.json"));
+    let schema = serde_json::from_str(include_str!("../../docs/bench.schema.json")).unwrap();
+    assert_eq!(departures(&schema, &report), Vec::<String>::new());
+    let samples: Vec<_> = report["series"].as_array().unwrap().iter().map(|series| &series["samples"]).collect();
+    assert_eq!(samples, [1, 1]);
+    let imported = run(folder.path(), &["history", "import", "bench.json", "--history", "h.duckdb"]).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bench_tells_that_a_model_ran_in_stages_and_where() {
     if !are_here(&["chrome/wasm"]) {
         return;

@@ -3,8 +3,10 @@
 use crate::{
     command::tabfleet,
     fleets::{PATIENCE, are_here},
+    metrics::{free_address, get},
     models::{self, ENDLESS, count, counting},
     processes::{descendants, kill, until, within},
+    schema_check::departures,
 };
 use std::{
     path::{Path, PathBuf},
@@ -18,6 +20,9 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr},
 };
+
+/// How many attempts have succeeded, as the metrics tell it.
+const SUCCEEDED: &str = "tabfleet_attempts_succeeded_total{target=\"chrome/wasm\"}";
 
 /// A suite of three good cases and one that never ends.
 fn suite(folder: &Path) -> PathBuf {
@@ -79,6 +84,12 @@ impl Busy {
     }
 }
 
+/// As Ctrl-C does.
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
 fn the_results_so_far_are_kept(report: &MatrixReport, targets: usize) {
     assert_eq!(report.results.len(), 3 * targets);
     assert!(report.results.iter().all(|result| result.verdict == Verdict::Pass && result.case.starts_with("good-")));
@@ -92,9 +103,8 @@ async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut busy = Busy::start(folder.path(), &["chrome/wasm", "firefox/wasm"]).await;
-    let pid = rustix::process::Pid::from_raw(busy.child.id().unwrap() as i32).unwrap();
     let before = Instant::now();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    interrupt(&busy.child);
     let status = within(PATIENCE, "the command to end", busy.child.wait()).await.unwrap();
     println!("ended {:?} after Ctrl-C", before.elapsed());
     assert_eq!(status.code(), Some(130));
@@ -105,6 +115,41 @@ async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
     while let Some(line) = busy.words.next_line().await.unwrap() {
         assert!(!line.contains("panicked") && !line.to_lowercase().contains("error"), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_keeps_what_bench_has_measured() {
+    if !cfg!(target_os = "linux") || !are_here(&["chrome/wasm"]) {
+        println!("SKIPPED: it takes Linux and Chrome");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let y = ("y".to_owned(), Tensor::from_values([1], &[100_000_f32]).unwrap());
+    models::save_case(&folder.path().join("suite"), "slow", &counting(), &count(100_000, 1.0), &[y]);
+    let metrics = free_address();
+    let address = metrics.to_string();
+    let endless = ["--precision", "0.000001", "--time-limit", "1h", "--warmup", "1"];
+    let args = ["bench", "suite", "--targets", "chrome/wasm", "--json", "b.json", "--metrics", &address];
+    let mut bench = tabfleet(folder.path(), &[&args[..], &endless].concat()).spawn().unwrap();
+    within(PATIENCE, "runs beyond the one that does not count", async {
+        loop {
+            let told = get(metrics, "/metrics").await.unwrap_or_default();
+            let done = told.lines().find_map(|line| line.strip_prefix(SUCCEEDED)?.trim().parse::<f64>().ok());
+            if done.is_some_and(|done| done > 3.0) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    interrupt(&bench);
+    let status = within(PATIENCE, "the command to end", bench.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(130));
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("b.json")).unwrap()).unwrap();
+    let schema = serde_json::from_str(include_str!("../../docs/bench.schema.json")).unwrap();
+    assert_eq!(departures(&schema, &report), Vec::<String>::new());
+    assert_eq!(report["series"][0]["stopped_by"], "interrupted", "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

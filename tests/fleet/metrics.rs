@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// What the server answers to a path.
-async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+pub async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
     let mut answer = String::new();
@@ -22,7 +22,7 @@ async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
 }
 
 /// An address that is free just now.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

@@ -12,9 +12,10 @@ use std::{
 };
 use tabfleet::{
     browser::{Catalogue, Overrides},
-    report::MatrixReport,
-    types::{Browser, Dtype, Tensor, Verdict},
+    report::{CaseResult, MatrixReport, write_json},
+    types::{Browser, Dtype, Target, Tensor, Verdict},
 };
+use time::OffsetDateTime;
 
 const TARGET: [&str; 2] = ["--targets", "chrome/wasm"];
 
@@ -160,7 +161,85 @@ async fn shards_are_merged_and_what_failed_is_run_again() {
     assert!(stopped.code == Some(1), "{stopped:?}");
     assert_eq!(report(folder.path(), "s.json").failures(), 1);
     let none = matrix(folder.path(), &["suite", "--json", "t.json", "--time-budget", "0s"]).await;
-    assert!(none.code == Some(0) && none.err.contains("8 results are missing"), "{none:?}");
+    assert!(none.code == Some(4) && none.err.contains("8 results are missing"), "{none:?}");
+}
+
+/// A report of the suite's case `wrong`, written without a run.
+fn reported(folder: &Path, name: &str, verdict: Verdict) {
+    let mut report = MatrixReport::new(OffsetDateTime::now_utc());
+    let column = TARGET[1].parse::<Target>().unwrap().into();
+    report.results = vec![CaseResult::new("suite", "wrong", column, verdict)];
+    write_json(&report, &folder.join(name)).unwrap();
+}
+
+#[tokio::test]
+async fn a_target_that_was_lost_fails_what_is_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    reported(folder.path(), "lost.json", Verdict::Unavailable);
+    reported(folder.path(), "good.json", Verdict::Pass);
+    let merge = async |args: &[&str]| run(folder.path(), &[&["matrix", "merge"], args].concat()).await;
+    let lost = merge(&["lost.json"]).await;
+    assert!(lost.code == Some(4) && lost.err.contains("1 cases were not tried on chrome/wasm"), "{lost:?}");
+    assert_eq!(merge(&["lost.json", "--no-fail"]).await.code, Some(0));
+    assert_eq!(merge(&["good.json"]).await.code, Some(0));
+    let never = merge(&["good.json", "--targets", "firefox"]).await;
+    assert!(never.code == Some(4) && never.err.contains("firefox was asked for and does not work"), "{never:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_asked_for_by_name_that_does_not_work_is_told_by_the_exit_code() {
+    if !are_here(&TARGET[1..]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    models::save_case(&folder.path().join("suite"), "good", &counting(), &count(1, 1.0), &y(1.0));
+    let args = ["matrix", "suite", "--targets", "chrome/wasm,edge/wasm", "--binary", "edge=/nowhere/edge"];
+    let ended = run(folder.path(), &args).await;
+    assert!(ended.code == Some(4) && ended.err.contains("edge/wasm was asked for and does not work: "), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_failed_is_not_forgotten_before_it_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    suite(folder.path(), 1, 1);
+    reported(folder.path(), "m.json", Verdict::Wrong);
+    let args = ["suite", "--json", "m.json", "--last-failed", "--binary", "chrome=/nowhere/chrome"];
+    for _ in 0..2 {
+        let ended = matrix(folder.path(), &args).await;
+        assert!(ended.code == Some(4) && !ended.out.contains("nothing failed"), "{ended:?}");
+    }
+    assert_eq!(report(folder.path(), "m.json").still_failing().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_may_be_more_shares_than_cases() {
+    if !are_here(&TARGET[1..]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    suite(folder.path(), 1, 1);
+    let shares = ["1/4", "2/4", "3/4", "4/4"];
+    let names = shares.map(|share| format!("{}.json", &share[..1]));
+    for (share, name) in shares.into_iter().zip(&names) {
+        let args = ["suite", "--filter", "/good-1$", "--shard", share, "--json", name];
+        let ended = matrix(folder.path(), &args).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let merge = [&["matrix", "merge", "--json", "whole.json"], &names[..], &TARGET].concat();
+    let merged = run(folder.path(), &merge).await;
+    assert_eq!(merged.code, Some(0), "{merged:?}");
+    assert_eq!(verdicts(&report(folder.path(), "whole.json")).len(), 1);
+}
+
+#[tokio::test]
+async fn two_suites_of_the_same_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for version in ["1.22", "1.23"] {
+        suite(&folder.path().join(version), 1, 1);
+    }
+    let ended = matrix(folder.path(), &["1.22/suite", "1.23/suite"]).await;
+    assert!(ended.code == Some(2) && ended.err.contains("two suites are called `suite`"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,6 +269,9 @@ async fn builds_of_a_browser_run_side_by_side() {
     let report = report(folder.path(), "m.json");
     assert_eq!(report.totals()["chrome@second/wasm"], report.totals()["chrome/wasm"]);
     assert_eq!(verdicts(&report).len(), 6);
+    let few = ["suite", "--json", "few.json", "--browser", &second, "--max-failures", "3", "--tabs", "1"];
+    assert_eq!(matrix(folder.path(), &few).await.code, Some(1));
+    assert_eq!(MatrixReport::read(folder.path().join("few.json")).unwrap().failures(), 3, "of both builds together");
     let same = run(folder.path(), &["matrix", "diff", "chrome", "chrome@second", "--report", "m.json"]).await;
     assert!(same.code == Some(0) && same.out.contains(": nothing; 3 results are the same"), "{same:?}");
     let bad = matrix(folder.path(), &["suite", "--browser", "chrome=x"]).await;

@@ -94,14 +94,15 @@ pub fn resolve(
         let value = in_file.get(&entry.name)?;
         Some((Raw::from(value), Source::File(file?.to_owned())))
     })?;
-    // A browser's program has a variable of its own, which beats the file for that browser and no other.
-    if settings.binary.source != Source::Flag {
-        for browser in Browser::ALL {
-            let name = binary_env(*browser);
-            if let Some(path) = env(&name) {
-                settings.binary.value.insert(*browser, path.into());
-                settings.binary.source = Source::Env(name);
-            }
+    // A browser's program has a variable of its own, which beats the file for that browser and no other. So does a flag.
+    for browser in Browser::ALL {
+        let name = binary_env(*browser);
+        let Some(path) = env(&name) else { continue };
+        if settings.binary.source != Source::Flag {
+            settings.binary.value.insert(*browser, path.into());
+            settings.binary.source = Source::Env(name);
+        } else {
+            settings.binary.value.entry(*browser).or_insert_with(|| path.into());
         }
     }
     // no-color.org: any text at all means no colour, unless this program was told otherwise in particular.

@@ -10,7 +10,12 @@ use crate::{
 };
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 fn args(flags: &[&str]) -> Result<SettingsArgs, clap::Error> {
     let command = SettingsArgs::augment_args(Command::new("tabfleet")).subcommand(Command::new("run"));
@@ -45,6 +50,15 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
         matches!(tabs(from(&[], &[("TABFLEET_TABS", "")], file)), (tabs, Source::File(path)) if tabs == (6..=6) && path.ends_with("tabfleet.toml"))
     );
     assert_eq!(tabs(from(&[], &[], None)), (2..=2, Source::Default));
+}
+
+#[test]
+fn a_flag_for_one_browsers_program_leaves_the_variable_of_another() {
+    let env = [("TABFLEET_CHROME_BINARY", "/opt/chrome"), ("TABFLEET_FIREFOX_BINARY", "/opt/firefox")];
+    let binary = from(&["--binary", "firefox=/opt/nightly"], &env, None).unwrap().binary;
+    assert_eq!(binary.source, Source::Flag);
+    let named = [(Browser::Chrome, PathBuf::from("/opt/chrome")), (Browser::Firefox, PathBuf::from("/opt/nightly"))];
+    assert_eq!(binary.value, named.into());
 }
 
 #[test]

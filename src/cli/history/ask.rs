@@ -7,7 +7,7 @@ use crate::{
         History, HistoryError, Metric, Series, SeriesFilter,
         analysis::{self, ForecastOptions, Windows},
     },
-    report::{Findings, LookedAt, Question, SeriesName, history_table, write_history_html, write_history_json},
+    report::{Findings, LookedAt, Question, SeriesName, history_table, write_history_html, write_json},
     stats::regression::Severity,
 };
 use clap::Args;
@@ -290,7 +290,7 @@ fn keep(findings: &Findings, baseline: Option<&str>, path: &Path) {
 fn tell(findings: &Findings, args: &AskArgs, settings: &Settings) -> Result<Outcome, CliError> {
     print!("{}", history_table(findings, table_style(settings)));
     if let Some(path) = &args.json {
-        write_history_json(findings, path)?;
+        write_json(findings, path)?;
     }
     if let Some(folder) = &args.html {
         write_history_html(findings, folder)?;

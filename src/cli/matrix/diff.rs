@@ -3,8 +3,8 @@
 use super::super::{config::Settings, error::CliError, outcome::Outcome, style::table_style};
 use crate::{
     report::{
-        EarlierRuns, MatrixDiff, MatrixReport, Side, TargetBuild, diff_markdown, diff_table, write_diff_json,
-        write_html, write_text,
+        EarlierRuns, MatrixDiff, MatrixReport, Side, TargetBuild, diff_markdown, diff_table, write_html, write_json,
+        write_text,
     },
     types::Browser,
 };
@@ -63,7 +63,7 @@ pub(super) fn execute(args: &DiffArgs, settings: &Settings) -> Result<Outcome, C
     }
     print!("{}", diff_table(&diff, table_style(settings)));
     if let Some(path) = &args.json {
-        write_diff_json(&diff, path)?;
+        write_json(&diff, path)?;
     }
     if let Some(path) = &args.markdown {
         write_text(&diff_markdown(&diff), path)?;

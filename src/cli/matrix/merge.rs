@@ -8,7 +8,7 @@ use super::{
         reports::{ReportArgs, Reports},
         style::table_style,
     },
-    ExpectationArgs, counts_as_failed, update,
+    ExpectationArgs, counts_as_failed, tell_of_lost_targets, update,
 };
 use crate::{
     history::{History, HistoryError, Imported},
@@ -32,7 +32,7 @@ pub(super) struct MergeArgs {
     #[command(flatten)]
     known: ExpectationArgs,
 
-    /// Exit with 0 even when a case did not pass
+    /// Exit with 0 even when a case did not pass, or was not tried because its target was lost
     #[arg(long)]
     no_fail: bool,
 
@@ -57,9 +57,12 @@ pub(super) async fn execute(args: MergeArgs, settings: &Settings) -> Result<Outc
     print!("{}", matrix_table(&report, outputs.since(&report).as_ref(), table_style(settings)));
     // After the history, which the HTML report has a page of.
     let report = outputs.write(report, recorded, settings).await?;
+    let lost = tell_of_lost_targets(&report, &settings.targets);
     let outcome = match expectations {
         Some(known) if args.known.update_expectations => update(&known, &report)?,
-        _ if counts_as_failed(&report) && !args.no_fail => Outcome::Failed,
+        _ if args.no_fail => Outcome::Good,
+        _ if counts_as_failed(&report) => Outcome::Failed,
+        _ if lost => Outcome::Infrastructure,
         _ => Outcome::Good,
     };
     // A history that somebody else has just now keeps no report from being written.

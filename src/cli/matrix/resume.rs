@@ -18,7 +18,7 @@ pub(super) fn cases_of(
     suites: &[SuiteRow],
     cases: Vec<Planned>,
 ) -> Result<Vec<Planned>, CliError> {
-    if run.cases.is_empty() {
+    if run.suites.is_empty() {
         return Ok(cases);
     }
     let other = |what: String| CliError::OtherCases { file: file.to_owned(), what };

@@ -21,10 +21,20 @@ pub(super) struct Run<'a> {
     pub plan_options: PlanOptions,
     pub max_failures: Option<u32>,
     pub quiet: bool,
-    /// Cases on targets that nothing was begun with.
-    pub left: usize,
+    pub counts: Counts,
     /// The runs in the history, one for each fleet; `None` for what is kept beside it. Empty without a history.
     pub recorded: Vec<Option<i64>>,
+}
+
+/// What became of the run so far, in all of its fleets.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Results that came.
+    come: usize,
+    /// Those of them that count as failed.
+    failed: u32,
+    /// Cases on targets that nothing was begun with.
+    left: usize,
 }
 
 /// How a fleet's part of the run ended.
@@ -40,6 +50,10 @@ impl Run<'_> {
     /// The browsers that are found first, then each build in a fleet of its own: they would fight for the cores, and a
     /// fleet has one browser of each kind.
     pub async fn on_builds(&mut self, builds: &[Build], writer: &mut ReportWriter) -> Result<Outcome, CliError> {
+        if self.cases.is_empty() {
+            eprintln!("this share has none of the cases");
+            return Ok(Outcome::Good);
+        }
         let mut worked = false;
         let mut failed = None;
         for build in [None].into_iter().chain(builds.iter().map(Some)) {
@@ -67,8 +81,9 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
         }
-        if self.left > 0 {
-            eprintln!("{} results are missing: the time or the failures allowed were used up", self.left);
+        let Counts { come, left, .. } = self.counts;
+        if left > 0 {
+            eprintln!("{left} results are missing: the time or the failures allowed were used up");
         }
         match failed {
             Some(error) if !worked => Err(error.into()),
@@ -76,6 +91,8 @@ impl Run<'_> {
                 eprintln!("a build was left out: {error}");
                 Ok(Outcome::Infrastructure)
             }
+            // Else a night in which nothing was tried would be a good one.
+            None if left > 0 && come == 0 => Ok(Outcome::Infrastructure),
             None => Ok(Outcome::Good),
         }
     }
@@ -123,7 +140,8 @@ impl Run<'_> {
 
     async fn drive(&mut self, fleet: &Fleet, working: &[TargetRow], plan: &Plan, writer: &mut ReportWriter) -> End {
         let mut progress = Progress::new(plan.len() as u64, "results", self.quiet);
-        let (mut unwritten, mut come, mut failures) = (None, 0, 0);
+        let (mut unwritten, before) = (None, self.counts.come);
+        let counts = &mut self.counts;
         let max_failures = self.max_failures.unwrap_or(u32::MAX);
         let mut end = End::Done;
         let on_result = |result: CaseResult| {
@@ -131,13 +149,13 @@ impl Run<'_> {
                 progress.say(&line);
             }
             progress.step();
-            come += 1;
-            failures += u32::from(result.has_failed());
+            counts.come += 1;
+            counts.failed += u32::from(result.has_failed());
             // The run goes on without a file that cannot be written, and says so once, at its end.
             if let Err(error) = writer.result(result) {
                 unwritten.get_or_insert(error);
             }
-            if failures < max_failures {
+            if counts.failed < max_failures {
                 return ControlFlow::Continue(());
             }
             end = End::Enough;
@@ -148,7 +166,7 @@ impl Run<'_> {
             () = interrupted() => true,
         };
         progress.finish();
-        self.left += plan.len() - come;
+        self.counts.left += plan.len() - (self.counts.come - before);
         if let Some(error) = unwritten {
             warn(&error);
         }

@@ -16,7 +16,7 @@ pub(super) fn matrix(text: &str, path: &Path) -> Result<Report, Wrong> {
     let report = report.with_noted(path).map_err(|error| Wrong::new("what is beside it", error.to_string()))?;
     let noted = report.results.len() - written;
     let started = moment(report.started);
-    let tried = |result: &&CaseResult| !matches!(result.verdict, Verdict::Skipped | Verdict::Unavailable);
+    let tried = |result: &&CaseResult| result.verdict.is_tried();
     let results = report.results.iter().filter(tried).zip(1..);
     let results = results.map(|(result, job)| case(result, job, started, &report.targets)).collect();
     Ok(Report {

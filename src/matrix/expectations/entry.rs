@@ -187,7 +187,7 @@ type Spanned = (String, Option<Range<usize>>);
 
 /// A verdict that a case can be expected to have: those of what was not tried are none.
 fn verdict(text: &str) -> Option<Verdict> {
-    text.parse().ok().filter(|verdict| !matches!(verdict, Verdict::Skipped | Verdict::Unavailable))
+    text.parse().ok().filter(|verdict: &Verdict| verdict.is_tried())
 }
 
 /// Line and column of where a span begins, counted from 1.

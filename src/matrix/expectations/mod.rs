@@ -156,6 +156,5 @@ impl<'a> Subjects<'a> {
 }
 
 fn is_unexpected(verdict: Verdict, expected: Option<&[Verdict]>) -> bool {
-    let tried = !matches!(verdict, Verdict::Skipped | Verdict::Unavailable);
-    tried && !expected.unwrap_or(&[Verdict::Pass]).contains(&verdict)
+    verdict.is_tried() && !expected.unwrap_or(&[Verdict::Pass]).contains(&verdict)
 }

@@ -237,6 +237,21 @@ fn updating_changes_what_has_to_change_and_nothing_else() {
 }
 
 #[test]
+fn updating_keeps_the_tolerance_that_a_case_passes_by() {
+    let text = "[[expect]]\ncase = 'onnx/a'\ntarget = ['chrome/webgpu', 'edge/webnn']\nverdict = 'wrong'\nrtol = 0.01\n\
+                reason = 'sums in another order'\n";
+    let (gpu, webnn) = (target("chrome/webgpu", "156.0"), target("edge/webnn", "147.0"));
+    let a = case("a", &[]);
+    let found = report(&[gpu.clone(), webnn.clone()], &[(&a, &gpu, Verdict::Pass), (&a, &webnn, Verdict::Wrong)]);
+    let updated = parse(text).unwrap().update(&found);
+    assert_eq!((updated.added, updated.changed, updated.removed), (1, 0, 0), "{}", updated.text);
+    let after = parse(&updated.text).unwrap();
+    let subject = Subject { case: &a, target: &gpu };
+    assert_eq!(after.expected(subject).unwrap().verdicts, [Verdict::Pass]);
+    assert_eq!(after.tolerance(subject, Tolerance::default()).rtol, 0.01);
+}
+
+#[test]
 fn what_is_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/e.toml");
@@ -258,18 +273,19 @@ proptest! {
     /// and comments that are no entry's own are kept.
     #[test]
     fn after_an_update_nothing_is_unexpected(
-        old in prop::collection::vec((0..4_usize, 0..4_usize, verdicts()), 0..12),
+        old in prop::collection::vec((0..4_usize, 0..4_usize, verdicts(), any::<bool>()), 0..12),
         found in prop::collection::vec((0..4_usize, 0..4_usize, verdicts()), 0..12),
     ) {
         const NAMES: [&str; 4] = ["a", "b", "c", "d"];
         let targets = ["chrome/webgpu", "chrome@beta/webgpu", "edge/webnn", "firefox/wasm"].map(|name| target(name, "1"));
         let cases = NAMES.map(|name| case(name, &[]));
         let mut text = String::from("# The header.\n\n");
-        for (case, target, verdict) in old {
+        for (case, target, verdict, tolerant) in old {
+            let tolerance = if tolerant { "rtol = 0.1\n" } else { "" };
             let verdict = if verdict.is_failure() { verdict } else { Verdict::Pass };
             let name = if case == 3 { "*" } else { NAMES[case] };
             let targets = if target == 3 { "['edge/webnn', 'firefox/wasm']" } else { "'chrome/webgpu'" };
-            text += &format!("# Its own.\n[[expect]]\ncase = 'onnx/{name}'\ntarget = {targets}\nverdict = '{verdict}'\nreason = 'r'\n\n");
+            text += &format!("# Its own.\n[[expect]]\ncase = 'onnx/{name}'\ntarget = {targets}\nverdict = '{verdict}'\n{tolerance}reason = 'r'\n\n");
         }
         let found: Vec<_> = found.into_iter().map(|(c, t, verdict)| (&cases[c], &targets[t], verdict)).collect();
         let report = report(&targets, &found);

@@ -99,9 +99,9 @@ pub struct StagePlan {
     pub weight_bytes: u64,
     /// The most that is alive at once in the course of a job, beside the weights.
     pub activation_bytes: u64,
-    /// Computing a job on the stage's target, as estimated or measured.
+    /// Computing a job on the stage's target, as estimated or measured, in milliseconds.
     pub compute_ms: f64,
-    /// Moving a job's inputs and outputs, as estimated.
+    /// Moving a job's inputs and outputs, as estimated, in milliseconds.
     pub transfer_ms: f64,
     /// What most of its time goes to.
     pub component: Option<Component>,

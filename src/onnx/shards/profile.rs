@@ -23,7 +23,7 @@ pub struct NodeProfile {
     pub component: Component,
     /// Floating point operations, as estimated.
     pub flops: f64,
-    /// Its time as it was given in the options, or as estimated.
+    /// Its time as it was given in the options, or as estimated, in milliseconds.
     pub ms: f64,
     /// How many bytes that earlier nodes made are read by it or by a later one: what would cross if the model were cut
     /// before it into two.

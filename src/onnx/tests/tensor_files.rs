@@ -59,6 +59,18 @@ proptest! {
     }
 
     #[test]
+    fn npy_of_any_type_and_shape_does_not_make_the_reader_panic(
+        descr in "[<>|][Ufiub][0-9]",
+        fortran_order: bool,
+        shape in prop::collection::vec(prop_oneof![0..4_usize, any::<usize>()], 0..4),
+        data in prop::collection::vec(any::<u8>(), 0..32),
+    ) {
+        let order = if fortran_order { "True" } else { "False" };
+        let shape: String = shape.iter().map(|dim| format!("{dim},")).collect();
+        let _ = from_npy(&npy(&format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({shape})}}"), &data));
+    }
+
+    #[test]
     fn npy_headers_do_not_make_the_reader_panic(header in "[{}()':,<>|a-zA-Z0-9 ]{0,60}") {
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
         bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
@@ -104,6 +116,8 @@ fn npy_that_cannot_be_taken_says_why() {
         assert!(error.is_unsupported(), "{descr}: {error}");
     }
     assert!(matches!(error("'<f4'", &[0; 3]), TensorFileError::Malformed { .. }));
+    let endless = npy("{'descr': '<U0', 'fortran_order': False, 'shape': (1000000000000000,)}", &[]);
+    assert!(matches!(from_npy(&endless), Err(TensorFileError::Malformed { .. })));
     assert!(matches!(from_npy(b"nothing"), Err(TensorFileError::Malformed { .. })));
 }
 

@@ -1,5 +1,7 @@
 //! What a matrix run was about: the suites and their cases, and the job that ran it.
 
+use super::CaseResult;
+use crate::types::Target;
 use serde::{Deserialize, Serialize};
 
 /// A suite that was run.
@@ -36,6 +38,26 @@ impl CaseRow {
             [only] => Some(only),
             _ => None,
         }
+    }
+}
+
+/// A case on a target, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PairRow {
+    /// The suite's name.
+    pub suite: String,
+    /// The case's name in it.
+    pub case: String,
+    /// The target.
+    pub target: Target,
+    /// In which of several builds of the browser; `None` for the one that is found without naming any.
+    pub build: Option<String>,
+}
+
+impl From<&CaseResult> for PairRow {
+    fn from(result: &CaseResult) -> Self {
+        let CaseResult { suite, case, target, build, .. } = result;
+        Self { suite: suite.clone(), case: case.clone(), target: *target, build: build.clone() }
     }
 }
 

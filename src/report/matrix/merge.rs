@@ -1,24 +1,31 @@
 //! One report of several runs.
 
-use super::{CaseResult, CaseRow, MatrixReport, SuiteRow};
+use super::{CaseResult, CaseRow, ErrorRow, MatrixReport, PairRow, SuiteRow};
+use crate::types::{Category, Verdict};
 use std::collections::HashSet;
 
 impl MatrixReport {
     /// One report of several runs: of shards, of other targets, of what failed and was run again. It tells of everything
-    /// that any of them does; where two tell of the same, the run that started later counts. `None` of no runs.
+    /// that any of them does; where two tell of the same, the run that started later counts. Where a target worked in some
+    /// of them only, the cases of the others that nobody tried there are unavailable. `None` of no runs.
     pub fn merged(mut runs: Vec<Self>) -> Option<Self> {
         runs.sort_by_key(|run| run.started);
+        let untried: Vec<CaseResult> = runs.iter().flat_map(Self::untried).collect();
         let finished = runs.iter().map(|run| run.finished).collect::<Option<Vec<_>>>();
         let mut runs = runs.into_iter();
         let mut whole = runs.next()?;
         for run in runs {
             for row in run.targets {
                 match whole.targets.iter_mut().find(|known| known.column() == row.column()) {
+                    Some(known) if known.available && !row.available => {}
                     Some(known) => *known = row,
                     None => whole.targets.push(row),
                 }
             }
             whole.add_cases(run.suites, run.cases);
+            let new = run.failed_before.into_iter().filter(|pair| !whole.failed_before.contains(pair));
+            let new: Vec<PairRow> = new.collect();
+            whole.failed_before.extend(new);
             whole.results.extend(run.results);
             whole.ci = run.ci.or(whole.ci);
             whole.expectations = run.expectations.or(whole.expectations);
@@ -26,8 +33,26 @@ impl MatrixReport {
         }
         whole.targets.sort_by(|a, b| a.column().cmp(&b.column()));
         whole.finished = finished.and_then(|finished| finished.into_iter().max());
+        let known: HashSet<PairRow> = whole.results.iter().map(PairRow::from).collect();
+        let works =
+            |result: &CaseResult| whole.targets.iter().any(|row| row.available && row.column() == result.column());
+        let untried = untried.into_iter().filter(|result| works(result) && !known.contains(&result.into()));
+        let untried: Vec<_> = untried.collect();
+        whole.results.extend(untried);
         whole.keep_latest();
         Some(whole)
+    }
+
+    /// The run's cases on targets that did not work in it.
+    fn untried(&self) -> impl Iterator<Item = CaseResult> {
+        self.targets.iter().filter(|row| !row.available).flat_map(|row| {
+            let message = row.reason.clone().unwrap_or_default();
+            let error = ErrorRow { category: Category::Initialization, message };
+            self.cases.iter().map(move |CaseRow { suite, case, .. }| CaseResult {
+                error: Some(error.clone()),
+                ..CaseResult::new(suite, case, row.column(), Verdict::Unavailable)
+            })
+        })
     }
 
     /// Takes suites and cases into those that the report tells of, and counts each suite's cases.
@@ -62,7 +87,7 @@ impl MatrixReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::sample, types::Verdict};
+    use crate::{report::sample, types::Browser};
     use time::Duration;
 
     #[test]
@@ -80,6 +105,26 @@ mod tests {
         assert_eq!(merged.by_case(), whole.by_case());
         assert_eq!((merged.started, merged.targets.len()), (whole.started, whole.targets.len()));
         assert!(MatrixReport::merged(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn a_target_that_did_not_work_in_one_share_left_its_cases_untried() {
+        let [mut first, mut second] = [sample::matrix(), sample::matrix()];
+        let softmax = |result: &CaseResult| result.case == "softmax";
+        first.results.retain(|result| !softmax(result));
+        first.cases = sample::cases(&first);
+        second.results.retain(softmax);
+        second.cases = sample::cases(&second);
+        second.started += Duration::SECOND;
+        second.results.retain(|result| result.target.browser != Browser::Firefox);
+        for row in second.targets.iter_mut().filter(|row| row.browser == Browser::Firefox) {
+            (row.available, row.reason) = (false, Some("it did not start (sample)".into()));
+        }
+        let merged = MatrixReport::merged(vec![first, second]).unwrap();
+        let unavailable = merged.results.iter().filter(|result| result.verdict == Verdict::Unavailable);
+        let unavailable: Vec<String> = unavailable.map(|result| format!("{} {}", result.case, result.target)).collect();
+        assert_eq!(unavailable, ["softmax firefox/webgpu", "softmax firefox/wasm"], "and not those that never work");
+        assert!(merged.targets.iter().any(|row| row.browser == Browser::Firefox && row.available));
     }
 
     #[test]
