@@ -45,6 +45,10 @@ pub struct Policy {
     /// How long a worker may go on with a job that was cancelled. Ending it costs loading its models again, so what is
     /// done soon is let be done.
     pub cancel_grace: Duration,
+    /// How long a worker may go on with a run whose jobs' deadlines have all passed, if by what was measured it is done by
+    /// then; and with one that it has not yet begun. What was never measured, or takes twice what was, is stopped at the
+    /// deadline: it may have no end.
+    pub deadline_grace: Duration,
     /// From ending a worker until its successor is connected.
     pub restart_timeout: Duration,
     /// Failed launches, or tabs lost before they were ready, in a row, after which a browser or target is given up.
@@ -173,6 +177,7 @@ impl Default for Policy {
             start_timeout: Duration::from_secs(30),
             cut_grace: Duration::from_millis(500),
             cancel_grace: Duration::from_secs(1),
+            deadline_grace: Duration::from_millis(250),
             restart_timeout: Duration::from_secs(5),
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),

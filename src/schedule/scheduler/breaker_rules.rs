@@ -147,7 +147,6 @@ impl Scheduler {
             with: Companions::default(),
             bytes: 0,
             timeout: self.policy.canary_timeout,
-            expires: None,
             work: Duration::ZERO,
             alone: false,
             permits,

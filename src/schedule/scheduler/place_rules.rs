@@ -81,8 +81,6 @@ impl Scheduler {
         }
         let all = || std::iter::once(id).chain(with.iter().map(|(job, _)| *job)).filter_map(|id| self.jobs.get(&id));
         let bytes = all().map(|job| job.spec.bytes).sum();
-        // Whoever is due first has ended by then, and the others still wait for the run.
-        let expires = all().map(|job| job.spec.expires).max();
         let rows = all().filter_map(|job| job.spec.batch.as_ref()).map(|batch| batch.rows).sum();
         let work = self.expected_run(model, target, rows).unwrap_or_default();
         let permits = self.take_permits(target, model, now);
@@ -93,7 +91,7 @@ impl Scheduler {
             } else {
                 tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, expires, work, alone, permits }, now);
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, permits }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)

@@ -203,7 +203,6 @@ impl Scheduler {
             with: Companions::default(),
             bytes: 0,
             timeout,
-            expires: None,
             work,
             alone: false,
             permits: None,

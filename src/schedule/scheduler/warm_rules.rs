@@ -31,7 +31,6 @@ impl Scheduler {
             with: Companions::default(),
             bytes: 0,
             timeout,
-            expires: None,
             work,
             alone: false,
             permits: None,

@@ -77,8 +77,6 @@ pub(in crate::schedule) struct InFlight {
     pub bytes: usize,
     /// How long the worker may be at it.
     pub timeout: Duration,
-    /// When the work is stopped, however long it was at it; `None` for the canary.
-    pub expires: Option<Instant>,
     /// How long it will take, by what was measured; zero where nothing was.
     pub work: Duration,
     /// Whether it wants the worker to itself.
@@ -266,10 +264,7 @@ impl Tab {
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
-            Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| {
-                let at = self.head_since + head.timeout;
-                head.expires.map_or(at, |expires| expires.min(at))
-            }),
+            Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| self.head_since + head.timeout),
         }
     }
 }
