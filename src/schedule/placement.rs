@@ -38,8 +38,8 @@ const LEAST_HEALTH: f64 = 0.05;
 /// Tabs of one target that are looked at, the least loaded first: all of a usual fleet's, and a bound for a large one's.
 const LOOKED_AT: usize = 4;
 
-/// How much a tab may hold when it takes a job that may run together with others: the run it is at, and one so that it is
-/// never idle. What waits meanwhile goes together, which it could not once it stood in the line.
+/// How many runs of jobs that may run together a tab may hold: the one it is at, and one so that it is never idle. What
+/// waits meanwhile goes together, which it could not once it stood in the line.
 const LINE_OF_RUNS: usize = 2;
 
 /// The browser a family of models is sent to until measurements say otherwise.
@@ -129,19 +129,32 @@ impl Placing<'_> {
         }
     }
 
+    /// Whether others may go before a job that no tab takes. What it waits for is not nearer when nothing goes before it:
+    /// tabs that have as much to do as they should, and not those that hold too much for it.
+    pub fn may_be_passed(&self, job: &Job, admitted: TargetSet) -> bool {
+        let tabs = |target| self.tabs.with_room(target).take(LOOKED_AT);
+        let taken = |id| self.tabs.get(id).is_some_and(|tab| self.is_taken_by_its_like(job, id, tab));
+        admitted.iter().flat_map(tabs).all(|(_, id)| taken(id))
+    }
+
+    /// Whether a tab holds what such a job has to wait for, however little it is: enough runs of several, or, since its
+    /// worker is ended before and after a job that wants it to itself, the state of a session.
+    fn is_taken_by_its_like(&self, job: &Job, id: TabId, tab: &Tab) -> bool {
+        (job.spec.batch.is_some() && tab.runs_of_rows() >= LINE_OF_RUNS)
+            || (job.wants_solitude() && self.sessions.live_in(id))
+    }
+
     /// The least loaded tabs of `target` that may be handed the job.
     fn candidates(&self, job: &Job, target: Target, prospects: &Prospects<'_>) -> impl Iterator<Item = Candidate> {
         let away = matches!(job.avoid, Avoid::Target(avoided) if avoided == target);
         let (avoid, bytes, is_critical) = (job.avoid, job.spec.bytes, job.spec.priority == Priority::Critical);
         let most = self.policy.in_flight_bytes_per_tab;
-        let longest = if job.spec.batch.is_some() { LINE_OF_RUNS } else { usize::MAX };
         let placement = self.placement(job, target, prospects);
         let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
-        let has_room = move |load, held| load == 0 || (load < longest && held + bytes <= most);
-        let fit = with_room.filter(move |(load, _, tab)| has_room(*load, tab.bytes));
-        // Its worker is ended before and after such a job.
-        let (alone, sessions) = (job.wants_solitude(), self.sessions);
-        let fit = fit.filter(move |(load, id, _)| !alone || *load == 0 && !sessions.live_in(*id));
+        let alone = job.wants_solitude();
+        let fits = move |load, held| load == 0 || (!alone && held + bytes <= most);
+        let fit = with_room
+            .filter(move |(load, id, tab)| fits(*load, tab.bytes) && !self.is_taken_by_its_like(job, *id, tab));
         fit.take(LOOKED_AT).map(move |(load, id, tab)| {
             let welcome = (!away && avoid != Avoid::Tab(id), !(is_critical && tab.is_degraded()));
             Candidate { tab: id, target, welcome, placement: placement(load, tab) }

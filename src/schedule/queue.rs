@@ -95,7 +95,7 @@ impl Queue {
 
     /// The job goes to a tab of `target`: its caller has taken a turn, unless it went because of its age.
     pub fn take(&mut self, route: TargetSet, ticket: &Ticket, target: Target, now: Instant) {
-        if let Some(turn) = self.groups.get_mut(&route).and_then(|group| group.charge(ticket)) {
+        if let Some(turn) = self.groups.get_mut(&route).and_then(|group| group.charge(ticket, self.ageing)) {
             let reached = &mut self.turns[target][ticket.priority as usize];
             *reached = turn.max(*reached);
         }
@@ -105,11 +105,12 @@ impl Queue {
         }
     }
 
-    /// The job that goes next of the groups that `suits` is true of.
-    pub fn first(&self, suits: impl Fn(TargetSet) -> bool) -> Option<JobId> {
+    /// The job that goes next of the groups that `suits` is true of, those left out that stand `aside`.
+    pub fn first(&self, aside: &[JobId], suits: impl Fn(TargetSet) -> bool) -> Option<JobId> {
         let groups = || self.groups.iter().filter(|(route, _)| suits(**route)).map(|(_, group)| group);
-        let aged = groups().filter_map(|group| group.due(self.ageing)).min();
-        aged.map(|(_, job)| job).or_else(|| groups().filter_map(Group::best).min().map(|(_, job)| job))
+        let aged = groups().filter_map(|group| group.due(self.ageing, aside)).min();
+        let best = || groups().filter_map(|group| group.best(aside)).min();
+        aged.map(|(_, job)| job).or_else(|| best().map(|(_, job)| job))
     }
 
     /// Every job of the groups that `suits` is true of.

@@ -98,10 +98,13 @@ impl Group {
         Some(Removed { last_of_its_flow: Some(turn) })
     }
 
-    /// The job goes: if it was the best, its flow has had its turn. Tells which one that was.
-    pub fn charge(&mut self, ticket: &Ticket) -> Option<u64> {
+    /// The job goes: its flow has had its turn, unless it went because of its age. Tells which one that was.
+    pub fn charge(&mut self, ticket: &Ticket, ageing: Ageing) -> Option<u64> {
         let flow = Flow::of(ticket);
-        self.best().filter(|(_, job)| *job == ticket.job)?;
+        let is_aged = self.due(ageing, &[]).is_some_and(|(_, job)| job == ticket.job);
+        if is_aged && self.best(&[]).is_none_or(|(_, job)| job != ticket.job) {
+            return None;
+        }
         let models = self.models.get(&flow.sharer).copied().unwrap_or(1);
         let cost = (TURN * models / u64::from(ticket.caller.weight())).max(1);
         let turn = self.flows.get(&flow)?.turn;
@@ -120,13 +123,15 @@ impl Group {
     }
 
     /// The longest waiting with its order of arrival, when it has been passed over as often as it may be.
-    pub fn due(&self, ageing: Ageing) -> Option<(u64, JobId)> {
+    pub fn due(&self, ageing: Ageing, aside: &[JobId]) -> Option<(u64, JobId)> {
         let (order, (job, _)) = self.by_age.first_key_value()?;
-        (self.passed_over + 1 >= ageing.share).then_some((*order, *job))
+        (self.passed_over + 1 >= ageing.share && !aside.contains(job)).then_some((*order, *job))
     }
 
-    pub fn best(&self) -> Option<(Rank, JobId)> {
-        self.firsts.first().map(|(rank, job, _)| (*rank, *job))
+    /// The best, of those that do not stand aside; with one that does stand those behind it in its flow.
+    pub fn best(&self, aside: &[JobId]) -> Option<(Rank, JobId)> {
+        let mut firsts = self.firsts.iter().filter(|(_, job, _)| !aside.contains(job));
+        firsts.next().map(|(rank, job, _)| (*rank, *job))
     }
 
     pub fn jobs(&self) -> impl Iterator<Item = JobId> {

@@ -47,7 +47,7 @@ impl Bench {
 
     /// A tab of `target` is free.
     fn take(&mut self, target: Target) -> Option<JobId> {
-        let job = self.queue.first(|route| route.contains(target))?;
+        let job = self.queue.first(&[], |route| route.contains(target))?;
         let (route, ticket) = self.waiting.remove(&job).expect("what waits was submitted");
         self.queue.take(route, &ticket, target, self.now);
         Some(job)

@@ -12,6 +12,9 @@ use crate::{
 };
 use std::time::Instant;
 
+/// Jobs that stand aside for others each time that tabs are filled, at the most.
+const STAND_ASIDE: usize = 8;
+
 impl Scheduler {
     pub(super) fn place_waiting(&mut self, now: Instant) {
         if self.queue.len() == 0 {
@@ -22,13 +25,14 @@ impl Scheduler {
         let has_room = |target: &Target| self.tabs.with_room(*target).next().is_some() && !self.is_full(target.browser);
         let mut free: TargetSet = hopeful.iter().filter(has_room).collect();
         let mut ejected = self.breakers.ejected();
+        let mut aside = Vec::new();
         while !free.is_empty() {
             let admitted = |route| self.admitted(route, hopeful, ejected);
             // The first test is part of the second, and spares it where nothing is free anyway.
             let may_go = |route: TargetSet| {
                 !route.intersection(free).is_empty() && !admitted(route).intersection(free).is_empty()
             };
-            let Some(id) = self.queue.first(may_go) else { return };
+            let Some(id) = self.queue.first(&aside, may_go) else { return };
             let Some(job) = self.jobs.get(&id) else { return };
             let route = self.route(job);
             if route != job.route {
@@ -42,8 +46,13 @@ impl Scheduler {
             let (software, sessions) = (self.software, &self.sessions);
             let placing = Placing { tabs, policy, speeds, vitals, sessions, software, now };
             let Some((tab, placement)) = placing.choose(job, self.not_full(admitted)) else {
-                // Its inputs are too many bytes for what the tabs already hold: it waits, and keeps its place.
-                free = free.difference(admitted);
+                if aside.len() < STAND_ASIDE && placing.may_be_passed(job, admitted.intersection(free)) {
+                    aside.push(id);
+                } else {
+                    // Its inputs are too many bytes for what the tabs already hold, or it wants one that is idle: they
+                    // take nothing else until it has its turn.
+                    free = free.difference(admitted);
+                }
                 continue;
             };
             let companions = self.companions(id, tab, now);

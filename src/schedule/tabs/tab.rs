@@ -235,6 +235,11 @@ impl Tab {
         self.in_flight.iter().map(|in_flight| in_flight.jobs().count()).sum()
     }
 
+    /// How many runs of jobs that may run together it holds.
+    pub fn runs_of_rows(&self) -> usize {
+        self.in_flight.iter().filter(|in_flight| in_flight.with.rows > 0).count()
+    }
+
     /// Whether another job may be handed to it.
     pub fn room(&self, line: Line) -> Room {
         if self.stage != Stage::Ready || self.in_flight.len() >= line.jobs || self.is_alone {

@@ -165,6 +165,27 @@ fn idle_tabs_share_what_waits() {
 }
 
 #[test]
+fn a_job_of_another_model_passes_one_whose_runs_every_tab_holds_enough_of() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.run = Duration::from_micros(100);
+    let other = |world: &mut World| world.submit_spec(&BOTH, |spec| spec.model = ModelId(2));
+    for _ in 0..5 {
+        let job = other(&mut world);
+        world.answer(job, None);
+        let job = world.submit_rows(1, 1, |_| {});
+        world.answer(job, None);
+    }
+    let held: Vec<JobId> = (0..2).map(|_| world.submit_rows(1, 1, |_| {})).collect();
+    let waiting = world.submit_rows(1, 1, |spec| spec.priority = Priority::Critical);
+    assert_eq!((world.runs().concat(), world.tab_of(waiting)), (held, None));
+    let other = other(&mut world);
+    assert!(world.tab_of(other).is_some(), "it is of no run that would be larger for it");
+    let [first, _] = [world.runs()[0][0], other];
+    world.answer(first, None);
+    assert!(world.tab_of(waiting).is_some(), "whatever else the tab holds");
+}
+
+#[test]
 fn many_callers_that_ask_again_when_answered_are_served_in_few_runs_and_one_alone_at_once() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     world.run = Duration::from_micros(300);
