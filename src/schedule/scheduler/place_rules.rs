@@ -4,11 +4,11 @@ use super::{Action, Scheduler, time_rules::Timer};
 use crate::{
     schedule::{
         TargetSet,
-        jobs::{Avoid, Place},
+        jobs::{Avoid, Job, Place},
         placement::Placing,
         tabs::{Companions, InFlight, Tab},
     },
-    types::{JobId, Placement, TabId, Target},
+    types::{Cause, Failure, JobId, Placement, TabId, Target},
 };
 use std::time::Instant;
 
@@ -41,12 +41,19 @@ impl Scheduler {
                 self.wait(id);
                 continue;
             }
+            let in_time = self.in_time(job, route, now);
+            if in_time.is_empty() {
+                self.end_unsent(id, now);
+                continue;
+            }
             let admitted = admitted(route);
             let (tabs, policy, speeds, vitals) = (&self.tabs, &self.policy, &self.speeds, &self.vitals);
             let (software, sessions) = (self.software, &self.sessions);
             let placing = Placing { tabs, policy, speeds, vitals, sessions, software, now };
-            let Some((tab, placement)) = placing.choose(job, self.not_full(admitted)) else {
-                if aside.len() < STAND_ASIDE && placing.may_be_passed(job, admitted.intersection(free)) {
+            let Some((tab, placement)) = placing.choose(job, self.not_full(admitted.intersection(in_time))) else {
+                if aside.len() < STAND_ASIDE
+                    && placing.may_be_passed(job, admitted.intersection(free).intersection(in_time))
+                {
                     aside.push(id);
                 } else {
                     // Its inputs are too many bytes for what the tabs already hold, or it wants one that is idle: they
@@ -64,6 +71,31 @@ impl Scheduler {
             free = self.not_full(free);
             ejected = self.breakers.ejected();
         }
+    }
+
+    /// Where the job can be done by its deadline, as far as that is known. One that nobody waits behind is tried anywhere:
+    /// what was measured may be out of date.
+    fn in_time(&self, job: &Job, route: TargetSet, now: Instant) -> TargetSet {
+        let route = route.intersection(self.hopeful());
+        let Some(speed) = self.speeds.of(job.spec.model).filter(|_| self.queue.len() > 1) else { return route };
+        let left_ms = job.spec.expires.saturating_duration_since(now).as_secs_f64() * 1e3;
+        route.iter().filter(|target| speed.known_ms(*target).is_none_or(|known_ms| known_ms <= left_ms)).collect()
+    }
+
+    /// A job has less time left than it takes anywhere: a tab that was handed it would be at it for nothing, while others
+    /// wait.
+    fn end_unsent(&mut self, id: JobId, now: Instant) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let speed = self.speeds.of(job.spec.model);
+        let known = job.route.iter().filter_map(|target| Some((target, speed?.known_ms(target)?)));
+        let takes =
+            known.map(|(target, known_ms)| format!("{known_ms:.1} ms on {target}")).collect::<Vec<_>>().join(", ");
+        let left = job.spec.expires.saturating_duration_since(now);
+        let message = format!(
+            "the job was not sent: its deadline is in {left:.1?}, and a run takes at least {takes}; give it more time, or \
+             a higher priority"
+        );
+        self.end(id, Failure::new(Cause::DeadlineExceeded, message));
     }
 
     /// Hands a job to a tab, and in the same run those that go along with it.

@@ -106,3 +106,73 @@ fn a_run_of_several_that_nobody_waits_for_any_more_is_stopped() {
     assert_eq!(world.ended[&hasty].0, Err(Cause::DeadlineExceeded));
     assert_eq!(world.restarted.len(), 1);
 }
+
+/// One tab serves a model that takes 20 ms and jobs with deadlines of 100 ms, which come as often as told.
+fn served(jobs: u32, every: Duration) -> (World, usize) {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.known_to_take(20);
+    let (start, run) = (world.now, ms(20));
+    let (mut submitted, mut at_work) = (0, None::<(JobId, Instant)>);
+    let mut with_result = 0;
+    while submitted < jobs || world.scheduler.unfinished() > 0 {
+        let arrival = (submitted < jobs).then(|| start + submitted * every);
+        let answer = at_work.map(|(_, done)| done);
+        let next = [arrival, answer, world.scheduler.next_deadline()].into_iter().flatten().min();
+        world.now = next.expect("something is yet to happen").max(world.now);
+        if answer == Some(world.now) {
+            let (job, _) = at_work.take().expect("it is");
+            with_result += usize::from(world.scheduler.is_at(world.tab_of(job).expect("a tab has it"), job));
+            world.answer_after(job, 20);
+        } else if arrival == Some(world.now) {
+            submitted += 1;
+            world.submit_for(ms(100));
+        } else {
+            world.tell(Input::Timeout);
+        }
+        let head = world.handed.values().find_map(|line| line.first()).copied();
+        at_work = at_work.or(head.map(|job| (job, world.now + run)));
+    }
+    (world, with_result)
+}
+
+#[test]
+fn more_than_can_be_done_in_time_costs_what_is_too_much_and_no_worker() {
+    let (_, all) = served(200, ms(25));
+    assert_eq!(all, 200, "where there is time for all, all are done");
+    let (world, with_result) = served(600, Duration::from_micros(16_667));
+    assert_eq!(world.restarted, []);
+    // In the ten seconds there is time for 500.
+    assert!(with_result >= 400, "{with_result}");
+    let unsent = world.ended.values().filter(|(how, attempts)| how.is_err() && attempts.is_empty()).count();
+    assert!(unsent >= 90, "{unsent}");
+}
+
+#[test]
+fn a_job_with_too_little_time_is_tried_when_nobody_waits_behind_it() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.known_to_take(20);
+    let hasty = world.submit_for(ms(15));
+    assert!(world.tab_of(hasty).is_some(), "it may be done sooner than was measured");
+    world.answer(hasty, None);
+    assert_eq!(world.ended[&hasty].0, Ok(()));
+}
+
+#[test]
+fn a_job_that_only_a_busy_target_can_do_in_time_waits_for_it_and_others_pass_it() {
+    let both = [CHROME_WASM, FIREFOX_WASM];
+    let mut world = World::new(&both, Policy { in_flight_per_tab: 1, explore_every: 0, ..one_tab() });
+    for (target, ms) in [(CHROME_WASM, 20), (FIREFOX_WASM, 200)] {
+        for _ in 0..10 {
+            let job = world.submit(&[target]);
+            world.answer_after(job, ms);
+        }
+    }
+    let [on_chrome, on_firefox] = both.map(|target| world.submit(&[target]));
+    let expires = world.now + ms(100);
+    let hasty = world.submit_spec(&both, |spec| spec.expires = expires);
+    let other = world.submit_spec(&both, |spec| spec.model = ModelId(2));
+    world.answer_after(on_firefox, 200);
+    assert_eq!((world.tab_of(hasty), world.target_of(other)), (None, Some(FIREFOX_WASM)));
+    world.answer_after(on_chrome, 20);
+    assert_eq!(world.target_of(hasty), Some(CHROME_WASM));
+}
