@@ -149,6 +149,7 @@ impl Scheduler {
             timeout: self.policy.canary_timeout,
             work: Duration::ZERO,
             alone: false,
+            queued: false,
             permits,
         };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));

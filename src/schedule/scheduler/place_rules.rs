@@ -117,7 +117,8 @@ impl Scheduler {
             companions.iter().filter_map(|other| Some((*other, self.goes_to(*other, tab, target, now)?))).collect();
         let job = self.jobs.get(&id)?;
         let (model, timeout, release) = (job.spec.model, job.spec.attempt_timeout, job.spec.release);
-        if self.stages.get(model).is_none() && !job.is_seated() && job.route.len() > 1 {
+        let queued = self.stages.get(model).is_none() && !job.is_seated();
+        if queued && job.route.len() > 1 {
             self.speeds.count(model);
         }
         let all = || std::iter::once(id).chain(with.iter().map(|(job, _)| *job)).filter_map(|id| self.jobs.get(&id));
@@ -132,7 +133,7 @@ impl Scheduler {
             } else {
                 tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, permits }, now);
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, permits }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)

@@ -33,6 +33,7 @@ impl Scheduler {
             timeout,
             work,
             alone: false,
+            queued: false,
             permits: None,
         };
         self.tabs.update(id, |tab| {

@@ -36,6 +36,21 @@ fn a_critical_job_passes_all_that_wait_and_stands_behind_little_work() {
 }
 
 #[test]
+fn a_tab_holds_two_jobs_while_nobody_knows_how_long_they_take() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = *world.tabs.keys().next().expect("one");
+    let low: Vec<JobId> =
+        (0..50).map(|_| world.submit_spec(&[CHROME_WASM], |spec| spec.priority = Priority::Low)).collect();
+    assert_eq!(world.handed[&tab], low[..2]);
+    let critical = world.submit_spec(&[CHROME_WASM], |spec| spec.priority = Priority::Critical);
+    world.answer_after(low[0], 500);
+    assert_eq!(world.handed[&tab], [low[1], critical]);
+    // From then on it is known, and none stands behind a long run.
+    world.answer_after(low[1], 500);
+    assert_eq!(world.handed[&tab], [critical]);
+}
+
+#[test]
 fn tabs_hold_as_many_short_jobs_as_hide_the_way_there_and_back() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     world.measure(1, &[(CHROME_WASM, 1)], 5);
