@@ -17,6 +17,7 @@
 //! There are few groups, and within each everything is ordered: all costs O(log n) of the jobs that wait.
 
 mod group;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
+pub(super) use turns::{ByTurns, Turn};
 
 /// What the queue has to know of a job.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +105,21 @@ impl Queue {
         for (_, group) in self.groups.iter_mut().filter(|(route, _)| route.contains(target)) {
             group.passed_over_by(ticket, self.ageing, now);
         }
+    }
+
+    /// The job goes along with another to the same tab: its caller has taken a turn, and nobody was passed over once more.
+    pub fn take_along(&mut self, route: TargetSet, ticket: &Ticket) {
+        if let Some(group) = self.groups.get_mut(&route) {
+            group.charge_along(ticket);
+        }
+        self.remove(route, ticket);
+    }
+
+    /// The turn that the job's caller has come to with its model.
+    pub fn turn_of(&self, route: TargetSet, ticket: &Ticket) -> Turn {
+        let (flow, group) = (Flow::of(ticket), self.groups.get(&route));
+        let waits = group.and_then(|group| Some(Turn { at: group.turn(flow)?, cost: group.cost(ticket) }));
+        waits.unwrap_or_else(|| Turn { at: self.turn(route, ticket.priority), cost: Group::default().cost(ticket) })
     }
 
     /// The job that goes next of the groups that `suits` is true of, those left out that stand `aside`.

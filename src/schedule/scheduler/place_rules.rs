@@ -6,6 +6,7 @@ use crate::{
         TargetSet,
         jobs::{Avoid, Job, Place},
         placement::Placing,
+        queue::Queue,
         tabs::{Companions, InFlight, Tab},
     },
     types::{Cause, Failure, JobId, Placement, TabId, Target},
@@ -112,9 +113,13 @@ impl Scheduler {
         if alone && is_used {
             return self.reserve(id, tab, placement, now);
         }
-        let attempt = self.goes_to(id, tab, target, now)?;
-        let with: Vec<(JobId, u32)> =
-            companions.iter().filter_map(|other| Some((*other, self.goes_to(*other, tab, target, now)?))).collect();
+        let take = |queue: &mut Queue, job: &Job| queue.take(job.route, &job.ticket, target, now);
+        let attempt = self.goes_to(id, tab, target, take)?;
+        let take_along = |queue: &mut Queue, job: &Job| queue.take_along(job.route, &job.ticket);
+        let with: Vec<(JobId, u32)> = companions
+            .iter()
+            .filter_map(|other| Some((*other, self.goes_to(*other, tab, target, take_along)?)))
+            .collect();
         let job = self.jobs.get(&id)?;
         let (model, timeout, release) = (job.spec.model, job.spec.attempt_timeout, job.spec.release);
         let queued = self.stages.get(model).is_none() && !job.is_seated();
@@ -139,13 +144,13 @@ impl Scheduler {
         Some(target)
     }
 
-    /// A job leaves wherever it waits. Tells the number of its attempt.
-    fn goes_to(&mut self, id: JobId, tab: TabId, target: Target, now: Instant) -> Option<u32> {
+    /// A job leaves wherever it waits, the queue as `take` says. Tells the number of its attempt.
+    fn goes_to(&mut self, id: JobId, tab: TabId, target: Target, take: impl FnOnce(&mut Queue, &Job)) -> Option<u32> {
         let job = self.jobs.get_mut(&id)?;
         match job.place {
             Place::Paused(until) => _ = self.timers.remove(&(until, Timer::Retry(id))),
             _ if self.stages.get(job.spec.model).is_some() => self.stages.remove(&job.ticket),
-            Place::Waiting if !job.is_seated() => self.queue.take(job.route, &job.ticket, target, now),
+            Place::Waiting if !job.is_seated() => take(&mut self.queue, job),
             _ => {}
         }
         if let Some(kind) = job.kind() {
