@@ -27,7 +27,8 @@ pub struct Policy {
     /// that the tab is never idle.
     pub preferred_depth: usize,
     /// Of so many jobs of a model that may go to several targets, one goes to a target where the model was not yet
-    /// measured, while it was on others; 0 tries none. It ends when five runs there are measured.
+    /// measured, while it was on others; 0 tries none. It ends when five runs there are measured, besides the first in each
+    /// tab, which compiles.
     pub explore_every: u32,
     /// How long a job waits until it may go before what matters more or came later. Long enough for a burst to pass by.
     pub aged_after: Duration,

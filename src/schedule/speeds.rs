@@ -12,8 +12,8 @@ pub(super) struct Speeds(HashMap<ModelId, Speed>);
 #[derive(Debug, Default)]
 pub(super) struct Speed {
     measured: PerTarget<Baseline>,
-    /// How many jobs were placed that could have gone to several targets.
-    placed: u32,
+    /// How many jobs were placed that could have gone to several targets, since one was to find out how long it takes.
+    since_explored: u32,
 }
 
 impl Speeds {
@@ -27,6 +27,12 @@ impl Speeds {
         self.0.entry(model).or_default().measured[target].take_in(run)
     }
 
+    /// Takes in the first run in a tab, which compiles: it counts only while no other is known.
+    pub fn take_in_cold(&mut self, model: ModelId, target: Target, run: Duration) -> Option<f64> {
+        self.0.entry(model).or_default().measured[target].cold_ms = run.as_secs_f64() * 1e3;
+        None
+    }
+
     /// How long a run will take. The first run already says something of it.
     pub fn expected(&self, model: ModelId, target: Target) -> Option<Duration> {
         self.of(model)?.expected(target)
@@ -35,7 +41,12 @@ impl Speeds {
     /// Counts a job that could have gone to several targets.
     pub fn count(&mut self, model: ModelId) {
         let speed = self.0.entry(model).or_default();
-        speed.placed = speed.placed.wrapping_add(1);
+        speed.since_explored = speed.since_explored.saturating_add(1);
+    }
+
+    /// A job went to where it is found out how long it takes.
+    pub fn explored(&mut self, model: ModelId) {
+        self.0.entry(model).or_default().since_explored = 0;
     }
 
     /// Nobody has a handle to the model any more.
@@ -57,9 +68,9 @@ impl Speed {
 
     /// Where the next job that could go to several targets is to be tried, to learn how long it takes there: of every
     /// `every` jobs one goes to a target where the model was not measured well enough, while it is known how long it
-    /// takes on another.
+    /// takes on another. When it is one's turn that may not, the next that may goes.
     pub fn to_explore(&self, among: TargetSet, every: u32) -> TargetSet {
-        if every == 0 || self.placed % every != every - 1 {
+        if every == 0 || self.since_explored < every - 1 {
             return TargetSet::EMPTY;
         }
         let unknown: TargetSet = among.iter().filter(|target| self.known_ms(*target).is_none()).collect();
@@ -70,6 +81,8 @@ impl Speed {
 /// How long runs of one model take on one target, by their own past.
 #[derive(Clone, Copy, Debug, Default)]
 struct Baseline {
+    /// The last run that compiled; 0 before the first.
+    cold_ms: f64,
     runs: u32,
     mean_ms: f64,
     /// The mean distance from the mean.
@@ -77,7 +90,7 @@ struct Baseline {
 }
 
 impl Baseline {
-    /// Runs before it says anything: the first ones compile.
+    /// Runs before it says anything, those not counted that compiled.
     const WARM_UP: u32 = 5;
     /// What a new run counts at the least, so that the past is forgotten.
     const WEIGHT: f64 = 0.02;
@@ -97,7 +110,8 @@ impl Baseline {
     }
 
     fn mean(&self) -> Option<Duration> {
-        Duration::try_from_secs_f64(self.mean_ms / 1e3).ok().filter(|_| self.runs > 0)
+        let ms = if self.runs > 0 { self.mean_ms } else { self.cold_ms };
+        Duration::try_from_secs_f64(ms / 1e3).ok().filter(|mean| !mean.is_zero())
     }
 
     /// The mean less twice its standard error: what is not known for certain is held in favour of the target.
@@ -130,6 +144,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_compiles_counts_only_while_nothing_else_is_known() {
+        let mut speeds = Speeds::default();
+        assert_eq!(speeds.take_in_cold(MODEL, CHROME, run(3_000)), None);
+        assert_eq!(speeds.expected(MODEL, CHROME), Some(run(3_000)));
+        for _ in 0..5 {
+            speeds.take_in(MODEL, CHROME, run(30));
+            // In another tab.
+            speeds.take_in_cold(MODEL, CHROME, run(3_000));
+        }
+        assert_eq!(speeds.expected(MODEL, CHROME), Some(run(30)));
+        assert_eq!(speeds.of(MODEL).and_then(|speed| speed.known_ms(CHROME)), Some(30.0));
+    }
+
+    #[test]
     fn what_varies_is_known_less_well() {
         let mut speeds = Speeds::default();
         for n in 0..20 {
@@ -151,7 +179,11 @@ mod tests {
             (0..32)
                 .filter(|_| {
                     let explores = speeds.of(MODEL).is_some_and(|speed| !speed.to_explore(both, 16).is_empty());
-                    speeds.count(MODEL);
+                    if explores {
+                        speeds.explored(MODEL)
+                    } else {
+                        speeds.count(MODEL)
+                    }
                     explores
                 })
                 .count()

@@ -150,6 +150,7 @@ impl Scheduler {
             work: Duration::ZERO,
             alone: false,
             queued: false,
+            cold: false,
             permits,
         };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));

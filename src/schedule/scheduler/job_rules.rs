@@ -24,12 +24,22 @@ pub(super) struct Answered {
     pub job: JobId,
     /// Who ran together with the job.
     pub with: Companions,
+    /// Whether the tab loaded the model for it.
+    pub cold: bool,
 }
 
 impl Answered {
     /// A job alone, of which nothing else is known.
     pub fn of(job: JobId, target: Target) -> Self {
-        Self { target, elapsed_ms: 0.0, permits: None, guilt: Guilt::Own, job, with: Companions::default() }
+        Self {
+            target,
+            elapsed_ms: 0.0,
+            permits: None,
+            guilt: Guilt::Own,
+            job,
+            with: Companions::default(),
+            cold: false,
+        }
     }
 
     /// All whose run it was.
@@ -68,8 +78,8 @@ impl Scheduler {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let in_flight = tab.take(position, now)?;
-            let (permits, with) = (in_flight.permits, in_flight.with);
-            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with })
+            let InFlight { permits, with, cold, .. } = in_flight;
+            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with, cold })
         })?
     }
 
@@ -107,7 +117,10 @@ impl Scheduler {
     /// Breakers, health and baselines take in a success.
     fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
         let (target, model) = (answered.target, job.spec.model);
-        let slowdown = self.alone(job, &answered, run).and_then(|run| self.speeds.take_in(model, target, run));
+        let slowdown = self.alone(job, &answered, run).and_then(|run| match answered.cold {
+            true => self.speeds.take_in_cold(model, target, run),
+            false => self.speeds.take_in(model, target, run),
+        });
         if let Some(scale) = self.scales.get_mut(&target) {
             // Each job of a run counts.
             answered.jobs().for_each(|_| scale.answered(model, now));

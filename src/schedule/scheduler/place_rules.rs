@@ -124,7 +124,10 @@ impl Scheduler {
         let (model, timeout, release) = (job.spec.model, job.spec.attempt_timeout, job.spec.release);
         let queued = self.stages.get(model).is_none() && !job.is_seated();
         if queued && job.route.len() > 1 {
-            self.speeds.count(model);
+            match placement.explored {
+                true => self.speeds.explored(model),
+                false => self.speeds.count(model),
+            }
         }
         let all = || std::iter::once(id).chain(with.iter().map(|(job, _)| *job)).filter_map(|id| self.jobs.get(&id));
         let bytes = all().map(|job| job.spec.bytes).sum();
@@ -133,12 +136,13 @@ impl Scheduler {
         let permits = self.take_permits(target, model, now);
         let companions = Companions { jobs: with.iter().map(|(job, _)| *job).collect(), rows };
         self.tabs.update(tab, |tab| {
+            // Where every run loads it, one is as good as another.
+            let is_new = tab.loaded.insert(model);
             if release {
                 tab.loaded.remove(&model);
-            } else {
-                tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, permits }, now);
+            let cold = is_new && !release && !alone;
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, cold, permits }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)

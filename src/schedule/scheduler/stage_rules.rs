@@ -206,6 +206,7 @@ impl Scheduler {
             work,
             alone: false,
             queued: false,
+            cold: false,
             permits: None,
         };
         self.tabs.update(seat.tab, |tab| {

@@ -34,6 +34,7 @@ impl Scheduler {
             work,
             alone: false,
             queued: false,
+            cold: false,
             permits: None,
         };
         self.tabs.update(id, |tab| {

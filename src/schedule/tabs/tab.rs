@@ -83,6 +83,8 @@ pub(in crate::schedule) struct InFlight {
     pub alone: bool,
     /// Whether it waited in the queue. Calls of sessions and jobs of stages come from elsewhere.
     pub queued: bool,
+    /// Whether the tab loads the model for it: then it compiles, and its run says little of others.
+    pub cold: bool,
     /// The breakers' leave to run it, given back when this is dropped.
     pub permits: Option<Permits>,
 }

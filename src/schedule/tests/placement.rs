@@ -119,10 +119,36 @@ fn a_target_where_a_model_was_never_measured_is_tried_now_and_then_and_never_wit
             .collect();
         targets.iter().filter(|target| **target == Some(FIREFOX_WASM)).count()
     };
-    assert_eq!(tried(|_| {}, &BOTH), 5, "until it is measured");
+    assert_eq!(tried(|_| {}, &BOTH), 6, "once to be loaded, and until it is measured");
     assert_eq!(tried(|_| {}, &[CHROME_WASM]), 0);
     assert_eq!(tried(|spec| spec.priority = Priority::High, &BOTH), 0);
     assert_eq!(tried(|spec| spec.attempts = 1, &BOTH), 0);
+}
+
+#[test]
+fn trying_out_does_not_fall_on_those_alone_that_may_not() {
+    let mut world = World::new(&BOTH, Policy { explore_every: 10, ..one_tab() });
+    world.measure(1, &[(CHROME_WASM, 2)], 10);
+    let tried = (0..200)
+        .filter(|n| {
+            let priority = if n % 2 == 0 { Priority::Normal } else { Priority::High };
+            let job = world.submit_spec(&BOTH, |spec| spec.priority = priority);
+            let target = world.target_of(job);
+            world.answer_after(job, if target == Some(CHROME_WASM) { 2 } else { 20 });
+            target == Some(FIREFOX_WASM)
+        })
+        .count();
+    assert_eq!(tried, 6);
+}
+
+#[test]
+fn a_first_run_that_compiles_is_no_measure_of_the_others() {
+    let both = [CHROME_WEBGPU, CHROME_WASM];
+    let mut world = World::new(&both, Policy { explore_every: 0, ..one_tab() });
+    world.measure(1, &[(CHROME_WEBGPU, 3_000), (CHROME_WASM, 60)], 1);
+    world.measure(1, &[(CHROME_WEBGPU, 30), (CHROME_WASM, 60)], 5);
+    let job = world.submit(&both);
+    assert_eq!(world.target_of(job), Some(CHROME_WEBGPU));
 }
 
 #[test]
