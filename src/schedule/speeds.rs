@@ -1,8 +1,11 @@
 //! How long runs of each model take on each target, by what was measured while the fleet runs.
 
 use super::{TargetSet, per_target::PerTarget};
-use crate::types::{ModelId, Target};
+use crate::types::{ModelId, TabId, Target};
 use std::{collections::HashMap, time::Duration};
+
+/// Tabs of a target that are remembered to have been handed a model.
+const RECENT: usize = 4;
 
 /// Every model that has run, or was to run.
 #[derive(Debug, Default)]
@@ -12,6 +15,8 @@ pub(super) struct Speeds(HashMap<ModelId, Speed>);
 #[derive(Debug, Default)]
 pub(super) struct Speed {
     measured: PerTarget<Baseline>,
+    /// The tabs of each target that were handed it last, the last one first.
+    recent: PerTarget<Vec<TabId>>,
     /// How many jobs were placed that could have gone to several targets, since one was to find out how long it takes.
     since_explored: u32,
 }
@@ -44,6 +49,16 @@ impl Speeds {
         speed.since_explored = speed.since_explored.saturating_add(1);
     }
 
+    /// A tab was handed the model.
+    pub fn handed(&mut self, model: ModelId, target: Target, tab: TabId) {
+        let recent = &mut self.0.entry(model).or_default().recent[target];
+        if recent.first() != Some(&tab) {
+            recent.retain(|other| *other != tab);
+            recent.truncate(RECENT - 1);
+            recent.insert(0, tab);
+        }
+    }
+
     /// A job went to where it is found out how long it takes.
     pub fn explored(&mut self, model: ModelId) {
         self.0.entry(model).or_default().since_explored = 0;
@@ -59,6 +74,11 @@ impl Speed {
     /// How long a run will take on the target, if it ever ran there.
     pub fn expected(&self, target: Target) -> Option<Duration> {
         self.measured[target].mean()
+    }
+
+    /// The tabs of the target that were handed the model last.
+    pub fn recent(&self, target: Target) -> impl Iterator<Item = TabId> {
+        self.recent[target].iter().copied()
     }
 
     /// How long a run takes at the least, by what is known for certain; `None` until it is measured well enough.

@@ -129,6 +129,7 @@ impl Scheduler {
                 false => self.speeds.count(model),
             }
         }
+        self.speeds.handed(model, target, tab);
         let all = || std::iter::once(id).chain(with.iter().map(|(job, _)| *job)).filter_map(|id| self.jobs.get(&id));
         let bytes = all().map(|job| job.spec.bytes).sum();
         let rows = all().filter_map(|job| job.spec.batch.as_ref()).map(|batch| batch.rows).sum();

@@ -105,6 +105,20 @@ fn of_equals_the_tab_goes_first_that_has_the_model() {
 }
 
 #[test]
+fn of_many_idle_tabs_the_one_goes_first_that_has_the_model() {
+    let mut world =
+        World::new(&[CHROME_WASM], Policy { tabs_per_target: 8, in_flight_per_tab: 1, ..Policy::default() });
+    let others: Vec<JobId> =
+        (0..6).map(|_| world.submit_spec(&[CHROME_WASM], |spec| spec.model = ModelId(2))).collect();
+    let job = world.submit(&[CHROME_WASM]);
+    let tab = world.tab_of(job).expect("there are eight");
+    others.into_iter().chain([job]).for_each(|job| world.answer(job, None));
+    let [again, beside] = [0; 2].map(|_| world.submit(&[CHROME_WASM]));
+    assert_eq!(world.tab_of(again), Some(tab), "though six come before it");
+    assert!(world.tab_of(beside).is_some_and(|other| other != tab), "and none waits for it");
+}
+
+#[test]
 fn a_target_where_a_model_was_never_measured_is_tried_now_and_then_and_never_with_a_pinned_or_important_job() {
     let tried = |change: fn(&mut JobSpec), allowed: &[Target]| {
         let mut world = World::new(&BOTH, Policy { explore_every: 10, ..one_tab() });
