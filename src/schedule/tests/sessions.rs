@@ -150,6 +150,26 @@ fn a_state_ends_when_no_call_came_for_its_time_to_live() {
 }
 
 #[test]
+fn the_last_call_says_how_long_the_state_lives_on() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    world.begin(1);
+    let [short, long] = [10, 600].map(Duration::from_secs);
+    let call = |world: &mut World, time_to_live| {
+        let call = SessionCall { session: SessionId(1), begins: false, time_to_live };
+        let job = world.submit_spec(&[CHROME_WASM], |spec| spec.session = Some(call));
+        world.answer(job, None);
+    };
+    call(&mut world, long);
+    call(&mut world, short);
+    call(&mut world, long);
+    world.wait(TTL);
+    assert_eq!(world.sessions_ended, []);
+    call(&mut world, short);
+    world.wait(short);
+    assert_eq!(world.sessions_ended, [SessionId(1)]);
+}
+
+#[test]
 fn the_time_to_live_does_not_run_while_a_call_is_under_way() {
     let mut world = World::new(&[CHROME_WASM], two_tabs());
     world.begin(1);
