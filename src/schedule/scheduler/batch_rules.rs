@@ -79,7 +79,7 @@ impl Scheduler {
         }
         // Its last target may have been given up while it was in no queue.
         match job.open_to.intersection(self.hopeful()).is_empty() {
-            true => self.end(id, self.no_target(job.spec.allowed)),
+            true => self.end_without_target(id, self.no_target(job.spec.allowed)),
             false => self.wait(id),
         }
     }
