@@ -154,14 +154,17 @@ fn who_is_cancelled_or_due_leaves_the_others_to_their_run() {
 #[test]
 fn idle_tabs_share_what_waits() {
     let mut world = World::new(&BOTH, one_by_one());
-    let busy: Vec<JobId> = (0..2).map(|_| world.submit_rows(1, 1, |_| {})).collect();
-    let jobs: Vec<JobId> = (0..16).map(|_| world.submit_rows(1, 1, |_| {})).collect();
-    let tabs: Vec<TabId> = world.tabs.keys().copied().collect();
-    assert_eq!(world.runs().len(), 2);
-    // Both are cut, and come up again at the same time.
-    tabs.iter().for_each(|tab| world.tell(Input::WorkerLost { tab: *tab, failure: crash() }));
+    world.run = Duration::from_micros(100);
+    let busy = [0; 2].map(|_| world.submit_rows(1, 1, |_| {}));
+    let together: Vec<JobId> = (0..16).map(|_| world.submit_rows(1, 1, |_| {})).collect();
+    world.answer(busy[0], None);
+    assert_eq!(world.runs().iter().map(Vec::len).max(), Some(16), "one tab was idle");
     world.answer_all(&[], Cause::ModelRun);
-    assert!(jobs.iter().chain(&busy).all(|job| world.ended[job].0 == Ok(())));
+    // As many are waited for as were there, and then both tabs are.
+    let jobs: Vec<JobId> = (0..16).map(|_| world.submit_rows(1, 1, |_| {})).collect();
+    assert_eq!(world.runs().iter().map(Vec::len).collect::<Vec<_>>(), [8, 8]);
+    world.answer_all(&[], Cause::ModelRun);
+    assert!(busy.iter().chain(&together).chain(&jobs).all(|job| world.ended[job].0 == Ok(())));
 }
 
 #[test]
