@@ -86,6 +86,13 @@ impl Speed {
         self.measured[target].least_ms()
     }
 
+    /// What no run took less than lately, however much they differ, for a model's jobs may; `None` until it is measured
+    /// well enough.
+    pub fn shortest_ms(&self, target: Target) -> Option<f64> {
+        let measured = &self.measured[target];
+        (measured.runs >= Baseline::WARM_UP).then_some(measured.shortest_ms)
+    }
+
     /// Where the next job that could go to several targets is to be tried, to learn how long it takes there: of every
     /// `every` jobs one goes to a target where the model was not measured well enough, while it is known how long it
     /// takes on another. When it is one's turn that may not, the next that may goes.
@@ -104,6 +111,7 @@ struct Baseline {
     /// The last run that compiled; 0 before the first.
     cold_ms: f64,
     runs: u32,
+    shortest_ms: f64,
     mean_ms: f64,
     /// The mean distance from the mean.
     deviation_ms: f64,
@@ -121,6 +129,8 @@ impl Baseline {
         let run_ms = (run.as_secs_f64() * 1e3).max(0.1);
         let slowdown = (self.runs >= Self::WARM_UP).then(|| run_ms / self.mean_ms);
         self.runs = self.runs.saturating_add(1);
+        let forgotten = self.shortest_ms * (1.0 + Self::WEIGHT);
+        self.shortest_ms = if self.runs == 1 { run_ms } else { run_ms.min(forgotten) };
         // A slow run moves the baseline little, so that a target that became slow is noticed before it is the norm.
         let bounded = if self.runs > Self::WARM_UP { run_ms.min(2.0 * self.mean_ms) } else { run_ms };
         let weight = (1.0 / f64::from(self.runs)).max(Self::WEIGHT);
@@ -189,6 +199,21 @@ mod tests {
         assert_eq!(even, Some(10.0));
         assert!(varied < Some(9.0) && varied > Some(5.0), "{varied:?}");
         assert!(speeds.of(ModelId(2)).is_none());
+    }
+
+    #[test]
+    fn the_shortest_run_is_remembered_and_in_time_forgotten() {
+        let mut speeds = Speeds::default();
+        let shortest = |speeds: &Speeds| speeds.of(MODEL).and_then(|speed| speed.shortest_ms(CHROME));
+        (0..4).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(10)));
+        assert_eq!(shortest(&speeds), None);
+        for _ in 0..10 {
+            (0..9).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(1_000)));
+            speeds.take_in(MODEL, CHROME, run(10));
+        }
+        assert_eq!(shortest(&speeds), Some(10.0), "some jobs take long, and others do not");
+        (0..300).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(1_000)));
+        assert_eq!(shortest(&speeds), Some(1_000.0));
     }
 
     #[test]

@@ -80,7 +80,10 @@ impl Scheduler {
         let route = route.intersection(self.hopeful());
         let Some(speed) = self.speeds.of(job.spec.model).filter(|_| self.queue.len() > 1) else { return route };
         let left_ms = job.spec.expires.saturating_duration_since(now).as_secs_f64() * 1e3;
-        route.iter().filter(|target| speed.known_ms(*target).is_none_or(|known_ms| known_ms <= left_ms)).collect()
+        route
+            .iter()
+            .filter(|target| speed.shortest_ms(*target).is_none_or(|shortest_ms| shortest_ms <= left_ms))
+            .collect()
     }
 
     /// A job has less time left than it takes anywhere: a tab that was handed it would be at it for nothing, while others
@@ -88,9 +91,11 @@ impl Scheduler {
     fn end_unsent(&mut self, id: JobId, now: Instant) {
         let Some(job) = self.jobs.get(&id) else { return };
         let speed = self.speeds.of(job.spec.model);
-        let known = job.route.iter().filter_map(|target| Some((target, speed?.known_ms(target)?)));
-        let takes =
-            known.map(|(target, known_ms)| format!("{known_ms:.1} ms on {target}")).collect::<Vec<_>>().join(", ");
+        let known = job.route.iter().filter_map(|target| Some((target, speed?.shortest_ms(target)?)));
+        let takes = known
+            .map(|(target, shortest_ms)| format!("{shortest_ms:.1} ms on {target}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let left = job.spec.expires.saturating_duration_since(now);
         let message = format!(
             "the job was not sent: its deadline is in {left:.1?}, and a run takes at least {takes}; give it more time, or \
