@@ -12,14 +12,20 @@ pub struct Policy {
     pub tabs_per_target: usize,
     /// Whether there are more of them while there is more to do.
     pub scaling: Scaling,
-    /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
-    /// wait in the tab, where they can no longer go elsewhere.
+    /// Most runs handed to one tab and not yet answered, each of one job or of several together; two while it is not known
+    /// how long they take. Eight hide the way there and back of small models; more only wait in the tab, where they can no
+    /// longer go elsewhere. Calls of sessions come on top, since they can go nowhere else, and what waits in the queue has
+    /// one place in a line that they fill.
     pub in_flight_per_tab: usize,
-    /// Most jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its tabs.
+    /// Most runs of jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its
+    /// tabs. Calls of sessions, health checks and models that are loaded ahead count, but are not held up by it; nor is a
+    /// job that a fresh worker was started for.
     pub in_flight_per_browser: Option<usize>,
     /// A tab that needs longer than this for what it holds, by how long its jobs' models take there, is handed no further
-    /// job; behind a single long one, when half of this is left of it. So what matters most never stands behind more than
-    /// a run and this. It is many times the way there and back, so tabs do not run dry.
+    /// job; behind a single long one, when half of this is left of it. So once runs are measured what matters most stands
+    /// behind no more than one and this; besides, where they are, behind two runs of stages, and a call of each session. It
+    /// is several times the way there and back of small inputs, so tabs do not run dry; for those of a megabyte, which
+    /// travel for some milliseconds, a tab may wait that long between two runs.
     pub line_work: Duration,
     /// Most input bytes handed to one tab and not yet answered; one job may always go.
     pub in_flight_bytes_per_tab: usize,
@@ -32,8 +38,8 @@ pub struct Policy {
     pub explore_every: u32,
     /// How long a job waits until it may go before what matters more or came later. Long enough for a burst to pass by.
     pub aged_after: Duration,
-    /// Of so many jobs handed out, one is the longest waiting that is aged. With 4, what matters most still gets three
-    /// of four; with 1, age comes before everything.
+    /// Of so many runs handed out, one is that of the longest waiting that is aged. With 4, what matters most still gets
+    /// three of four; with 1, age comes before everything.
     pub aged_share: u32,
     /// From asking for a tab until its worker is connected.
     pub open_timeout: Duration,

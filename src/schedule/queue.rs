@@ -9,10 +9,15 @@
 //! 3. the earliest **deadline**;
 //! 4. the order of arrival.
 //!
-//! And nobody waits for ever: of every [`Policy::aged_share`](super::Policy::aged_share) jobs that are handed to the
-//! targets a job may run on, one is the longest waiting there, once that has waited for
-//! [`Policy::aged_after`](super::Policy::aged_after). So a job that has, with `n` older ones waiting, is handed out
-//! before `aged_share × (n + 1)` others are, whatever arrives; unless breakers or its inputs' size keep it.
+//! And nobody waits for ever: of every [`Policy::aged_share`](super::Policy::aged_share) runs that are handed to the
+//! targets a job may run on, be they of one job or of several that go together, one is that of the longest waiting there,
+//! once that has waited for [`Policy::aged_after`](super::Policy::aged_after). So a job that has, with `n` older ones
+//! waiting, is handed out before `aged_share × (n + 1)` other runs are, whatever arrives; unless breakers, its inputs' size
+//! or, when it wants a worker to itself, sessions keep it.
+//!
+//! Turns are taken among jobs that may run on the same targets. So a caller that asks for some jobs on certain targets and
+//! for others anywhere has a turn for each of the two: one turn for both would let a caller that is served fast on one
+//! target wait on every other.
 //!
 //! There are few groups, and within each everything is ordered: all costs O(log n) of the jobs that wait.
 
