@@ -15,12 +15,12 @@ pub(super) mod pace;
 #[cfg(test)]
 mod tests;
 
-use super::queue::Ticket;
+use super::queue::{ByTurns, Ticket, Turn};
 use crate::types::{Cause, JobId, ModelId, Priority, Target};
 use pace::Pace;
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -87,21 +87,42 @@ impl Kind {
     }
 }
 
-/// In which order alike jobs are taken along.
-type Place = (Reverse<Priority>, Instant, u64, JobId);
+/// A caller within a priority.
+type Sharer = (Reverse<Priority>, u64);
 
-const fn place(ticket: &Ticket) -> Place {
-    (Reverse(ticket.priority), ticket.expires, ticket.order, ticket.job)
+/// A job with its deadline and its order of arrival.
+type Due = (Instant, u64, JobId);
+
+const fn place(ticket: &Ticket) -> (Sharer, Due) {
+    ((Reverse(ticket.priority), ticket.caller.id()), (ticket.expires, ticket.order, ticket.job))
 }
 
 /// Who of one kind is there.
 #[derive(Debug, Default)]
 struct Line {
     /// All that could be taken along.
-    there: BTreeSet<Place>,
+    there: BTreeMap<Sharer, BTreeSet<Due>>,
+    /// How many those are.
+    count: usize,
     /// Those of them that wait for others, and not yet for a tab.
     gathering: Vec<JobId>,
     until: Option<Instant>,
+}
+
+impl Line {
+    fn insert(&mut self, ticket: &Ticket) {
+        let (sharer, due) = place(ticket);
+        self.count += usize::from(self.there.entry(sharer).or_default().insert(due));
+    }
+
+    fn remove(&mut self, ticket: &Ticket) {
+        let (sharer, due) = place(ticket);
+        let Some(of_sharer) = self.there.get_mut(&sharer) else { return };
+        self.count -= usize::from(of_sharer.remove(&due));
+        if of_sharer.is_empty() {
+            self.there.remove(&sharer);
+        }
+    }
 }
 
 /// What was learnt of a model.
@@ -147,9 +168,9 @@ impl Batches {
         let habits = self.habits.entry(kind.model).or_insert_with(|| Habits::new(batching));
         let line = self.lines.entry(kind.clone()).or_default();
         // Those that wait for a tab already show that none is free: nothing is won by gathering.
-        let all_gather = line.there.len() == line.gathering.len();
-        line.there.insert(place(ticket));
-        let enough = line.there.len() as f64 >= habits.together.min(habits.most);
+        let all_gather = line.count == line.gathering.len();
+        line.insert(ticket);
+        let enough = line.count as f64 >= habits.together.min(habits.most);
         let presses = ticket.priority > Priority::Normal || is_due_soon(ticket, batching, now);
         if habits.forbidden || presses || enough || !all_gather {
             if enough && !line.gathering.is_empty() {
@@ -164,18 +185,18 @@ impl Batches {
 
     /// A job waits for a tab.
     pub fn insert(&mut self, kind: &Kind, ticket: &Ticket) {
-        self.lines.entry(kind.clone()).or_default().there.insert(place(ticket));
+        self.lines.entry(kind.clone()).or_default().insert(ticket);
     }
 
     /// A job waits no more.
     pub fn remove(&mut self, kind: &Kind, ticket: &Ticket) {
         let Some(line) = self.lines.get_mut(kind) else { return };
-        line.there.remove(&place(ticket));
+        line.remove(ticket);
         line.gathering.retain(|job| *job != ticket.job);
         if line.gathering.is_empty() {
             line.until = None;
         }
-        if line.there.is_empty() {
+        if line.count == 0 {
             self.lines.remove(kind);
         }
     }
@@ -194,10 +215,30 @@ impl Batches {
         self.lines.get(kind).is_some_and(|line| line.gathering.contains(&job))
     }
 
-    /// Those that could go, what matters most first.
-    pub fn there(&self, kind: &Kind) -> impl ExactSizeIterator<Item = JobId> {
-        static NOBODY: BTreeSet<Place> = BTreeSet::new();
-        self.lines.get(kind).map_or(&NOBODY, |line| &line.there).iter().map(|(.., job)| *job)
+    /// How many could go.
+    pub fn count(&self, kind: &Kind) -> usize {
+        self.lines.get(kind).map_or(0, |line| line.count)
+    }
+
+    /// Those that could go, what matters most first, then by the turns of who asks for them: what `turn` tells of any of a
+    /// caller's jobs. Of so many callers that each could have one go, only `most` are asked, from `leader`'s on.
+    pub fn there(
+        &self,
+        kind: &Kind,
+        leader: &Ticket,
+        most: usize,
+        turn: impl Fn(JobId) -> Turn,
+    ) -> impl Iterator<Item = JobId> {
+        let mut by_turns = ByTurns::new();
+        if let Some(line) = self.lines.get(kind) {
+            let (first, _) = place(leader);
+            let callers = line.there.range(first..).chain(line.there.range(..first)).take(most);
+            for ((priority, _), jobs) in callers {
+                let of_caller = jobs.first().map(|(.., job)| turn(*job)).unwrap_or_default();
+                by_turns.add(*priority, of_caller, jobs.iter().copied());
+            }
+        }
+        by_turns
     }
 
     /// Most jobs of a model in one run.

@@ -5,17 +5,22 @@
 //! back, as in Envoy's outlier detection. HALF_OPEN lets a few probes through: if all succeed it closes, and the first
 //! that fails or is slow opens it again.
 
-use super::policy::{BreakerPolicy, SlidingWindowType};
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use super::policy::BreakerPolicy;
 use crate::types::{BreakerHealth, BreakerState};
 use rand::{Rng, RngExt};
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
+use window::{Totals, Window};
 
 /// The part by which a wait is made longer or shorter, so that targets that failed together are not probed together.
 const JITTER: f64 = 0.1;
@@ -246,212 +251,6 @@ impl Call {
             Call::Succeeded => "succeeded",
             Call::Slow => "was slow",
             Call::Failed => "failed",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Totals {
-    calls: u32,
-    failed: u32,
-    slow: u32,
-}
-
-impl Totals {
-    fn failure_rate(self) -> f64 {
-        percent(self.failed, self.calls)
-    }
-
-    fn slow_call_rate(self) -> f64 {
-        percent(self.slow, self.calls)
-    }
-
-    fn describe(self, why: &str) -> String {
-        let Self { calls, failed, slow } = self;
-        if failed > 0 {
-            format!("{failed} of the last {calls} calls failed, the last with: {why}")
-        } else {
-            format!("{slow} of the last {calls} calls were slow: {why}")
-        }
-    }
-
-    fn add(&mut self, call: Call) {
-        self.calls += 1;
-        self.failed += u32::from(call == Call::Failed);
-        self.slow += u32::from(call == Call::Slow);
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.calls -= other.calls;
-        self.failed -= other.failed;
-        self.slow -= other.slow;
-    }
-}
-
-fn percent(part: u32, whole: u32) -> f64 {
-    if whole == 0 { 0.0 } else { 100.0 * f64::from(part) / f64::from(whole) }
-}
-
-/// The last calls, or those of the last seconds.
-#[derive(Debug)]
-struct Window {
-    kind: SlidingWindowType,
-    size: u32,
-    /// One for each call, or one for each second that had a call.
-    buckets: VecDeque<(Instant, Totals)>,
-    totals: Totals,
-}
-
-impl Window {
-    fn new(policy: &BreakerPolicy) -> Self {
-        Self {
-            kind: policy.sliding_window_type,
-            size: policy.sliding_window_size,
-            buckets: VecDeque::new(),
-            totals: Totals::default(),
-        }
-    }
-
-    fn record(&mut self, call: Call, now: Instant) {
-        let same_second = |(at, _): &(Instant, Totals)| now.saturating_duration_since(*at) < Duration::from_secs(1);
-        match self.buckets.back_mut() {
-            Some(bucket) if self.kind == SlidingWindowType::TimeBased && same_second(bucket) => bucket.1.add(call),
-            _ => {
-                let mut totals = Totals::default();
-                totals.add(call);
-                self.buckets.push_back((now, totals));
-            }
-        }
-        self.totals.add(call);
-        while self.buckets.front().is_some_and(|(at, _)| match self.kind {
-            SlidingWindowType::CountBased => self.buckets.len() > self.size as usize,
-            SlidingWindowType::TimeBased => now.saturating_duration_since(*at) >= Duration::from_secs(self.size.into()),
-        }) {
-            let Some((_, gone)) = self.buckets.pop_front() else { return };
-            self.totals.subtract(gone);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::Browser;
-    use proptest::prelude::*;
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn random() -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(7)
-    }
-
-    fn call(breaker: &mut Breaker, call: Call, now: Instant) -> Option<BreakerState> {
-        let permit = breaker.take();
-        breaker.record(permit, call, "why", now, &mut random()).map(|change| change.to)
-    }
-
-    fn opened(now: Instant) -> Breaker {
-        let mut breaker = Breaker::new(BreakerPolicy::of(Browser::Chrome), now);
-        (0..4).for_each(|_| assert_eq!(call(&mut breaker, Call::Failed, now), None));
-        assert_eq!(call(&mut breaker, Call::Failed, now), Some(BreakerState::Open));
-        breaker
-    }
-
-    #[test]
-    fn chrome_opens_at_five_failures_and_closes_after_three_probes() {
-        let now = Instant::now();
-        let mut breaker = opened(now);
-        assert!(!breaker.permits());
-        assert_eq!(breaker.tick(now + 26 * SECOND), None);
-        let later = now + 34 * SECOND;
-        assert_eq!(breaker.tick(later).map(|change| change.to), Some(BreakerState::HalfOpen));
-        assert!(breaker.wants_canary());
-        assert_eq!(call(&mut breaker, Call::Succeeded, later), None);
-        assert!(!breaker.is_unproven());
-        assert_eq!(call(&mut breaker, Call::Succeeded, later), None);
-        assert_eq!(call(&mut breaker, Call::Succeeded, later), Some(BreakerState::Closed));
-        assert_eq!(breaker.health(later).calls, 0, "it starts afresh");
-    }
-
-    #[test]
-    fn a_failed_probe_opens_it_for_about_twice_as_long_up_to_the_cap() {
-        let mut now = Instant::now();
-        let mut breaker = opened(now);
-        let mut waits = Vec::new();
-        for _ in 0..8 {
-            let until = breaker.opens_until().expect("it is open");
-            waits.push((until - now).as_secs_f64());
-            now = until;
-            breaker.tick(now);
-            assert_eq!(call(&mut breaker, Call::Failed, now), Some(BreakerState::Open));
-        }
-        assert!((27.0..=33.0).contains(&waits[0]), "{waits:?}");
-        assert!((54.0..=66.0).contains(&waits[1]), "{waits:?}");
-        let cap = BreakerPolicy::of(Browser::Chrome).wait_duration_cap.as_secs_f64();
-        assert!(waits.iter().all(|wait| *wait <= cap), "{waits:?}");
-    }
-
-    #[test]
-    fn half_open_permits_three_at_once_and_a_dropped_permit_is_given_back() {
-        let now = Instant::now();
-        let mut breaker = opened(now);
-        breaker.tick(now + 60 * SECOND);
-        let permits: Vec<Permit> = (0..3).map(|_| breaker.take()).collect();
-        assert!(!breaker.permits());
-        drop(permits);
-        assert!(breaker.permits());
-    }
-
-    #[test]
-    fn what_was_permitted_before_it_opened_does_not_decide_for_the_probes() {
-        let now = Instant::now();
-        let mut breaker = Breaker::new(BreakerPolicy::of(Browser::Chrome), now);
-        let old = breaker.take();
-        (0..5).for_each(|_| _ = call(&mut breaker, Call::Failed, now));
-        breaker.tick(now + 60 * SECOND);
-        assert_eq!(breaker.record(old, Call::Failed, "late", now, &mut random()), None);
-        assert_eq!(breaker.state(), BreakerState::HalfOpen);
-    }
-
-    #[test]
-    fn slow_calls_open_it_too() {
-        let now = Instant::now();
-        let mut breaker = Breaker::new(BreakerPolicy::of(Browser::Webkit), now);
-        let states: Vec<_> = (0..3).map(|_| call(&mut breaker, Call::Slow, now)).collect();
-        assert_eq!(states, [None, None, Some(BreakerState::Open)]);
-    }
-
-    #[test]
-    fn old_calls_leave_a_window_of_time() {
-        let policy = BreakerPolicy {
-            sliding_window_type: SlidingWindowType::TimeBased,
-            sliding_window_size: 10,
-            ..BreakerPolicy::of(Browser::Chrome)
-        };
-        let now = Instant::now();
-        let mut breaker = Breaker::new(policy, now);
-        (0..4).for_each(|_| assert_eq!(call(&mut breaker, Call::Failed, now), None));
-        assert_eq!(call(&mut breaker, Call::Failed, now + 11 * SECOND), None, "the first four are too old");
-        assert_eq!(breaker.health(now).calls, 1);
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_open_exactly_when_the_window_of_counts_says_so(calls in prop::collection::vec(any::<bool>(), 1..60)) {
-            let policy = BreakerPolicy { slow_call_rate_threshold: 100.0, ..BreakerPolicy::of(Browser::Chrome) };
-            let now = Instant::now();
-            let mut breaker = Breaker::new(policy, now);
-            for (n, failed) in calls.iter().enumerate() {
-                call(&mut breaker, if *failed { Call::Failed } else { Call::Succeeded }, now);
-                let recent = &calls[(n + 1).saturating_sub(10)..=n];
-                let failures = recent.iter().filter(|failed| **failed).count();
-                let tripped = recent.len() >= 5 && failures * 2 >= recent.len();
-                prop_assert_eq!(breaker.state() == BreakerState::Open, tripped);
-                if tripped { break; }
-            }
-            prop_assert_eq!(breaker.outstanding(), 0);
         }
     }
 }

@@ -35,11 +35,12 @@ const UNKNOWN_SPEED: f64 = 0.8;
 const NOT_LOADED: f64 = 0.7;
 /// Health below which it makes no further difference.
 const LEAST_HEALTH: f64 = 0.05;
-/// Tabs of one target that are looked at, the least loaded first: all of a usual fleet's, and a bound for a large one's.
+/// Tabs of one target that are looked at, the least loaded first: all of a usual fleet's, and a bound for a large one's. If
+/// none of them has the model, those are, too, that were handed it last.
 const LOOKED_AT: usize = 4;
 
-/// How much a tab may hold when it takes a job that may run together with others: the run it is at, and one so that it is
-/// never idle. What waits meanwhile goes together, which it could not once it stood in the line.
+/// How many runs of jobs that may run together a tab may hold: the one it is at, and one so that it is never idle. What
+/// waits meanwhile goes together, which it could not once it stood in the line.
 const LINE_OF_RUNS: usize = 2;
 
 /// The browser a family of models is sent to until measurements say otherwise.
@@ -72,6 +73,14 @@ struct Prospects<'a> {
     explore: TargetSet,
 }
 
+impl Prospects<'_> {
+    /// The tabs of the target that were handed the model last, each with what it holds.
+    fn recent<'a>(&self, target: Target, tabs: &'a Tabs) -> impl Iterator<Item = (usize, TabId, &'a Tab)> {
+        let recent = self.speed.into_iter().flat_map(move |speed| speed.recent(target));
+        recent.filter_map(|id| tabs.get(id).map(|tab| (tab.in_flight.len(), id, tab)))
+    }
+}
+
 /// A tab that could be taken.
 #[derive(Clone, Copy)]
 struct Candidate {
@@ -95,13 +104,8 @@ impl Placing<'_> {
         let prospects = self.prospects(job, admitted);
         let (mut best, mut next, mut candidates) = (None::<Candidate>, None::<Candidate>, 0);
         for target in admitted.iter() {
-            let mut of_target: Option<Candidate> = None;
-            for candidate in self.candidates(job, target, &prospects) {
-                candidates += 1;
-                if of_target.is_none_or(|best| candidate.is_better_than(&best)) {
-                    of_target = Some(candidate);
-                }
-            }
+            let (looked_at, of_target) = self.best_of(job, target, &prospects);
+            candidates += looked_at;
             let Some(candidate) = of_target else { continue };
             if best.is_none_or(|best| candidate.is_better_than(&best)) {
                 next = best.replace(candidate);
@@ -111,6 +115,35 @@ impl Placing<'_> {
         }
         let next_best = next.map(|next| (next.target, next.placement.score()));
         best.map(|best| (best.tab, Placement { candidates, next_best, ..best.placement }))
+    }
+
+    /// The best tab of a target, and how many were looked at.
+    fn best_of(&self, job: &Job, target: Target, prospects: &Prospects<'_>) -> (u32, Option<Candidate>) {
+        let placement = self.placement(job, target, prospects);
+        let (mut looked_at, mut best) = (0, None::<Candidate>);
+        let mut look_at = |(load, id, tab): (usize, TabId, &Tab)| {
+            looked_at += 1;
+            let (welcome, placement) = (welcome(job, target, id, tab), placement(load, tab));
+            let candidate = Candidate { tab: id, target, welcome, placement };
+            if best.is_none_or(|best| candidate.is_better_than(&best)) {
+                best = Some(candidate);
+            }
+        };
+        let has_model = |tab: &Tab| tab.loaded.contains(&job.spec.model);
+        let (mut is_loaded, mut farthest) = (false, None);
+        let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
+        for (load, id, tab) in with_room.filter(|found| self.fits(job, *found)).take(LOOKED_AT) {
+            (is_loaded, farthest) = (is_loaded || has_model(tab), Some((load, id)));
+            look_at((load, id, tab));
+        }
+        // Where there are many tabs, others may have the model.
+        for (load, id, tab) in prospects.recent(target, self.tabs).filter(|_| !is_loaded) {
+            let is_another = Some((load, id)) > farthest && self.tabs.has_room(id);
+            if is_another && has_model(tab) && self.fits(job, (load, id, tab)) {
+                look_at((load, id, tab));
+            }
+        }
+        (looked_at, best)
     }
 
     fn prospects(&self, job: &Job, admitted: TargetSet) -> Prospects<'_> {
@@ -129,23 +162,25 @@ impl Placing<'_> {
         }
     }
 
-    /// The least loaded tabs of `target` that may be handed the job.
-    fn candidates(&self, job: &Job, target: Target, prospects: &Prospects<'_>) -> impl Iterator<Item = Candidate> {
-        let away = matches!(job.avoid, Avoid::Target(avoided) if avoided == target);
-        let (avoid, bytes, is_critical) = (job.avoid, job.spec.bytes, job.spec.priority == Priority::Critical);
-        let most = self.policy.in_flight_bytes_per_tab;
-        let longest = if job.spec.batch.is_some() { LINE_OF_RUNS } else { usize::MAX };
-        let placement = self.placement(job, target, prospects);
-        let with_room = self.tabs.with_room(target).filter_map(|(load, id)| Some((load, id, self.tabs.get(id)?)));
-        let has_room = move |load, held| load == 0 || (load < longest && held + bytes <= most);
-        let fit = with_room.filter(move |(load, _, tab)| has_room(*load, tab.bytes));
-        // Its worker is ended before and after such a job.
-        let (alone, sessions) = (job.wants_solitude(), self.sessions);
-        let fit = fit.filter(move |(load, id, _)| !alone || *load == 0 && !sessions.live_in(*id));
-        fit.take(LOOKED_AT).map(move |(load, id, tab)| {
-            let welcome = (!away && avoid != Avoid::Tab(id), !(is_critical && tab.is_degraded()));
-            Candidate { tab: id, target, welcome, placement: placement(load, tab) }
-        })
+    /// Whether others may go before a job that no tab takes: when what keeps it from each is not how much that holds, it
+    /// would be no nearer to its turn if nothing went before it.
+    pub fn may_be_passed(&self, job: &Job, admitted: TargetSet) -> bool {
+        let tabs = |target| self.tabs.with_room(target).take(LOOKED_AT);
+        let taken = |id| self.tabs.get(id).is_some_and(|tab| self.is_taken_by_its_like(job, id, tab));
+        admitted.iter().flat_map(tabs).all(|(_, id)| taken(id))
+    }
+
+    /// Whether a tab holds what such a job has to wait for, however little it is: enough runs of several, or, since its
+    /// worker is ended before and after a job that wants it to itself, the state of a session.
+    fn is_taken_by_its_like(&self, job: &Job, id: TabId, tab: &Tab) -> bool {
+        (job.spec.batch.is_some() && tab.runs_of_rows() >= LINE_OF_RUNS)
+            || (job.wants_solitude() && self.sessions.live_in(id))
+    }
+
+    /// Whether a tab that has room for a job has it for this one.
+    fn fits(&self, job: &Job, (load, id, tab): (usize, TabId, &Tab)) -> bool {
+        let fits_beside = || !job.wants_solitude() && tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab;
+        (load == 0 || fits_beside()) && !self.is_taken_by_its_like(job, id, tab)
     }
 
     /// The terms of a tab of `target` that holds so many jobs.
@@ -192,6 +227,12 @@ impl Placing<'_> {
             }
         }
     }
+}
+
+/// Whether the job need not keep away from the tab, and whether that is good enough for it.
+fn welcome(job: &Job, target: Target, id: TabId, tab: &Tab) -> (bool, bool) {
+    let keeps_away = job.avoid == Avoid::Target(target) || job.avoid == Avoid::Tab(id);
+    (!keeps_away, !(job.spec.priority == Priority::Critical && tab.is_degraded()))
 }
 
 const fn backend_prior(backend: Backend) -> f64 {

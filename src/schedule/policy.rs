@@ -12,14 +12,20 @@ pub struct Policy {
     pub tabs_per_target: usize,
     /// Whether there are more of them while there is more to do.
     pub scaling: Scaling,
-    /// Most jobs handed to one tab and not yet answered. Eight hide the way there and back of small models; more only
-    /// wait in the tab, where they can no longer go elsewhere.
+    /// Most runs handed to one tab and not yet answered, each of one job or of several together; two while it is not known
+    /// how long they take. Eight hide the way there and back of small models; more only wait in the tab, where they can no
+    /// longer go elsewhere. Calls of sessions come on top, since they can go nowhere else, and what waits in the queue has
+    /// one place in a line that they fill.
     pub in_flight_per_tab: usize,
-    /// Most jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its tabs.
+    /// Most runs of jobs handed to all tabs of one browser and not yet answered; `None` sets no limit besides that of its
+    /// tabs. Calls of sessions, health checks and models that are loaded ahead count, but are not held up by it; nor is a
+    /// job that a fresh worker was started for.
     pub in_flight_per_browser: Option<usize>,
     /// A tab that needs longer than this for what it holds, by how long its jobs' models take there, is handed no further
-    /// job; behind a single long one, when half of this is left of it. So what matters most never stands behind more than
-    /// a run and this. It is many times the way there and back, so tabs do not run dry.
+    /// job; behind a single long one, when half of this is left of it. So once runs are measured what matters most stands
+    /// behind no more than one and this; besides, where they are, behind two runs of stages, and a call of each session. It
+    /// is several times the way there and back of small inputs, so tabs do not run dry; for those of a megabyte, which
+    /// travel for some milliseconds, a tab may wait that long between two runs.
     pub line_work: Duration,
     /// Most input bytes handed to one tab and not yet answered; one job may always go.
     pub in_flight_bytes_per_tab: usize,
@@ -27,12 +33,13 @@ pub struct Policy {
     /// that the tab is never idle.
     pub preferred_depth: usize,
     /// Of so many jobs of a model that may go to several targets, one goes to a target where the model was not yet
-    /// measured, while it was on others; 0 tries none. It ends when five runs there are measured.
+    /// measured, while it was on others; 0 tries none. It ends when five runs there are measured, besides the first in each
+    /// tab, which compiles.
     pub explore_every: u32,
     /// How long a job waits until it may go before what matters more or came later. Long enough for a burst to pass by.
     pub aged_after: Duration,
-    /// Of so many jobs handed out, one is the longest waiting that is aged. With 4, what matters most still gets three
-    /// of four; with 1, age comes before everything.
+    /// Of so many runs handed out, one is that of the longest waiting that is aged. With 4, what matters most still gets
+    /// three of four; with 1, age comes before everything.
     pub aged_share: u32,
     /// From asking for a tab until its worker is connected.
     pub open_timeout: Duration,
@@ -45,6 +52,10 @@ pub struct Policy {
     /// How long a worker may go on with a job that was cancelled. Ending it costs loading its models again, so what is
     /// done soon is let be done.
     pub cancel_grace: Duration,
+    /// How long a worker may go on with a run whose jobs' deadlines have all passed, if by what was measured it is done by
+    /// then; and with one that it has not yet begun. What was never measured, or takes twice what was, is stopped at the
+    /// deadline: it may have no end.
+    pub deadline_grace: Duration,
     /// From ending a worker until its successor is connected.
     pub restart_timeout: Duration,
     /// Failed launches, or tabs lost before they were ready, in a row, after which a browser or target is given up.
@@ -173,6 +184,7 @@ impl Default for Policy {
             start_timeout: Duration::from_secs(30),
             cut_grace: Duration::from_millis(500),
             cancel_grace: Duration::from_secs(1),
+            deadline_grace: Duration::from_millis(250),
             restart_timeout: Duration::from_secs(5),
             give_up_after: 3,
             relaunch_pause: Duration::from_millis(100),

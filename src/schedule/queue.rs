@@ -9,14 +9,20 @@
 //! 3. the earliest **deadline**;
 //! 4. the order of arrival.
 //!
-//! And nobody waits for ever: of every [`Policy::aged_share`](super::Policy::aged_share) jobs that are handed to the
-//! targets a job may run on, one is the longest waiting there, once that has waited for
-//! [`Policy::aged_after`](super::Policy::aged_after). So a job that has, with `n` older ones waiting, is handed out
-//! before `aged_share × (n + 1)` others are, whatever arrives; unless breakers or its inputs' size keep it.
+//! And nobody waits for ever: of every [`Policy::aged_share`](super::Policy::aged_share) runs that are handed to the
+//! targets a job may run on, be they of one job or of several that go together, one is that of the longest waiting there,
+//! once that has waited for [`Policy::aged_after`](super::Policy::aged_after). So a job that has, with `n` older ones
+//! waiting, is handed out before `aged_share × (n + 1)` other runs are, whatever arrives; unless breakers, its inputs' size
+//! or, when it wants a worker to itself, sessions keep it.
+//!
+//! Turns are taken among jobs that may run on the same targets. So a caller that asks for some jobs on certain targets and
+//! for others anywhere has a turn for each of the two: one turn for both would let a caller that is served fast on one
+//! target wait on every other.
 //!
 //! There are few groups, and within each everything is ordered: all costs O(log n) of the jobs that wait.
 
 mod group;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +35,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
+pub(super) use turns::{ByTurns, Turn};
 
 /// What the queue has to know of a job.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +102,7 @@ impl Queue {
 
     /// The job goes to a tab of `target`: its caller has taken a turn, unless it went because of its age.
     pub fn take(&mut self, route: TargetSet, ticket: &Ticket, target: Target, now: Instant) {
-        if let Some(turn) = self.groups.get_mut(&route).and_then(|group| group.charge(ticket)) {
+        if let Some(turn) = self.groups.get_mut(&route).and_then(|group| group.charge(ticket, self.ageing)) {
             let reached = &mut self.turns[target][ticket.priority as usize];
             *reached = turn.max(*reached);
         }
@@ -105,11 +112,27 @@ impl Queue {
         }
     }
 
-    /// The job that goes next of the groups that `suits` is true of.
-    pub fn first(&self, suits: impl Fn(TargetSet) -> bool) -> Option<JobId> {
+    /// The job goes along with another to the same tab: its caller has taken a turn, and nobody was passed over once more.
+    pub fn take_along(&mut self, route: TargetSet, ticket: &Ticket) {
+        if let Some(group) = self.groups.get_mut(&route) {
+            group.charge_along(ticket);
+        }
+        self.remove(route, ticket);
+    }
+
+    /// The turn that the job's caller has come to with its model.
+    pub fn turn_of(&self, route: TargetSet, ticket: &Ticket) -> Turn {
+        let (flow, group) = (Flow::of(ticket), self.groups.get(&route));
+        let waits = group.and_then(|group| Some(Turn { at: group.turn(flow)?, cost: group.cost(ticket) }));
+        waits.unwrap_or_else(|| Turn { at: self.turn(route, ticket.priority), cost: Group::default().cost(ticket) })
+    }
+
+    /// The job that goes next of the groups that `suits` is true of, those left out that stand `aside`.
+    pub fn first(&self, aside: &[JobId], suits: impl Fn(TargetSet) -> bool) -> Option<JobId> {
         let groups = || self.groups.iter().filter(|(route, _)| suits(**route)).map(|(_, group)| group);
-        let aged = groups().filter_map(|group| group.due(self.ageing)).min();
-        aged.map(|(_, job)| job).or_else(|| groups().filter_map(Group::best).min().map(|(_, job)| job))
+        let aged = groups().filter_map(|group| group.due(self.ageing, aside)).min();
+        let best = || groups().filter_map(|group| group.best(aside)).min();
+        aged.map(|(_, job)| job).or_else(|| best().map(|(_, job)| job))
     }
 
     /// Every job of the groups that `suits` is true of.

@@ -333,6 +333,8 @@ impl Scheduler {
 
     /// Takes in what happened at `now` and decides what is to be done about it.
     pub fn handle(&mut self, input: Input, now: Instant) {
+        // Before anything else: what has no time left is not handed out because a tab happens to answer first.
+        self.expire_due(now);
         match input {
             Input::Submit { job, spec } => self.submit(job, spec, now),
             Input::AttemptSucceeded { tab, job, run } => self.succeeded(tab, job, run, now),

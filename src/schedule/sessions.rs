@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub seat: Result<Seat, Failure>,
     pub time_to_live: Duration,
     pub last_used: Instant,
+    /// When it is looked at whether its time to live is over.
+    pub looked_at: Instant,
     /// The call under way.
     pub call: Option<JobId>,
     /// What the tab keeps for it.

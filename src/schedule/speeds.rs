@@ -1,8 +1,11 @@
 //! How long runs of each model take on each target, by what was measured while the fleet runs.
 
 use super::{TargetSet, per_target::PerTarget};
-use crate::types::{ModelId, Target};
+use crate::types::{ModelId, TabId, Target};
 use std::{collections::HashMap, time::Duration};
+
+/// Tabs of a target that are remembered to have been handed a model.
+const RECENT: usize = 4;
 
 /// Every model that has run, or was to run.
 #[derive(Debug, Default)]
@@ -12,8 +15,10 @@ pub(super) struct Speeds(HashMap<ModelId, Speed>);
 #[derive(Debug, Default)]
 pub(super) struct Speed {
     measured: PerTarget<Baseline>,
-    /// How many jobs were placed that could have gone to several targets.
-    placed: u32,
+    /// The tabs of each target that were handed it last, the last one first.
+    recent: PerTarget<Vec<TabId>>,
+    /// How many jobs were placed that could have gone to several targets, since one was to find out how long it takes.
+    since_explored: u32,
 }
 
 impl Speeds {
@@ -27,6 +32,12 @@ impl Speeds {
         self.0.entry(model).or_default().measured[target].take_in(run)
     }
 
+    /// Takes in the first run in a tab, which compiles: it counts only while no other is known.
+    pub fn take_in_cold(&mut self, model: ModelId, target: Target, run: Duration) -> Option<f64> {
+        self.0.entry(model).or_default().measured[target].cold_ms = run.as_secs_f64() * 1e3;
+        None
+    }
+
     /// How long a run will take. The first run already says something of it.
     pub fn expected(&self, model: ModelId, target: Target) -> Option<Duration> {
         self.of(model)?.expected(target)
@@ -35,7 +46,22 @@ impl Speeds {
     /// Counts a job that could have gone to several targets.
     pub fn count(&mut self, model: ModelId) {
         let speed = self.0.entry(model).or_default();
-        speed.placed = speed.placed.wrapping_add(1);
+        speed.since_explored = speed.since_explored.saturating_add(1);
+    }
+
+    /// A tab was handed the model.
+    pub fn handed(&mut self, model: ModelId, target: Target, tab: TabId) {
+        let recent = &mut self.0.entry(model).or_default().recent[target];
+        if recent.first() != Some(&tab) {
+            recent.retain(|other| *other != tab);
+            recent.truncate(RECENT - 1);
+            recent.insert(0, tab);
+        }
+    }
+
+    /// A job went to where it is found out how long it takes.
+    pub fn explored(&mut self, model: ModelId) {
+        self.0.entry(model).or_default().since_explored = 0;
     }
 
     /// Nobody has a handle to the model any more.
@@ -50,16 +76,28 @@ impl Speed {
         self.measured[target].mean()
     }
 
+    /// The tabs of the target that were handed the model last.
+    pub fn recent(&self, target: Target) -> impl Iterator<Item = TabId> {
+        self.recent[target].iter().copied()
+    }
+
     /// How long a run takes at the least, by what is known for certain; `None` until it is measured well enough.
     pub fn known_ms(&self, target: Target) -> Option<f64> {
         self.measured[target].least_ms()
     }
 
+    /// What no run took less than lately, however much they differ, for a model's jobs may; `None` until it is measured
+    /// well enough.
+    pub fn shortest_ms(&self, target: Target) -> Option<f64> {
+        let measured = &self.measured[target];
+        (measured.runs >= Baseline::WARM_UP).then_some(measured.shortest_ms)
+    }
+
     /// Where the next job that could go to several targets is to be tried, to learn how long it takes there: of every
     /// `every` jobs one goes to a target where the model was not measured well enough, while it is known how long it
-    /// takes on another.
+    /// takes on another. When it is one's turn that may not, the next that may goes.
     pub fn to_explore(&self, among: TargetSet, every: u32) -> TargetSet {
-        if every == 0 || self.placed % every != every - 1 {
+        if every == 0 || self.since_explored < every - 1 {
             return TargetSet::EMPTY;
         }
         let unknown: TargetSet = among.iter().filter(|target| self.known_ms(*target).is_none()).collect();
@@ -70,14 +108,17 @@ impl Speed {
 /// How long runs of one model take on one target, by their own past.
 #[derive(Clone, Copy, Debug, Default)]
 struct Baseline {
+    /// The last run that compiled; 0 before the first.
+    cold_ms: f64,
     runs: u32,
+    shortest_ms: f64,
     mean_ms: f64,
     /// The mean distance from the mean.
     deviation_ms: f64,
 }
 
 impl Baseline {
-    /// Runs before it says anything: the first ones compile.
+    /// Runs before it says anything, those not counted that compiled.
     const WARM_UP: u32 = 5;
     /// What a new run counts at the least, so that the past is forgotten.
     const WEIGHT: f64 = 0.02;
@@ -88,6 +129,8 @@ impl Baseline {
         let run_ms = (run.as_secs_f64() * 1e3).max(0.1);
         let slowdown = (self.runs >= Self::WARM_UP).then(|| run_ms / self.mean_ms);
         self.runs = self.runs.saturating_add(1);
+        let forgotten = self.shortest_ms * (1.0 + Self::WEIGHT);
+        self.shortest_ms = if self.runs == 1 { run_ms } else { run_ms.min(forgotten) };
         // A slow run moves the baseline little, so that a target that became slow is noticed before it is the norm.
         let bounded = if self.runs > Self::WARM_UP { run_ms.min(2.0 * self.mean_ms) } else { run_ms };
         let weight = (1.0 / f64::from(self.runs)).max(Self::WEIGHT);
@@ -97,7 +140,8 @@ impl Baseline {
     }
 
     fn mean(&self) -> Option<Duration> {
-        Duration::try_from_secs_f64(self.mean_ms / 1e3).ok().filter(|_| self.runs > 0)
+        let ms = if self.runs > 0 { self.mean_ms } else { self.cold_ms };
+        Duration::try_from_secs_f64(ms / 1e3).ok().filter(|mean| !mean.is_zero())
     }
 
     /// The mean less twice its standard error: what is not known for certain is held in favour of the target.
@@ -130,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_compiles_counts_only_while_nothing_else_is_known() {
+        let mut speeds = Speeds::default();
+        assert_eq!(speeds.take_in_cold(MODEL, CHROME, run(3_000)), None);
+        assert_eq!(speeds.expected(MODEL, CHROME), Some(run(3_000)));
+        for _ in 0..5 {
+            speeds.take_in(MODEL, CHROME, run(30));
+            // In another tab.
+            speeds.take_in_cold(MODEL, CHROME, run(3_000));
+        }
+        assert_eq!(speeds.expected(MODEL, CHROME), Some(run(30)));
+        assert_eq!(speeds.of(MODEL).and_then(|speed| speed.known_ms(CHROME)), Some(30.0));
+    }
+
+    #[test]
     fn what_varies_is_known_less_well() {
         let mut speeds = Speeds::default();
         for n in 0..20 {
@@ -144,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_run_is_remembered_and_in_time_forgotten() {
+        let mut speeds = Speeds::default();
+        let shortest = |speeds: &Speeds| speeds.of(MODEL).and_then(|speed| speed.shortest_ms(CHROME));
+        (0..4).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(10)));
+        assert_eq!(shortest(&speeds), None);
+        for _ in 0..10 {
+            (0..9).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(1_000)));
+            speeds.take_in(MODEL, CHROME, run(10));
+        }
+        assert_eq!(shortest(&speeds), Some(10.0), "some jobs take long, and others do not");
+        (0..300).for_each(|_| _ = speeds.take_in(MODEL, CHROME, run(1_000)));
+        assert_eq!(shortest(&speeds), Some(1_000.0));
+    }
+
+    #[test]
     fn one_of_so_many_jobs_goes_where_nothing_is_known_until_it_is() {
         let mut speeds = Speeds::default();
         let both = [CHROME, FIREFOX].into_iter().collect();
@@ -151,7 +224,11 @@ mod tests {
             (0..32)
                 .filter(|_| {
                     let explores = speeds.of(MODEL).is_some_and(|speed| !speed.to_explore(both, 16).is_empty());
-                    speeds.count(MODEL);
+                    if explores {
+                        speeds.explored(MODEL)
+                    } else {
+                        speeds.count(MODEL)
+                    }
                     explores
                 })
                 .count()

@@ -121,6 +121,16 @@ impl Tabs {
         self.orders.by_load[target].iter().copied()
     }
 
+    /// Whether the tab is one of those that take another job.
+    pub fn has_room(&self, id: TabId) -> bool {
+        self.all.get(&id).is_some_and(|tab| tab.room(self.line) == Room::Now)
+    }
+
+    /// Whether the tab holds as much as it should.
+    pub fn holds_enough(&self, id: TabId) -> bool {
+        self.all.get(&id).is_none_or(|tab| tab.holds_enough(self.line))
+    }
+
     /// Those of them that take another job.
     pub fn with_room(&self, target: Target) -> impl Iterator<Item = (usize, TabId)> {
         self.orders.with_room[target].iter().copied()

@@ -1,6 +1,7 @@
 //! The scheduler in a simulated world: it hands out actions, the world answers them as the test says.
 
 mod batching;
+mod deadlines;
 mod fallback;
 mod health;
 mod isolation;

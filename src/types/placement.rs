@@ -45,7 +45,8 @@ pub enum Basis {
 names!(Basis { Measured = "measured", History = "history", Family = "family", Nothing = "nothing" });
 
 impl Placement {
-    /// A stage of a pipeline goes to its home, which already holds so many jobs, and has no choice.
+    /// A job of a stage goes to its home, and a call of a session to its state: that tab already holds so many runs, and
+    /// there is no choice.
     pub(crate) fn at_home(jobs: usize) -> Self {
         Self {
             prior: 1.0,

@@ -26,6 +26,11 @@ fn used_to(jobs: usize) -> (Batches, Kind, Batching, Instant) {
     (batches, kind, batching, now)
 }
 
+fn there(batches: &Batches, kind: &Kind) -> Vec<JobId> {
+    let now = Instant::now();
+    batches.there(kind, &ticket(0, now, now), 64, |_| Turn::default()).collect()
+}
+
 #[test]
 fn a_job_waits_for_as_many_as_came_lately_and_no_longer_than_it_may() {
     let (mut batches, kind, batching, now) = used_to(3);
@@ -35,7 +40,7 @@ fn a_job_waits_for_as_many_as_came_lately_and_no_longer_than_it_may() {
     assert_eq!(batches.arrive(&kind, &ticket(2, far, now), &batching, now), Arrival::Gathers(until));
     let third = batches.arrive(&kind, &ticket(3, far, now), &batching, now);
     assert_eq!(third, Arrival::Ready(vec![JobId(1), JobId(2)]), "all are there");
-    assert_eq!(batches.there(&kind).collect::<Vec<_>>(), [1, 2, 3].map(JobId));
+    assert_eq!(there(&batches, &kind), [1, 2, 3].map(JobId));
     let fourth = batches.arrive(&kind, &ticket(4, far, now), &batching, now);
     assert_eq!(fourth, Arrival::Ready(Vec::new()), "those before it wait for a tab: none is free");
 }
@@ -69,7 +74,7 @@ fn what_matters_or_is_due_soon_does_not_wait() {
     assert!(matches!(batches.arrive(&kind, &ticket(2, far, now), &batching, now), Arrival::Gathers(_)));
     let urgent = Ticket { priority: Priority::High, ..ticket(3, far, now) };
     assert_eq!(batches.arrive(&kind, &urgent, &batching, now), Arrival::Ready(vec![JobId(2)]));
-    assert_eq!(batches.there(&kind).next(), Some(JobId(3)), "and it goes first");
+    assert_eq!(there(&batches, &kind), [3, 2].map(JobId), "and it goes first");
 }
 
 #[test]

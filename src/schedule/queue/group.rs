@@ -11,6 +11,11 @@ use std::{
 /// What one job costs a caller of weight 1 that waits for one model. Divisible by many weights and numbers of models.
 const TURN: u64 = 5040;
 
+/// Flows whose turns are in one round go by their first jobs' deadlines.
+pub(super) const fn round(turn: u64) -> u64 {
+    turn / TURN
+}
+
 /// The jobs of one priority that one caller asked one model for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Flow {
@@ -98,15 +103,30 @@ impl Group {
         Some(Removed { last_of_its_flow: Some(turn) })
     }
 
-    /// The job goes: if it was the best, its flow has had its turn. Tells which one that was.
-    pub fn charge(&mut self, ticket: &Ticket) -> Option<u64> {
-        let flow = Flow::of(ticket);
-        self.best().filter(|(_, job)| *job == ticket.job)?;
-        let models = self.models.get(&flow.sharer).copied().unwrap_or(1);
-        let cost = (TURN * models / u64::from(ticket.caller.weight())).max(1);
-        let turn = self.flows.get(&flow)?.turn;
+    /// The job goes: its flow has had its turn, unless it went because of its age. Tells which one that was.
+    pub fn charge(&mut self, ticket: &Ticket, ageing: Ageing) -> Option<u64> {
+        let is_aged = self.due(ageing, &[]).is_some_and(|(_, job)| job == ticket.job);
+        let is_best = self.best(&[]).is_some_and(|(_, job)| job == ticket.job);
+        if is_aged && !is_best { None } else { self.charge_along(ticket) }
+    }
+
+    /// The job goes along with another: its flow has had its turn.
+    pub fn charge_along(&mut self, ticket: &Ticket) -> Option<u64> {
+        let (flow, cost) = (Flow::of(ticket), self.cost(ticket));
+        let turn = self.turn(flow)?;
         self.change(flow, |waiting| waiting.turn += cost);
         Some(turn)
+    }
+
+    /// The turn that a flow has come to, if anything of it waits.
+    pub fn turn(&self, flow: Flow) -> Option<u64> {
+        self.flows.get(&flow).map(|waiting| waiting.turn)
+    }
+
+    /// What a turn costs the job's flow.
+    pub fn cost(&self, ticket: &Ticket) -> u64 {
+        let models = self.models.get(&Flow::of(ticket).sharer).copied().unwrap_or(1);
+        (TURN * models / u64::from(ticket.caller.weight())).max(1)
     }
 
     /// Another job went to where one of this group could have gone.
@@ -120,13 +140,15 @@ impl Group {
     }
 
     /// The longest waiting with its order of arrival, when it has been passed over as often as it may be.
-    pub fn due(&self, ageing: Ageing) -> Option<(u64, JobId)> {
+    pub fn due(&self, ageing: Ageing, aside: &[JobId]) -> Option<(u64, JobId)> {
         let (order, (job, _)) = self.by_age.first_key_value()?;
-        (self.passed_over + 1 >= ageing.share).then_some((*order, *job))
+        (self.passed_over + 1 >= ageing.share && !aside.contains(job)).then_some((*order, *job))
     }
 
-    pub fn best(&self) -> Option<(Rank, JobId)> {
-        self.firsts.first().map(|(rank, job, _)| (*rank, *job))
+    /// The best, of those that do not stand aside; with one that does stand those behind it in its flow.
+    pub fn best(&self, aside: &[JobId]) -> Option<(Rank, JobId)> {
+        let mut firsts = self.firsts.iter().filter(|(_, job, _)| !aside.contains(job));
+        firsts.next().map(|(rank, job, _)| (*rank, *job))
     }
 
     pub fn jobs(&self) -> impl Iterator<Item = JobId> {
@@ -149,6 +171,6 @@ impl Group {
 impl Waiting {
     fn first(&self, flow: Flow) -> Option<(Rank, JobId, Flow)> {
         let (expires, order, job) = self.jobs.first()?;
-        Some(((flow.sharer.0, self.turn / TURN, *expires, *order), *job, flow))
+        Some(((flow.sharer.0, round(self.turn), *expires, *order), *job, flow))
     }
 }

@@ -47,10 +47,20 @@ impl Bench {
 
     /// A tab of `target` is free.
     fn take(&mut self, target: Target) -> Option<JobId> {
-        let job = self.queue.first(|route| route.contains(target))?;
+        let job = self.queue.first(&[], |route| route.contains(target))?;
         let (route, ticket) = self.waiting.remove(&job).expect("what waits was submitted");
         self.queue.take(route, &ticket, target, self.now);
         Some(job)
+    }
+
+    /// So many of those that came last go along with another.
+    fn take_along(&mut self, jobs: usize) -> Vec<JobId> {
+        let along: Vec<JobId> = self.waiting.keys().rev().take(jobs).copied().collect();
+        for job in &along {
+            let (route, ticket) = self.waiting.remove(job).expect("it waits");
+            self.queue.take_along(route, &ticket);
+        }
+        along
     }
 
     fn take_all(&mut self) -> Vec<JobId> {
@@ -166,7 +176,7 @@ fn what_is_removed_is_gone_and_costs_nobody_a_turn() {
 #[derive(Clone, Debug)]
 enum Step {
     Submit { priority: usize, caller: usize, model: u64, firefox_only: bool, expires_s: u64 },
-    Take { firefox: bool },
+    Take { firefox: bool, along: usize },
     Wait { ms: u64 },
 }
 
@@ -177,7 +187,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 Step::Submit { priority, caller, model, firefox_only, expires_s }
             }
         ),
-        4 => any::<bool>().prop_map(|firefox| Step::Take { firefox }),
+        4 => (any::<bool>(), 0..4_usize).prop_map(|(firefox, along)| Step::Take { firefox, along }),
         1 => (1..3_000_u64).prop_map(|ms| Step::Wait { ms }),
     ];
     prop::collection::vec(step, 1..300)
@@ -211,9 +221,11 @@ proptest! {
         for step in after.iter().cycle().take(20_000) {
             submit(&mut bench, step);
             match *step {
-                Step::Take { firefox } => {
+                Step::Take { firefox, along } => {
                     let taken = bench.take(if firefox { FIREFOX } else { CHROME });
                     handed_out += u64::from(taken.is_some());
+                    // However many go along, it is one run.
+                    bench.take_along(along);
                 }
                 Step::Wait { ms } => bench.now += Duration::from_millis(ms),
                 Step::Submit { .. } => {}
@@ -236,7 +248,8 @@ proptest! {
                         (ticket.priority, ticket.model) = (Priority::ALL[priority], ModelId(model));
                     });
                 }
-                Step::Take { firefox } => {
+                Step::Take { firefox, along } => {
+                    taken.extend(bench.take_along(along));
                     if let Some(job) = bench.take(if firefox { FIREFOX } else { CHROME }) {
                         prop_assert!(taken.insert(job));
                     }

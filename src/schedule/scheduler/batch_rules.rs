@@ -6,6 +6,7 @@ use crate::{
         batching::{Arrival, Kind, Limits, Load, may_be_one_jobs},
         breakers::{Permits, blames_target},
         jobs::{Avoid, Job, Place},
+        queue::Turn,
         tabs::InFlight,
     },
     types::{Failure, JobId, ModelId, Priority, TabId, Target},
@@ -78,7 +79,7 @@ impl Scheduler {
         }
         // Its last target may have been given up while it was in no queue.
         match job.open_to.intersection(self.hopeful()).is_empty() {
-            true => self.end(id, self.no_target(job.spec.allowed)),
+            true => self.end_without_target(id, self.no_target(job.spec.allowed)),
             false => self.wait(id),
         }
     }
@@ -104,9 +105,8 @@ impl Scheduler {
         let (Some(job), Some(tab)) = (self.jobs.get(&id), self.tabs.get(tab_id)) else { return Vec::new() };
         let (Some(kind), Some(batch)) = (job.kind(), &job.spec.batch) else { return Vec::new() };
         let (model, target, most) = (job.spec.model, tab.target, self.batches.most(job.spec.model, &batch.batching));
-        let there = self.batches.there(&kind);
         let idle = job.route.iter().flat_map(|target| self.tabs.ready(target).take_while(|(load, _)| *load == 0));
-        let share = there.len().div_ceil(idle.take(SHARERS).count().max(1));
+        let share = self.batches.count(&kind).div_ceil(idle.take(SHARERS).count().max(1));
         let limits = Limits {
             jobs: most.min(share),
             bytes: self.policy.in_flight_bytes_per_tab.saturating_sub(tab.bytes),
@@ -115,10 +115,17 @@ impl Scheduler {
         let urgent = (job.spec.priority > Priority::Normal).then_some(job.spec.priority);
         let mut load = Load::of(batch, job.spec.bytes, job.spec.expires);
         let expected = |rows| self.batches.expected(model, target, rows);
-        let companions = there
+        let turn = |other| match self.jobs.get(&other) {
+            Some(other) => self.queue.turn_of(other.route, &other.ticket),
+            None => Turn::default(),
+        };
+        // Those that do not fit are passed over, and looked at again at the next run.
+        let looked_at = 2 * most;
+        let companions = self
+            .batches
+            .there(&kind, &job.ticket, looked_at, turn)
             .filter(|other| *other != id)
-            // Those that do not fit are passed over, and looked at again at the next run.
-            .take(2 * most)
+            .take(looked_at)
             .filter(|other| {
                 let Some(other) = self.jobs.get(other) else { return false };
                 let Some(spec) = &other.spec.batch else { return false };

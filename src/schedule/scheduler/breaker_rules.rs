@@ -147,9 +147,10 @@ impl Scheduler {
             with: Companions::default(),
             bytes: 0,
             timeout: self.policy.canary_timeout,
-            expires: None,
             work: Duration::ZERO,
             alone: false,
+            queued: false,
+            cold: false,
             permits,
         };
         self.tabs.update(id, |tab| tab.hand(in_flight, now));

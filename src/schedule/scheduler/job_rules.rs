@@ -9,7 +9,7 @@ use crate::{
         policy::Pauses,
         recovery::JobFailure,
         sessions::SessionCall,
-        tabs::Companions,
+        tabs::{Companions, InFlight},
     },
     types::{Cause, Failure, JobId, Strategy, TabId, Target},
 };
@@ -24,12 +24,22 @@ pub(super) struct Answered {
     pub job: JobId,
     /// Who ran together with the job.
     pub with: Companions,
+    /// Whether the tab loaded the model for it.
+    pub cold: bool,
 }
 
 impl Answered {
     /// A job alone, of which nothing else is known.
     pub fn of(job: JobId, target: Target) -> Self {
-        Self { target, elapsed_ms: 0.0, permits: None, guilt: Guilt::Own, job, with: Companions::default() }
+        Self {
+            target,
+            elapsed_ms: 0.0,
+            permits: None,
+            guilt: Guilt::Own,
+            job,
+            with: Companions::default(),
+            cold: false,
+        }
     }
 
     /// All whose run it was.
@@ -40,6 +50,10 @@ impl Answered {
 
 impl Scheduler {
     pub(super) fn submit(&mut self, id: JobId, spec: JobSpec, now: Instant) {
+        if spec.expires <= now {
+            self.actions.push_back(Action::EndWithFailure { job: id, failure: late(), attempts: Vec::new() });
+            return;
+        }
         let order = self.next_order;
         self.next_order += 1;
         if let Some(SessionCall { session, begins: false, .. }) = spec.session {
@@ -64,8 +78,8 @@ impl Scheduler {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let in_flight = tab.take(position, now)?;
-            let (permits, with) = (in_flight.permits, in_flight.with);
-            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with })
+            let InFlight { permits, with, cold, .. } = in_flight;
+            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with, cold })
         })?
     }
 
@@ -103,7 +117,10 @@ impl Scheduler {
     /// Breakers, health and baselines take in a success.
     fn note_success(&mut self, tab: TabId, answered: Answered, job: &Job, run: Duration, now: Instant) {
         let (target, model) = (answered.target, job.spec.model);
-        let slowdown = self.alone(job, &answered, run).and_then(|run| self.speeds.take_in(model, target, run));
+        let slowdown = self.alone(job, &answered, run).and_then(|run| match answered.cold {
+            true => self.speeds.take_in_cold(model, target, run),
+            false => self.speeds.take_in(model, target, run),
+        });
         if let Some(scale) = self.scales.get_mut(&target) {
             // Each job of a run counts.
             answered.jobs().for_each(|_| scale.answered(model, now));
@@ -291,7 +308,7 @@ impl Scheduler {
 
     /// The job's own deadline has passed. If a tab was working on it, that was an attempt.
     pub(super) fn expire(&mut self, id: JobId, now: Instant) {
-        let failure = Failure::new(Cause::DeadlineExceeded, "the job's deadline passed before it had a result");
+        let failure = late();
         if let Some(job) = self.jobs.get_mut(&id)
             && let Place::InFlight(tab_id) = job.place
             && let Some(tab) = self.tabs.get(tab_id)
@@ -304,24 +321,33 @@ impl Scheduler {
             let (model, severity) = (job.spec.model, failure.severity_in(number));
             self.actions.push_back(Action::AttemptFailed { job: id, model, number, severity, attempt });
         }
+        let grace = self.policy.deadline_grace;
+        self.abandon(id, |work, at_it| rest(work, at_it).unwrap_or(grace).min(grace), now);
         self.give_up_call(id);
         self.end(id, failure);
     }
 
+    /// The job waits no more for what a tab says of it. When nobody else waits for the run either, the worker is ended if
+    /// it is not done with it soon: by what the run takes as far as that was measured, and how long the worker was at it,
+    /// `grace` tells how soon.
+    fn abandon(&mut self, id: JobId, grace: impl FnOnce(Duration, Duration) -> Duration, now: Instant) {
+        let Some(Place::InFlight(tab)) = self.jobs.get(&id).map(|job| job.place) else { return };
+        if self.is_waited_for_by_others(tab, id) {
+            return;
+        }
+        self.tabs.update(tab, |tab| {
+            let of_job = |in_flight: &InFlight| in_flight.jobs().any(|job| job == id);
+            let Some(place) = tab.in_flight.iter().position(of_job) else { return };
+            let at_it = if place == 0 { now.saturating_duration_since(tab.head_since) } else { Duration::ZERO };
+            let run = &mut tab.in_flight[place];
+            run.timeout = run.timeout.min(at_it + grace(run.work, at_it));
+        });
+    }
+
     /// The job is no longer wanted. A tab that works on it may be done soon; if not, its worker is ended.
     pub(super) fn cancel(&mut self, id: JobId, now: Instant) {
-        if let Some(Place::InFlight(tab)) = self.jobs.get(&id).map(|job| job.place)
-            && !self.is_waited_for_by_others(tab, id)
-        {
-            let grace = self.policy.cancel_grace;
-            self.tabs.update(tab, |tab| {
-                let at_it = now.saturating_duration_since(tab.head_since);
-                if let Some(place) = tab.in_flight.iter().position(|in_flight| in_flight.jobs().any(|job| job == id)) {
-                    let limit = if place == 0 { at_it + grace } else { grace };
-                    tab.in_flight[place].timeout = limit.min(tab.in_flight[place].timeout);
-                }
-            });
-        }
+        let grace = self.policy.cancel_grace;
+        self.abandon(id, |_, _| grace, now);
         self.give_up_call(id);
         self.end(id, Failure::new(Cause::Cancelled, "the job was cancelled"));
     }
@@ -374,6 +400,16 @@ impl Scheduler {
         };
         Failure::new(Cause::NoTarget, message)
     }
+}
+
+fn late() -> Failure {
+    Failure::new(Cause::DeadlineExceeded, "the job's deadline passed before it had a result")
+}
+
+/// How much longer a run takes at the most, by what was measured and how long the worker was at it: twice what was
+/// measured is no wonder. `None` for one that was not begun, and of which nothing is known.
+fn rest(work: Duration, at_it: Duration) -> Option<Duration> {
+    (work + at_it > Duration::ZERO).then(|| (2 * work).saturating_sub(at_it))
 }
 
 /// What becomes of a job that no target can take.

@@ -46,6 +46,9 @@ impl Scheduler {
         if !begins {
             if let Some(session) = self.sessions.get_mut(id) {
                 (session.last_used, session.time_to_live) = (now, time_to_live);
+                if now + time_to_live < session.looked_at {
+                    self.look_at_session(id, now + time_to_live);
+                }
             }
             return;
         }
@@ -54,7 +57,8 @@ impl Scheduler {
             return;
         };
         let seat = Ok(Seat { tab, target, ready_since, loaded: true });
-        let begun = Session { model: spec.model, seat, time_to_live, last_used: now, call: None, kept_bytes: 0 };
+        let (last_used, looked_at) = (now, now + time_to_live);
+        let begun = Session { model: spec.model, seat, time_to_live, last_used, looked_at, call: None, kept_bytes: 0 };
         if let Some(older) = self.sessions.begin(id, begun) {
             self.state_ended(id, &older, SessionEnd::Lost);
             if older.tab != tab {
@@ -62,7 +66,7 @@ impl Scheduler {
             }
         }
         self.actions.push_back(Action::StateBegun { session: id, model: spec.model, tab, target });
-        self.timers.insert((now + time_to_live, Timer::Session(id)));
+        self.look_at_session(id, looked_at);
         if self.tabs.get(tab).is_some_and(|tab| tab.stage == Stage::Retiring) {
             self.bear_sessions(tab, now);
         }
@@ -164,10 +168,17 @@ impl Scheduler {
         let since = if under_way { now } else { session.last_used };
         let due = since + session.time_to_live;
         if due > now {
-            self.timers.insert((due, Timer::Session(id)));
+            self.look_at_session(id, due);
         } else {
             self.end_session(id, SessionEnd::Expired);
         }
+    }
+
+    fn look_at_session(&mut self, id: SessionId, at: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        self.timers.remove(&(session.looked_at, Timer::Session(id)));
+        session.looked_at = at;
+        self.timers.insert((at, Timer::Session(id)));
     }
 
     pub(super) fn end_session(&mut self, id: SessionId, why: SessionEnd) {

@@ -203,9 +203,10 @@ impl Scheduler {
             with: Companions::default(),
             bytes: 0,
             timeout,
-            expires: None,
             work,
             alone: false,
+            queued: false,
+            cold: false,
             permits: None,
         };
         self.tabs.update(seat.tab, |tab| {
@@ -300,10 +301,14 @@ impl Scheduler {
         }
     }
 
-    fn takes(&self, tab: TabId, id: JobId) -> bool {
-        let (Some(tab), Some(job)) = (self.tabs.get(tab), self.jobs.get(&id)) else { return false };
+    /// Whether a home is handed another job: what comes from the queue has to be done soon, too.
+    fn takes(&self, tab_id: TabId, id: JobId) -> bool {
+        let (Some(tab), Some(job)) = (self.tabs.get(tab_id), self.jobs.get(&id)) else { return false };
         let load = tab.in_flight.len();
+        // Its inputs come from other stages and may be large: one stands in line however long the one before it takes.
+        let has_room = load < 2 || !self.tabs.holds_enough(tab_id);
         !tab.is_alone
+            && has_room
             && load < self.policy.in_flight_per_tab
             && !self.is_full(tab.target.browser)
             && (load == 0 || tab.bytes + job.spec.bytes <= self.policy.in_flight_bytes_per_tab)

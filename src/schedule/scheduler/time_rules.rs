@@ -27,12 +27,16 @@ pub(super) enum Timer {
 }
 
 impl Scheduler {
-    pub(super) fn timeout(&mut self, now: Instant) {
+    /// Ends the jobs whose deadlines have passed.
+    pub(super) fn expire_due(&mut self, now: Instant) {
         while let Some((at, job)) = self.expiries.first().copied()
             && at <= now
         {
             self.expire(job, now);
         }
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
         while let Some((at, tab)) = self.tabs.next_deadline()
             && at <= now
         {

@@ -31,9 +31,10 @@ impl Scheduler {
             with: Companions::default(),
             bytes: 0,
             timeout,
-            expires: None,
             work,
             alone: false,
+            queued: false,
+            cold: false,
             permits: None,
         };
         self.tabs.update(id, |tab| {

@@ -77,12 +77,14 @@ pub(in crate::schedule) struct InFlight {
     pub bytes: usize,
     /// How long the worker may be at it.
     pub timeout: Duration,
-    /// When the work is stopped, however long it was at it; `None` for the canary.
-    pub expires: Option<Instant>,
     /// How long it will take, by what was measured; zero where nothing was.
     pub work: Duration,
     /// Whether it wants the worker to itself.
     pub alone: bool,
+    /// Whether it waited in the queue. Calls of sessions and jobs of stages come from elsewhere.
+    pub queued: bool,
+    /// Whether the tab loads the model for it: then it compiles, and its run says little of others.
+    pub cold: bool,
     /// The breakers' leave to run it, given back when this is dropped.
     pub permits: Option<Permits>,
 }
@@ -237,18 +239,34 @@ impl Tab {
         self.in_flight.iter().map(|in_flight| in_flight.jobs().count()).sum()
     }
 
+    /// How many runs of jobs that may run together it holds.
+    pub fn runs_of_rows(&self) -> usize {
+        self.in_flight.iter().filter(|in_flight| in_flight.with.rows > 0).count()
+    }
+
+    /// Whether it holds as much as a tab should: so many jobs, or so much work, and while it is not known how much that is,
+    /// two.
+    pub fn holds_enough(&self, line: Line) -> bool {
+        let is_known = |in_flight: &InFlight| !in_flight.work.is_zero();
+        let longest = if self.in_flight.iter().all(is_known) { line.jobs } else { line.jobs.min(2) };
+        self.in_flight.len() >= longest || (self.work > line.work && !self.is_short)
+    }
+
     /// Whether another job may be handed to it.
     pub fn room(&self, line: Line) -> Room {
-        if self.stage != Stage::Ready || self.in_flight.len() >= line.jobs || self.is_alone {
-            return Room::None;
-        }
-        match self.in_flight.front() {
-            Some(_) if self.work > line.work && !self.is_short => match self.in_flight.len() {
-                // Behind a long run the next job is there in time.
-                1 => Room::From(self.head_since + (self.work - line.work / 2)),
-                _ => Room::None,
-            },
-            _ => Room::Now,
+        let held = self.in_flight.len();
+        if self.stage != Stage::Ready || self.is_alone {
+            Room::None
+        } else if held == 0 || !self.holds_enough(line) {
+            Room::Now
+        } else if held == 1 && line.jobs > 1 {
+            // Behind a long run the next job is there in time.
+            Room::From(self.head_since + (self.work - line.work / 2))
+        } else if held > 1 && !self.in_flight.iter().any(|in_flight| in_flight.queued) {
+            // Those who come by other ways never let the line end: what waits in the queue has one place in it.
+            Room::Now
+        } else {
+            Room::None
         }
     }
 
@@ -266,10 +284,7 @@ impl Tab {
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
-            Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| {
-                let at = self.head_since + head.timeout;
-                head.expires.map_or(at, |expires| expires.min(at))
-            }),
+            Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| self.head_since + head.timeout),
         }
     }
 }

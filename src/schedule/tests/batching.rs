@@ -154,14 +154,87 @@ fn who_is_cancelled_or_due_leaves_the_others_to_their_run() {
 #[test]
 fn idle_tabs_share_what_waits() {
     let mut world = World::new(&BOTH, one_by_one());
-    let busy: Vec<JobId> = (0..2).map(|_| world.submit_rows(1, 1, |_| {})).collect();
-    let jobs: Vec<JobId> = (0..16).map(|_| world.submit_rows(1, 1, |_| {})).collect();
-    let tabs: Vec<TabId> = world.tabs.keys().copied().collect();
-    assert_eq!(world.runs().len(), 2);
-    // Both are cut, and come up again at the same time.
-    tabs.iter().for_each(|tab| world.tell(Input::WorkerLost { tab: *tab, failure: crash() }));
+    world.run = Duration::from_micros(100);
+    let busy = [0; 2].map(|_| world.submit_rows(1, 1, |_| {}));
+    let together: Vec<JobId> = (0..16).map(|_| world.submit_rows(1, 1, |_| {})).collect();
+    world.answer(busy[0], None);
+    assert_eq!(world.runs().iter().map(Vec::len).max(), Some(16), "one tab was idle");
     world.answer_all(&[], Cause::ModelRun);
-    assert!(jobs.iter().chain(&busy).all(|job| world.ended[job].0 == Ok(())));
+    // As many are waited for as were there, and then both tabs are.
+    let jobs: Vec<JobId> = (0..16).map(|_| world.submit_rows(1, 1, |_| {})).collect();
+    assert_eq!(world.runs().iter().map(Vec::len).collect::<Vec<_>>(), [8, 8]);
+    world.answer_all(&[], Cause::ModelRun);
+    assert!(busy.iter().chain(&together).chain(&jobs).all(|job| world.ended[job].0 == Ok(())));
+}
+
+#[test]
+fn a_job_of_another_model_passes_one_whose_runs_every_tab_holds_enough_of() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    world.run = Duration::from_micros(100);
+    let other = |world: &mut World| world.submit_spec(&BOTH, |spec| spec.model = ModelId(2));
+    for _ in 0..5 {
+        let job = other(&mut world);
+        world.answer(job, None);
+        let job = world.submit_rows(1, 1, |_| {});
+        world.answer(job, None);
+    }
+    let held: Vec<JobId> = (0..2).map(|_| world.submit_rows(1, 1, |_| {})).collect();
+    let waiting = world.submit_rows(1, 1, |spec| spec.priority = Priority::Critical);
+    assert_eq!((world.runs().concat(), world.tab_of(waiting)), (held, None));
+    let other = other(&mut world);
+    assert!(world.tab_of(other).is_some(), "it is of no run that would be larger for it");
+    let [first, _] = [world.runs()[0][0], other];
+    world.answer(first, None);
+    assert!(world.tab_of(waiting).is_some(), "whatever else the tab holds");
+}
+
+/// Callers with so much weight each ask for a thousand, the one after the other: how many of the first so many that run are
+/// whose.
+fn share_of_the_first(most: usize, weights: [u32; 2]) -> [usize; 2] {
+    let (mut world, first) = World::occupied();
+    let callers = weights.map(Caller::new);
+    let asked: [Vec<JobId>; 2] =
+        callers.map(|caller| (0..1_000).map(|_| world.submit_rows(1, 1, |spec| spec.caller = caller)).collect());
+    world.answer(first, None);
+    let mut ran = Vec::new();
+    while ran.len() < most {
+        let run = world.runs().remove(0);
+        assert!(run.len() >= 32, "they go together: {}", run.len());
+        world.wait(Duration::from_millis(1));
+        world.answer(run[0], None);
+        ran.extend(run);
+    }
+    ran.truncate(most);
+    asked.map(|jobs| ran.iter().filter(|job| jobs.binary_search(job).is_ok()).count())
+}
+
+#[test]
+fn callers_take_turns_within_a_run_by_their_weights() {
+    let [first, second] = share_of_the_first(512, [1, 1]);
+    assert!(first.abs_diff(second) <= 64, "{first} and {second}");
+    let [first, second] = share_of_the_first(512, [1, 3]);
+    assert!(second.abs_diff(3 * first) <= 64, "{first} and {second}");
+}
+
+#[test]
+fn a_run_of_many_passes_over_the_longest_waiting_once() {
+    let (mut world, first) = World::occupied();
+    let low: Vec<JobId> = (0..30).map(|_| world.submit_rows(1, 1, |spec| spec.priority = Priority::Low)).collect();
+    world.wait(Policy::default().aged_after);
+    let critical = |world: &mut World, jobs: usize| {
+        (0..jobs).for_each(|_| _ = world.submit_rows(1, 1, |spec| spec.priority = Priority::Critical));
+    };
+    critical(&mut world, 200);
+    world.answer(first, None);
+    let mut of_low = 0;
+    for _ in 0..40 {
+        let run = world.runs().remove(0);
+        of_low += usize::from(run.iter().any(|job| low.contains(job)));
+        world.wait(Duration::from_millis(1));
+        world.answer(run[0], None);
+        critical(&mut world, run.len());
+    }
+    assert_eq!(of_low, 40 / Policy::default().aged_share as usize, "one of so many runs");
 }
 
 #[test]

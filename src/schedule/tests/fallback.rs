@@ -1,6 +1,7 @@
 //! Jobs that no target can take and that have leave to run elsewhere.
 
 use super::*;
+use crate::schedule::{BatchSpec, Batching};
 
 fn may_fall_back(spec: &mut JobSpec) {
     spec.fallback = Fallback::Native;
@@ -39,6 +40,29 @@ fn when_the_last_target_is_given_up_while_they_wait() {
     // The first met the browser's end, the other stood behind it.
     assert_eq!(world.fell_back, [(jobs[0], Cause::BrowserExited)]);
     assert_eq!(world.ended[&jobs[1]].0, Err(Cause::NoTarget));
+}
+
+#[test]
+fn when_the_last_target_is_given_up_while_they_wait_for_others_to_go_with_them() {
+    let policy = Policy { give_up_after: 1, in_flight_per_tab: 1, ..one_tab() };
+    let mut world = World::new(&[CHROME_WASM], policy);
+    let batched = |spec: &mut JobSpec| {
+        let (estimate, batching) = (Duration::from_micros(10), Batching::default());
+        spec.batch = Some(BatchSpec { alike: [1].into(), rows: 1, estimate, batching });
+        may_fall_back(spec);
+    };
+    let [alone, first, second] = [0; 3].map(|_| world.submit_spec(&[CHROME_WASM], batched));
+    world.answer(alone, None);
+    assert_eq!(world.together[&first], [second], "another may come from now on");
+    world.answer(first, None);
+    let job = world.submit_spec(&[CHROME_WASM], batched);
+    assert_eq!(world.tab_of(job), None);
+    world.unavailable.push(CHROME_WASM);
+    let id = *world.browsers.keys().next().unwrap();
+    let ends = world.browser_ends(id);
+    world.tell(ends);
+    world.wait(Batching::default().wait);
+    assert_eq!(world.fell_back, [(job, Cause::NoTarget)]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn a_target_that_fails_is_passed_over_until_canary_and_probes_have_succeeded() {
     let mut world = World::new(&both, one_tab());
     fail_on(&mut world, CHROME_WASM, 5, |n| n as u64 + 1);
     assert_eq!(world.breakers, [(CHROME_WASM, None, BreakerState::Open)]);
-    let jobs: Vec<JobId> = (0..3).map(|_| world.submit(&both)).collect();
+    let jobs: Vec<JobId> = (0..2).map(|_| world.submit(&both)).collect();
     assert!(jobs.iter().all(|job| world.target_of(*job) == Some(FIREFOX_WASM)), "though chrome is idle");
     world.canaries.clear();
     world.wait(Duration::from_secs(34));

@@ -53,6 +53,36 @@ fn a_tab_that_holds_a_session_is_not_taken_for_it() {
 }
 
 #[test]
+fn who_waits_for_sessions_to_end_holds_up_nobody() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let call = SessionCall { session: SessionId(1), begins: true, time_to_live: Duration::from_secs(30) };
+    let begin = world.submit_spec(&[CHROME_WASM], |spec| spec.session = Some(call));
+    world.answer(begin, None);
+    let alone = world.submit_spec(&[CHROME_WASM], |spec| {
+        (spec.isolation, spec.model, spec.priority) = (Isolation::FreshTab, ModelId(2), Priority::Critical);
+    });
+    let others: Vec<JobId> = (0..20).map(|_| world.submit(&[CHROME_WASM])).collect();
+    for job in others {
+        assert!(world.tab_of(job).is_some());
+        world.answer(job, None);
+    }
+    assert_eq!(world.tab_of(alone), None);
+    world.tell(Input::EndSession { session: SessionId(1) });
+    assert!(world.tab_of(alone).is_some(), "it has kept its place");
+}
+
+#[test]
+fn tabs_that_are_only_busy_take_nothing_else_before_it() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let first = world.submit(&[CHROME_WASM]);
+    let alone = world.submit_alone();
+    let behind = world.submit(&[CHROME_WASM]);
+    assert_eq!(world.tab_of(behind), None, "or they would never be idle");
+    world.answer(first, None);
+    assert!(world.tab_of(alone).is_some());
+}
+
+#[test]
 fn the_job_that_a_fresh_worker_is_for_moves_when_that_does_not_come_up() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     let first = world.submit(&[CHROME_WASM]);

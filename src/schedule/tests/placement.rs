@@ -36,6 +36,21 @@ fn a_critical_job_passes_all_that_wait_and_stands_behind_little_work() {
 }
 
 #[test]
+fn a_tab_holds_two_jobs_while_nobody_knows_how_long_they_take() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = *world.tabs.keys().next().expect("one");
+    let low: Vec<JobId> =
+        (0..50).map(|_| world.submit_spec(&[CHROME_WASM], |spec| spec.priority = Priority::Low)).collect();
+    assert_eq!(world.handed[&tab], low[..2]);
+    let critical = world.submit_spec(&[CHROME_WASM], |spec| spec.priority = Priority::Critical);
+    world.answer_after(low[0], 500);
+    assert_eq!(world.handed[&tab], [low[1], critical]);
+    // From then on it is known, and none stands behind a long run.
+    world.answer_after(low[1], 500);
+    assert_eq!(world.handed[&tab], [critical]);
+}
+
+#[test]
 fn tabs_hold_as_many_short_jobs_as_hide_the_way_there_and_back() {
     let mut world = World::new(&[CHROME_WASM], one_tab());
     world.measure(1, &[(CHROME_WASM, 1)], 5);
@@ -90,6 +105,20 @@ fn of_equals_the_tab_goes_first_that_has_the_model() {
 }
 
 #[test]
+fn of_many_idle_tabs_the_one_goes_first_that_has_the_model() {
+    let mut world =
+        World::new(&[CHROME_WASM], Policy { tabs_per_target: 8, in_flight_per_tab: 1, ..Policy::default() });
+    let others: Vec<JobId> =
+        (0..6).map(|_| world.submit_spec(&[CHROME_WASM], |spec| spec.model = ModelId(2))).collect();
+    let job = world.submit(&[CHROME_WASM]);
+    let tab = world.tab_of(job).expect("there are eight");
+    others.into_iter().chain([job]).for_each(|job| world.answer(job, None));
+    let [again, beside] = [0; 2].map(|_| world.submit(&[CHROME_WASM]));
+    assert_eq!(world.tab_of(again), Some(tab), "though six come before it");
+    assert!(world.tab_of(beside).is_some_and(|other| other != tab), "and none waits for it");
+}
+
+#[test]
 fn a_target_where_a_model_was_never_measured_is_tried_now_and_then_and_never_with_a_pinned_or_important_job() {
     let tried = |change: fn(&mut JobSpec), allowed: &[Target]| {
         let mut world = World::new(&BOTH, Policy { explore_every: 10, ..one_tab() });
@@ -104,10 +133,36 @@ fn a_target_where_a_model_was_never_measured_is_tried_now_and_then_and_never_wit
             .collect();
         targets.iter().filter(|target| **target == Some(FIREFOX_WASM)).count()
     };
-    assert_eq!(tried(|_| {}, &BOTH), 5, "until it is measured");
+    assert_eq!(tried(|_| {}, &BOTH), 6, "once to be loaded, and until it is measured");
     assert_eq!(tried(|_| {}, &[CHROME_WASM]), 0);
     assert_eq!(tried(|spec| spec.priority = Priority::High, &BOTH), 0);
     assert_eq!(tried(|spec| spec.attempts = 1, &BOTH), 0);
+}
+
+#[test]
+fn trying_out_does_not_fall_on_those_alone_that_may_not() {
+    let mut world = World::new(&BOTH, Policy { explore_every: 10, ..one_tab() });
+    world.measure(1, &[(CHROME_WASM, 2)], 10);
+    let tried = (0..200)
+        .filter(|n| {
+            let priority = if n % 2 == 0 { Priority::Normal } else { Priority::High };
+            let job = world.submit_spec(&BOTH, |spec| spec.priority = priority);
+            let target = world.target_of(job);
+            world.answer_after(job, if target == Some(CHROME_WASM) { 2 } else { 20 });
+            target == Some(FIREFOX_WASM)
+        })
+        .count();
+    assert_eq!(tried, 6);
+}
+
+#[test]
+fn a_first_run_that_compiles_is_no_measure_of_the_others() {
+    let both = [CHROME_WEBGPU, CHROME_WASM];
+    let mut world = World::new(&both, Policy { explore_every: 0, ..one_tab() });
+    world.measure(1, &[(CHROME_WEBGPU, 3_000), (CHROME_WASM, 60)], 1);
+    world.measure(1, &[(CHROME_WEBGPU, 30), (CHROME_WASM, 60)], 5);
+    let job = world.submit(&both);
+    assert_eq!(world.target_of(job), Some(CHROME_WEBGPU));
 }
 
 #[test]

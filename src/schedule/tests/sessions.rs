@@ -48,6 +48,27 @@ fn calls_go_where_the_state_is_whatever_its_tab_holds() {
 }
 
 #[test]
+fn calls_that_never_leave_their_tab_idle_and_what_waits_take_turns() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let tab = (1..=3).map(|session| world.begin(session)).last().expect("three");
+    let mut calls: BTreeMap<JobId, u64> = (1..=3).map(|session| (world.call(session, false), session)).collect();
+    let jobs = [Priority::Low, Priority::Normal, Priority::Critical]
+        .map(|priority| world.submit_spec(&[CHROME_WASM], |spec| (spec.priority, spec.model) = (priority, ModelId(2))));
+    let mut done = Vec::new();
+    for _ in 0..16 {
+        let head = world.handed[&tab][0];
+        world.answer(head, None);
+        match calls.remove(&head) {
+            Some(session) => _ = calls.insert(world.call(session, false), session),
+            None => done.push(head),
+        }
+    }
+    // The first of them came while nothing else did, and the others by what matters most.
+    assert_eq!(done, [jobs[0], jobs[2], jobs[1]]);
+    assert!(calls.keys().all(|call| call.0 > 16), "and each session goes on: {calls:?}");
+}
+
+#[test]
 fn a_call_that_fails_in_a_worker_that_goes_on_leaves_the_state() {
     let mut world = World::new(&[CHROME_WASM], two_tabs());
     let tab = world.begin(1);
@@ -126,6 +147,26 @@ fn a_state_ends_when_no_call_came_for_its_time_to_live() {
     assert_eq!((&world.forgotten[..], &world.sessions_ended[..]), (&[(tab, SessionId(1))][..], &[SessionId(1)][..]));
     let late = world.call(1, false);
     assert_eq!(world.how(late), Err(Cause::StateLost));
+}
+
+#[test]
+fn the_last_call_says_how_long_the_state_lives_on() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    world.begin(1);
+    let [short, long] = [10, 600].map(Duration::from_secs);
+    let call = |world: &mut World, time_to_live| {
+        let call = SessionCall { session: SessionId(1), begins: false, time_to_live };
+        let job = world.submit_spec(&[CHROME_WASM], |spec| spec.session = Some(call));
+        world.answer(job, None);
+    };
+    call(&mut world, long);
+    call(&mut world, short);
+    call(&mut world, long);
+    world.wait(TTL);
+    assert_eq!(world.sessions_ended, []);
+    call(&mut world, short);
+    world.wait(short);
+    assert_eq!(world.sessions_ended, [SessionId(1)]);
 }
 
 #[test]

@@ -66,6 +66,27 @@ fn a_busy_home_has_its_jobs_wait_in_order_and_holds_up_nobody_else() {
 }
 
 #[test]
+fn a_stages_jobs_hold_up_what_waits_in_the_queue_for_two_runs_at_the_most() {
+    let targets = [CHROME_WASM];
+    let mut world = World::new(&targets, one_tab());
+    world.declare(1, spec(&targets));
+    let tab = world.home(1, &targets);
+    (0..30).for_each(|_| _ = world.submit_stage(1, &targets));
+    assert_eq!(world.handed[&tab].len(), 2, "each takes 10 ms: the one that runs, and the next");
+    let jobs = [0; 3]
+        .map(|_| world.submit_spec(&targets, |spec| (spec.model, spec.priority) = (ModelId(2), Priority::Critical)));
+    let mut answers = 0;
+    for job in jobs {
+        while !world.ended.contains_key(&job) {
+            let head = world.handed[&tab][0];
+            world.answer(head, None);
+            answers += 1;
+        }
+    }
+    assert_eq!(answers, 9, "two of the stage, one of the others");
+}
+
+#[test]
 fn a_spare_in_another_browser_takes_over_at_once_and_gets_a_spare_of_its_own() {
     let targets = [CHROME_WASM, FIREFOX_WASM, EDGE_WASM];
     let mut world = World::new(&targets, one_tab());
