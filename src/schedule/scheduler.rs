@@ -217,8 +217,6 @@ pub struct Scheduler {
     proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
     tabs: Tabs,
-    /// Tabs that are to be replaced, the oldest first.
-    worn: BTreeSet<TabId>,
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     stages: Stages,
@@ -252,7 +250,6 @@ impl Scheduler {
             speeds: Speeds::default(),
             scales: BTreeMap::new(),
             tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
-            worn: BTreeSet::new(),
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
@@ -364,7 +361,7 @@ impl Scheduler {
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),
         }
-        self.close_retired(now);
+        self.tend_worn(now);
         self.open_missing_tabs(now);
         self.tend_stages(now);
         self.place_waiting(now);

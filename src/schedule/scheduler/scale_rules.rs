@@ -82,7 +82,6 @@ impl Scheduler {
                 |id: &TabId| self.tabs.get(*id).is_some_and(|tab| tab.worn.is_none()) && !self.sessions.live_in(*id);
             let Some(id) = self.tabs.ready(target).map(|(_, id)| id).find(may_go) else { return };
             self.tabs.wear_out(id, "its target needs fewer tabs".to_owned());
-            self.worn.insert(id);
             self.tabs.update(id, |tab: &mut Tab| tab.enter(Stage::Retiring));
         }
     }

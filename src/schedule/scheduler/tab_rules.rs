@@ -123,6 +123,10 @@ impl Scheduler {
     pub(super) fn repair_worker(&mut self, id: TabId, failure: Failure, now: Instant) {
         let Some(tab) = self.tabs.get(id) else { return };
         let (target, browser) = (tab.target, tab.browser);
+        if tab.stage == Stage::Retiring {
+            // Another one stands in for it already.
+            return self.remove_tab(id, &failure, now);
+        }
         let worn_out = tab.vitals.failures_in_a_row() >= self.policy.replace_tab_after;
         let least = if worn_out { Strategy::ReplaceTab } else { Strategy::RestartWorker };
         let strategy = self.choose_repair(target, &failure, least);

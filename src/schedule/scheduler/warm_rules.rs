@@ -52,6 +52,5 @@ impl Scheduler {
             tab.loaded.remove(&model);
         }
         self.stage_loaded(id, model, answered.target, failure, now);
-        self.retire_predecessor(id, now);
     }
 }

@@ -143,6 +143,8 @@ pub(in crate::schedule) struct Tab {
     pub opened: Instant,
     /// Jobs that it was done with, well or not.
     pub jobs: u32,
+    /// When it was last handed a job, or was done with one.
+    pub last_job: Instant,
     /// How often it failed.
     pub failures: u32,
     /// Why it is to be replaced by a fresh one, if it is.
@@ -177,6 +179,7 @@ impl Tab {
             ready_since: None,
             opened: now,
             jobs: 0,
+            last_job: now,
             failures: 0,
             worn: None,
             successor: None,
@@ -204,7 +207,9 @@ impl Tab {
         self.bytes += in_flight.bytes;
         self.work += in_flight.work;
         self.is_short = false;
-        self.is_used |= in_flight.job != CANARY && in_flight.job != WARM_UP;
+        if in_flight.job != CANARY && in_flight.job != WARM_UP {
+            (self.is_used, self.last_job) = (true, now);
+        }
         self.is_alone |= in_flight.alone;
         self.in_flight.push_back(in_flight);
     }
@@ -216,6 +221,7 @@ impl Tab {
         self.work -= in_flight.work;
         if in_flight.job != CANARY && in_flight.job != WARM_UP {
             self.jobs += in_flight.jobs().count() as u32;
+            self.last_job = now;
         }
         (self.head_since, self.is_short) = (now, false);
         if self.in_flight.is_empty() {
@@ -250,6 +256,11 @@ impl Tab {
             },
             _ => Room::Now,
         }
+    }
+
+    /// Whether models stand in its line that it is to load.
+    pub fn loads(&self) -> bool {
+        self.in_flight.iter().any(|in_flight| in_flight.job == WARM_UP)
     }
 
     /// Whether the canary stands in its line.

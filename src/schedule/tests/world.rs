@@ -19,6 +19,10 @@ pub(super) struct World {
     pub(super) restarted: Vec<TabId>,
     /// Whether fresh workers never connect.
     pub(super) restarts_hang: bool,
+    /// Whether tabs are opened only when the test says so.
+    pub(super) opens_slowly: bool,
+    /// Whether models are loaded only when the test says so.
+    pub(super) loads_slowly: bool,
     pub(super) retired: Vec<TabId>,
     pub(super) warmed: Vec<(TabId, ModelId)>,
     /// What tabs were told to drop of sessions.
@@ -65,6 +69,8 @@ impl World {
             split: Vec::new(),
             restarted: Vec::new(),
             restarts_hang: false,
+            opens_slowly: false,
+            loads_slowly: false,
             retired: Vec::new(),
             warmed: Vec::new(),
             forgotten: Vec::new(),
@@ -104,7 +110,7 @@ impl World {
                 Action::OpenTab { tab, browser, target } => {
                     self.tabs.insert(tab, (browser, target));
                     self.handed.insert(tab, Vec::new());
-                    Some(Input::TabConnected { tab })
+                    (!self.opens_slowly).then_some(Input::TabConnected { tab })
                 }
                 Action::StartBackend { tab, target } if self.unavailable.contains(&target) => {
                     Some(Input::TabFailed { tab, failure: Failure::new(Cause::BackendUnavailable, "no adapter") })
@@ -154,7 +160,7 @@ impl World {
                 Action::DropModel { .. } => None,
                 Action::LoadModel { tab, model } => {
                     self.warmed.push((tab, model));
-                    Some(Input::ModelLoaded { tab, model, failure: None })
+                    (!self.loads_slowly).then_some(Input::ModelLoaded { tab, model, failure: None })
                 }
                 Action::RetireTab { tab, .. } => {
                     self.tabs.remove(&tab);
