@@ -207,10 +207,21 @@ impl Scale {
             self.pause = policy.retry_after;
             return None;
         }
+        let percent = 100.0 * (gain - 1.0);
+        Some(self.take_back(format!("the last tab changed what is done in a second by {percent:+.0}%"), policy, now))
+    }
+
+    /// A tab did not start: the one that is tried, if one is.
+    pub fn not_started(&mut self, why: &str, policy: &Scaling, now: Instant) -> Option<Change> {
+        self.before.as_ref()?;
+        Some(self.take_back(format!("a further tab did not start: {why}"), policy, now))
+    }
+
+    /// The tab that was tried goes, and the next is tried later.
+    fn take_back(&mut self, reason: String, policy: &Scaling, now: Instant) -> Change {
         self.not_before = Some(now + self.pause);
         self.pause = (2 * self.pause).min(policy.retry_after_cap);
-        let percent = 100.0 * (gain - 1.0);
-        Some(self.change(self.wanted - 1, format!("the last tab changed what is done in a second by {percent:+.0}%")))
+        self.change(self.wanted - 1, reason)
     }
 
     /// Up or down with the load.

@@ -57,6 +57,8 @@ pub enum Input {
     BrowserMissing { id: BrowserId, failure: Failure },
     /// A browser ended, whether it was told to or not.
     BrowserExited { id: BrowserId, failure: Failure },
+    /// A tab's page is loaded, or was told to start a fresh worker, which is now to connect.
+    WorkerStarts { tab: TabId },
     /// A tab's worker is connected.
     TabConnected { tab: TabId },
     /// A tab's backend works: it takes jobs.
@@ -115,11 +117,12 @@ pub enum Action {
     LaunchBrowser { id: BrowserId, browser: Browser },
     /// End a browser; answered by `BrowserExited`.
     EndBrowser { id: BrowserId },
-    /// Open a harness page; answered by `TabConnected` or `TabFailed`.
+    /// Open a harness page; answered by `WorkerStarts` and `TabConnected`, in whichever order, or by `TabFailed`.
     OpenTab { tab: TabId, browser: BrowserId, target: Target },
     /// Start the tab's backend; answered by `TabReady` or `TabFailed`.
     StartBackend { tab: TabId, target: Target },
-    /// End the tab's worker and start a fresh one; answered by `TabConnected` or `TabLost`.
+    /// End the tab's worker and start a fresh one; answered by `WorkerStarts` and `TabConnected`, in whichever order, or
+    /// by `TabLost`.
     RestartWorker { tab: TabId, reason: String },
     /// A tab's socket closed, and what it was handed moves; for those who watch.
     Disconnected { tab: TabId, target: Target, failure: Failure },
@@ -217,6 +220,8 @@ pub struct Scheduler {
     proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
     tabs: Tabs,
+    /// When a tab is opened again beside those that work, where one did not start.
+    not_before: BTreeMap<Target, Instant>,
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     stages: Stages,
@@ -250,6 +255,7 @@ impl Scheduler {
             speeds: Speeds::default(),
             scales: BTreeMap::new(),
             tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
+            not_before: BTreeMap::new(),
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
@@ -340,6 +346,7 @@ impl Scheduler {
                 self.browser_gone(id, failure, self.policy.give_up_after, now);
             }
             Input::BrowserMissing { id, failure } => self.browser_gone(id, failure, 1, now),
+            Input::WorkerStarts { tab } => self.worker_starts(tab, now),
             Input::TabConnected { tab } => self.tab_connected(tab, now),
             Input::TabReady { tab } => self.tab_ready(tab, now),
             Input::TabFailed { tab, failure } => self.tab_failed(tab, failure, now),

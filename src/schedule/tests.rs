@@ -6,6 +6,7 @@ mod health;
 mod isolation;
 mod limits;
 mod many;
+mod opening;
 mod placement;
 mod retirement;
 mod scaling;

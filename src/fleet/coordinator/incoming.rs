@@ -124,7 +124,9 @@ impl Coordinator {
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Launched { id, result } => self.launched(id, result),
-            Report::TabOpened { result: Ok(()), .. } | Report::WorkerRestarted { result: Ok(()), .. } => {}
+            Report::TabOpened { tab, result: Ok(()) } | Report::WorkerRestarted { tab, result: Ok(()) } => {
+                self.tell(Input::WorkerStarts { tab });
+            }
             Report::TabOpened { tab, result: Err(error) } => {
                 self.tell(Input::TabFailed { tab, failure: error.failure() });
             }

@@ -3,7 +3,7 @@
 use super::{Action, Scheduler, time_rules::Timer};
 use crate::{
     schedule::{
-        scaling::{LOOKS, Look, Scale},
+        scaling::{Change, LOOKS, Look, Scale},
         tabs::{Stage, Tab},
     },
     types::{TabId, Target},
@@ -38,11 +38,14 @@ impl Scheduler {
         let (policy, speeds) = (&self.policy.scaling, &self.speeds);
         let work = |model| speeds.expected(model, target).unwrap_or_default();
         let change = self.scales.get_mut(&target).and_then(|scale| scale.look(look, policy, work, now));
-        if let Some(change) = change {
-            let (from, to, reason) = (change.from, change.to, change.reason.clone());
+        self.scaled(target, change);
+        self.close_surplus(target);
+    }
+
+    pub(super) fn scaled(&mut self, target: Target, change: Option<Change>) {
+        if let Some(Change { from, to, reason }) = change {
             self.actions.push_back(Action::Scaled { target, from, to, reason });
         }
-        self.close_surplus(target);
     }
 
     fn look_at(&self, target: Target) -> Look {

@@ -1,6 +1,6 @@
 //! What happens to tabs: opened, started, restarted, replaced; and targets that never start.
 
-use super::{Action, Scheduler, batch_rules::FailedBatch, job_rules::Answered};
+use super::{Action, Scheduler, batch_rules::FailedBatch, job_rules::Answered, time_rules::Timer};
 use crate::{
     schedule::{
         browsers::Slot,
@@ -133,7 +133,7 @@ impl Scheduler {
         match strategy {
             Strategy::RestartWorker => {
                 self.repair_tab(id, target, &failure, strategy, now);
-                self.restart_worker(id, failure.message, now);
+                self.restart_worker(id, failure.message);
             }
             Strategy::RestartBrowser => self.restart_browser(browser, target.browser, &failure, now),
             _ => {
@@ -143,10 +143,9 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn restart_worker(&mut self, tab: TabId, reason: String, now: Instant) {
-        let give_up = now + self.policy.restart_timeout;
+    pub(super) fn restart_worker(&mut self, tab: TabId, reason: String) {
         let restarts = self.tabs.update(tab, |tab| {
-            let restarts = tab.enter(Stage::Restarting(give_up));
+            let restarts = tab.enter(Stage::Restarting(None));
             if restarts {
                 tab.loaded.clear();
             }
@@ -155,6 +154,16 @@ impl Scheduler {
         if restarts == Some(true) {
             self.actions.push_back(Action::RestartWorker { tab, reason });
         }
+    }
+
+    /// The browser has done its part: from now on the worker is waited for.
+    pub(super) fn worker_starts(&mut self, tab: TabId, now: Instant) {
+        let (opened, restarted) = (now + self.policy.open_timeout, now + self.policy.restart_timeout);
+        self.tabs.update(tab, |tab| match &mut tab.stage {
+            Stage::Opening(give_up @ None) => *give_up = Some(opened),
+            Stage::Restarting(give_up @ None) => *give_up = Some(restarted),
+            _ => {}
+        });
     }
 
     pub(super) fn tab_connected(&mut self, tab: TabId, now: Instant) {
@@ -198,6 +207,9 @@ impl Scheduler {
             self.give_up(target, failure, now);
             return;
         }
+        if self.tabs.ready(target).any(|(_, other)| other != tab) {
+            return self.further_tab_failed(tab, target, &failure, now);
+        }
         let failures = self.start_failures.entry(target).or_default();
         *failures += 1;
         let failures = *failures;
@@ -211,6 +223,18 @@ impl Scheduler {
             // GPU process has crashed twice): the browser itself is to be made afresh.
             self.restart_browser(browser, target.browser, &failure, now);
         }
+    }
+
+    /// A tab did not start while another one of its target works: neither that one's browser nor the target is to blame.
+    fn further_tab_failed(&mut self, tab: TabId, target: Target, failure: &Failure, now: Instant) {
+        self.displace(tab, now);
+        self.remove_tab(tab, failure, now);
+        let again = now + self.policy.relaunch_pause_cap;
+        self.not_before.insert(target, again);
+        self.timers.insert((again, Timer::Open(target)));
+        let scale = self.scales.get_mut(&target);
+        let change = scale.and_then(|scale| scale.not_started(&failure.message, &self.policy.scaling, now));
+        self.scaled(target, change);
     }
 
     pub(super) fn worker_lost(&mut self, tab: TabId, failure: Failure, now: Instant) {
@@ -291,14 +315,15 @@ impl Scheduler {
     pub(super) fn open_missing_tabs(&mut self, now: Instant) {
         for target in self.hopeful().iter() {
             let missing = self.tabs_wanted(target).saturating_sub(self.tabs.count(target));
-            if missing == 0 {
+            let works = || self.tabs.least_loaded(target).is_some();
+            if missing == 0 || self.not_before.contains_key(&target) && works() {
                 continue;
             }
             let Some(browser) = self.slots.get(&target.browser).and_then(Slot::running) else { continue };
             for _ in 0..missing {
                 let tab = TabId(self.next_tab);
                 self.next_tab += 1;
-                self.tabs.insert(tab, Tab::new(target, browser, now + self.policy.open_timeout, now));
+                self.tabs.insert(tab, Tab::new(target, browser, now));
                 self.actions.push_back(Action::OpenTab { tab, browser, target });
             }
         }

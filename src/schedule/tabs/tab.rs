@@ -19,16 +19,17 @@ pub(in crate::schedule) const WARM_UP: JobId = JobId(u64::MAX);
 /// Where a tab is in its life. The instants are when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::schedule) enum Stage {
-    /// The page was asked for; its worker is not yet connected.
-    Opening(Instant),
+    /// The page was asked for; its worker is not yet connected. `None` while the browser is at it: its driver may open
+    /// one tab after the other, and tells when it cannot.
+    Opening(Option<Instant>),
     /// The worker is connected; its backend is not yet ready.
     Starting(Instant),
     /// It takes jobs.
     Ready,
     /// Its socket is closed, and nobody has said why.
     Cut(Instant),
-    /// Its worker was ended; the next one is not yet connected.
-    Restarting(Instant),
+    /// Its worker is to be ended; the next one is not yet connected. `None` while the browser is at it, as above.
+    Restarting(Option<Instant>),
     /// It finishes what it holds, and goes.
     Retiring,
 }
@@ -160,11 +161,11 @@ pub(in crate::schedule) struct Tab {
 }
 
 impl Tab {
-    pub fn new(target: Target, browser: BrowserId, give_up: Instant, now: Instant) -> Self {
+    pub fn new(target: Target, browser: BrowserId, now: Instant) -> Self {
         Self {
             target,
             browser,
-            stage: Stage::Opening(give_up),
+            stage: Stage::Opening(None),
             in_flight: VecDeque::new(),
             bytes: 0,
             work: Duration::ZERO,
@@ -276,7 +277,8 @@ impl Tab {
     /// When the tab's present stage, or the job it works on, has taken too long.
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
+            Stage::Opening(at) | Stage::Restarting(at) => at,
+            Stage::Starting(at) | Stage::Cut(at) => Some(at),
             Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| {
                 let at = self.head_since + head.timeout;
                 head.expires.map_or(at, |expires| expires.min(at))
@@ -293,11 +295,11 @@ mod tests {
     fn a_tab_goes_only_where_its_life_leads() {
         let at = Instant::now();
         let stages = [
-            Stage::Opening(at),
+            Stage::Opening(None),
             Stage::Starting(at),
             Stage::Ready,
             Stage::Cut(at),
-            Stage::Restarting(at),
+            Stage::Restarting(None),
             Stage::Retiring,
         ];
         let ways: Vec<String> = stages

@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) restarts_hang: bool,
     /// Whether tabs are opened only when the test says so.
     pub(super) opens_slowly: bool,
+    /// Whether tabs cannot be opened.
+    pub(super) opens_nothing: bool,
     /// Whether models are loaded only when the test says so.
     pub(super) loads_slowly: bool,
     pub(super) retired: Vec<TabId>,
@@ -70,6 +72,7 @@ impl World {
             restarted: Vec::new(),
             restarts_hang: false,
             opens_slowly: false,
+            opens_nothing: false,
             loads_slowly: false,
             retired: Vec::new(),
             warmed: Vec::new(),
@@ -107,6 +110,9 @@ impl World {
                     Some(Input::BrowserStarted { id })
                 }
                 Action::EndBrowser { id } => Some(self.browser_ends(id)),
+                Action::OpenTab { tab, .. } if self.opens_nothing => {
+                    Some(Input::TabFailed { tab, failure: Failure::new(Cause::TabFailed, "it cannot be opened") })
+                }
                 Action::OpenTab { tab, browser, target } => {
                     self.tabs.insert(tab, (browser, target));
                     self.handed.insert(tab, Vec::new());
@@ -119,7 +125,8 @@ impl World {
                 Action::RestartWorker { tab, .. } => {
                     self.restarted.push(tab);
                     self.handed.insert(tab, Vec::new());
-                    (!self.restarts_hang).then_some(Input::TabConnected { tab })
+                    let hangs = self.restarts_hang;
+                    Some(if hangs { Input::WorkerStarts { tab } } else { Input::TabConnected { tab } })
                 }
                 Action::CloseTab { tab, .. } => {
                     self.tabs.remove(&tab);
