@@ -16,8 +16,8 @@ mod world;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority,
-    SessionEnd, SessionId, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Category, Cause, Failure, Family, Isolation, JobId, ModelId,
+    Priority, SessionEnd, SessionId, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{

@@ -283,10 +283,8 @@ impl Scheduler {
     fn conclude_job(&mut self, id: JobId, recovery: JobRecovery, succeeded: bool, now: Instant) {
         let JobRecovery { failure, failed_on: (target, tab), strategy, since } = recovery;
         let (browser, took) = (target.browser, now.saturating_duration_since(since));
-        self.recoveries.book(browser, failure.category(), strategy, succeeded, took);
         let (target, tab, job) = (Some(target), Some(tab), Some(id));
-        let recovery = Recovery { browser, target, tab, job, failure, strategy, succeeded, took };
-        self.actions.push_back(Action::Recovered(recovery));
+        self.book(Recovery { browser, target, tab, job, failure, strategy, succeeded, took });
     }
 
     /// The job's own deadline has passed. If a tab was working on it, that was an attempt.

@@ -88,5 +88,9 @@ fn five_hundred_tabs_that_fail_at_random_end_twenty_thousand_jobs_once_each() {
         let tabs = world.tabs.values().filter(|(_, of)| of == target).count();
         assert_eq!(tabs, TABS / TARGETS.len(), "{target} has as many tabs as are wanted, and no worn one beside them");
     }
+    let name = |model: ModelId| model.to_string();
+    let health = world.scheduler.health(world.now, std::time::SystemTime::UNIX_EPOCH, name);
+    let booked = health.recoveries.iter().map(|of| ((of.browser, of.category, of.strategy), (of.tried, of.succeeded)));
+    assert_eq!(booked.collect::<BTreeMap<_, _>>(), world.told, "what is booked is what was told");
     assert!(world.restarted.len() > 1_000 && world.recoveries.len() > 3_000, "much was really broken");
 }

@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) alive: bool,
     pub(super) breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
     pub(super) recoveries: Vec<(crate::types::Strategy, bool)>,
+    /// How often each was told, and how often it helped.
+    pub(super) told: BTreeMap<(Browser, Category, crate::types::Strategy), (u64, u64)>,
     pub(super) blamed: Vec<(JobId, Cause)>,
     /// How the number of a target's tabs changed.
     pub(super) scaled: Vec<(Target, usize, usize)>,
@@ -87,6 +89,7 @@ impl World {
             alive: true,
             breakers: Vec::new(),
             recoveries: Vec::new(),
+            told: BTreeMap::new(),
             blamed: Vec::new(),
             scaled: Vec::new(),
             fell_back: Vec::new(),
@@ -187,7 +190,9 @@ impl World {
                     self.breakers.push((target, model, to));
                     None
                 }
-                Action::Recovered(Recovery { strategy, succeeded, .. }) => {
+                Action::Recovered(Recovery { browser, failure, strategy, succeeded, .. }) => {
+                    let told = self.told.entry((browser, failure.category(), strategy)).or_default();
+                    *told = (told.0 + 1, told.1 + u64::from(succeeded));
                     self.recoveries.push((strategy, succeeded));
                     None
                 }
