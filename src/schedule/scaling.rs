@@ -217,6 +217,19 @@ impl Scale {
         Some(self.take_back(format!("a further tab did not start: {why}"), policy, now))
     }
 
+    /// At least so many tabs are kept from now on, as far as there may be so many.
+    pub fn keep(&mut self, least: usize) -> Option<Change> {
+        let most = *self.bounds.end();
+        let least = least.min(most);
+        self.bounds = least..=most;
+        if self.wanted < least {
+            return Some(self.change(least, "so many are to have a model loaded".to_owned()));
+        }
+        // One that is needed anyway is not judged by what it brings.
+        self.before = self.before.take().filter(|_| self.wanted > least);
+        None
+    }
+
     /// The tab that was tried goes, and the next is tried later.
     fn take_back(&mut self, reason: String, policy: &Scaling, now: Instant) -> Change {
         self.not_before = Some(now + self.pause);

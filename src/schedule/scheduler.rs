@@ -25,6 +25,7 @@ use super::{
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
     per_target::PerTarget,
+    pools::Pools,
     queue::{Ageing, Queue},
     recovery::Recoveries,
     scaling::Scale,
@@ -93,8 +94,8 @@ pub enum Input {
     BrowserMemory { id: BrowserId, bytes: u64 },
     /// A model is a stage of a pipeline: it is given a home at once.
     DeclareStage { model: ModelId, spec: StageSpec },
-    /// A model is to be loaded in so many tabs, those included that have it.
-    WarmUp { model: ModelId, tabs: usize },
+    /// A model is to be warm in so many tabs from now on, those included that have it; it may take each so long.
+    WarmUp { model: ModelId, tabs: usize, timeout: Duration },
     /// A model's outputs are not of as many rows as its inputs: its jobs run alone from now on.
     CannotBatch { model: ModelId },
     /// A session is closed: its state is dropped.
@@ -147,6 +148,8 @@ pub enum Action {
     RunCanary { tab: TabId },
     /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
     LoadModel { tab: TabId, model: ModelId },
+    /// As `LoadModel`, and have the tab run the model once.
+    WarmModel { tab: TabId, model: ModelId },
     /// Close a tab that is worn out: it holds nothing, and another stands in for it.
     RetireTab { tab: TabId, target: Target, reason: String },
     /// Ask the tab's worker whether it is there; answered by `TabAlive`, if it is.
@@ -226,6 +229,7 @@ pub struct Scheduler {
     queue: Queue,
     stages: Stages,
     batches: Batches,
+    pools: Pools,
     sessions: Sessions,
     expiries: BTreeSet<(Instant, JobId)>,
     timers: BTreeSet<(Instant, Timer)>,
@@ -269,6 +273,7 @@ impl Scheduler {
             jobs: HashMap::new(),
             stages: Stages::default(),
             batches: Batches::default(),
+            pools: Pools::default(),
             sessions: Sessions::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -360,7 +365,7 @@ impl Scheduler {
             Input::BrowserHeartbeat { id, answer } => self.browser_heartbeat(id, answer, now),
             Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
-            Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
+            Input::WarmUp { model, tabs, timeout } => self.keep_warm(model, tabs, timeout, now),
             Input::CannotBatch { model } => self.cannot_batch(model),
             Input::EndSession { session } => self.end_session(session, SessionEnd::Closed),
             Input::SessionKept { session, bytes } => self.session_kept(session, bytes),

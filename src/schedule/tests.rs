@@ -12,6 +12,7 @@ mod retirement;
 mod scaling;
 mod sessions;
 mod stages;
+mod warm;
 mod world;
 
 use super::*;
@@ -334,6 +335,7 @@ enum Step {
     LoseWorker { which: usize },
     CutSocket { which: usize },
     ForgetModel,
+    KeepWarm { tabs: usize },
     Canary { fails: Option<Cause> },
     Hang { hangs: bool },
     LoseBrowser { which: usize },
@@ -359,6 +361,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
         1 => any::<usize>().prop_map(|which| Step::LoseBrowser { which }),
         1 => any::<usize>().prop_map(|which| Step::CutSocket { which }),
         1 => Just(Step::ForgetModel),
+        1 => (0..4_usize).prop_map(|tabs| Step::KeepWarm { tabs }),
         1 => prop::option::of(Just(Cause::WrongOutput)).prop_map(|fails| Step::Canary { fails }),
         1 => any::<bool>().prop_map(|hangs| Step::Hang { hangs }),
         1 => (0..60_u64).prop_map(|which| Step::Cancel { which }),
@@ -412,6 +415,9 @@ proptest! {
                     world.cut(tab);
                 }
                 Step::ForgetModel => world.tell(Input::ForgetModel { model: ModelId(1) }),
+                Step::KeepWarm { tabs } => {
+                    world.tell(Input::WarmUp { model: ModelId(2), tabs, timeout: Duration::from_secs(1) });
+                }
                 Step::Canary { fails } => world.canary = fails,
                 Step::Hang { hangs } => world.alive = !hangs,
                 Step::LoseBrowser { which } if !world.browsers.is_empty() => {
@@ -440,6 +446,7 @@ proptest! {
         // A browser that failed may pause for so long, and a session nobody ends keeps its tab for its time to live.
         world.wait(Policy::default().relaunch_pause_cap);
         world.wait(Duration::from_secs(2));
+        prop_assert!(!world.scheduler.is_warming(ModelId(2)), "nobody waits for a model for ever");
         for target in all.iter().filter(|target| !world.given_up.contains(target)) {
             let open = world.tabs.values().filter(|(_, of)| of == target).count();
             prop_assert_eq!(open, tabs, "{} has as many tabs as are wanted", target);

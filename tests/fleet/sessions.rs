@@ -17,7 +17,7 @@ use tabfleet::{
 const MIB: u64 = 1 << 20;
 
 /// Tokens that are decoded, after the eight that the case has in its cache.
-const TOKENS: usize = 16;
+const TOKENS: usize = 64;
 
 /// The suite's decoder step, with caches of any length.
 async fn decoder(fleet: &Fleet, folder: &tempfile::TempDir) -> (Model, LoadedCase) {

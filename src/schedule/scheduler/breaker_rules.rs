@@ -7,7 +7,7 @@ use crate::{
         breaker::{Call, Change},
         breakers::{Changed, Owner, Permits},
         jobs::{Fallback, Job, Place},
-        tabs::{CANARY, Companions, InFlight},
+        tabs::InFlight,
     },
     types::{BreakerState, Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
 };
@@ -139,16 +139,7 @@ impl Scheduler {
     pub(super) fn run_canary(&mut self, id: TabId, now: Instant) {
         let Some(target) = self.tabs.get(id).map(|tab| tab.target) else { return };
         let permits = self.breakers.take_canary(target);
-        let in_flight = InFlight {
-            job: CANARY,
-            with: Companions::default(),
-            bytes: 0,
-            timeout: self.policy.canary_timeout,
-            expires: None,
-            work: Duration::ZERO,
-            alone: false,
-            permits,
-        };
+        let in_flight = InFlight::canary(self.policy.canary_timeout, permits);
         self.tabs.update(id, |tab| tab.hand(in_flight, now));
         self.actions.push_back(Action::RunCanary { tab: id });
     }
@@ -161,6 +152,8 @@ impl Scheduler {
         }
         self.speeds.forget(model);
         self.batches.forget(model);
+        self.pools.forget(model);
+        self.keep_tabs_for_pools();
         self.tabs.forget_model(model);
     }
 }

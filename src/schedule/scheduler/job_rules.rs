@@ -9,9 +9,9 @@ use crate::{
         policy::Pauses,
         recovery::JobFailure,
         sessions::SessionCall,
-        tabs::Companions,
+        tabs::{Companions, InFlight},
     },
-    types::{Cause, Failure, JobId, Strategy, TabId, Target},
+    types::{Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
 };
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,15 @@ pub(super) struct Answered {
     pub job: JobId,
     /// Who ran together with the job.
     pub with: Companions,
+    /// The model that was loaded, if that was all.
+    pub loads: Option<ModelId>,
 }
 
 impl Answered {
     /// A job alone, of which nothing else is known.
     pub fn of(job: JobId, target: Target) -> Self {
-        Self { target, elapsed_ms: 0.0, permits: None, guilt: Guilt::Own, job, with: Companions::default() }
+        let with = Companions::default();
+        Self { target, elapsed_ms: 0.0, permits: None, guilt: Guilt::Own, job, with, loads: None }
     }
 
     /// All whose run it was.
@@ -64,8 +67,8 @@ impl Scheduler {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let in_flight = tab.take(position, now)?;
-            let (permits, with) = (in_flight.permits, in_flight.with);
-            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with })
+            let InFlight { permits, with, loads, .. } = in_flight;
+            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with, loads })
         })?
     }
 
@@ -196,7 +199,7 @@ impl Scheduler {
         &mut self,
         tab: TabId,
         target: Target,
-        model: crate::types::ModelId,
+        model: ModelId,
         permits: Option<Permits>,
         failure: &Failure,
         now: Instant,

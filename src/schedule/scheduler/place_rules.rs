@@ -93,7 +93,8 @@ impl Scheduler {
             } else {
                 tab.loaded.insert(model);
             }
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, expires, work, alone, permits }, now);
+            let loads = None;
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, expires, work, alone, permits, loads }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)

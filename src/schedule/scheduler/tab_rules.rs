@@ -39,6 +39,8 @@ impl Scheduler {
         let Some(answered) = self.take_answered(id, head, now) else { return };
         if head == CANARY {
             self.canary_ended(id, answered.target, answered.permits, Some(failure.clone()), now);
+        } else if let Some(model) = answered.loads {
+            self.not_warmed(model, answered.target);
         } else {
             self.run_failed(id, failure, Answered { guilt, ..answered }, now);
         }
@@ -48,6 +50,9 @@ impl Scheduler {
     fn suspect_first(&mut self, id: TabId, now: Instant) {
         let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
         let Some(answered) = self.take_answered(id, head, now) else { return };
+        if let Some(model) = answered.loads {
+            self.not_warmed(model, answered.target);
+        }
         if !answered.with.jobs.is_empty() {
             self.suspect_one_of_several(id, answered);
             return;
@@ -196,6 +201,7 @@ impl Scheduler {
             self.succeed_worn(id, target, now);
         }
         self.hand_out_reserved(id, now);
+        self.fill_pools(now);
     }
 
     pub(super) fn tab_failed(&mut self, tab: TabId, failure: Failure, now: Instant) {
@@ -342,6 +348,8 @@ impl Scheduler {
         }
         self.beyond_repair(target, now);
         self.actions.push_back(Action::GiveUpTarget { target, failure });
+        self.keep_tabs_for_pools();
+        self.fill_pools(now);
         let hopeful = self.hopeful();
         for job in self.queue.all(|route| route.intersection(hopeful).is_empty()) {
             let Some(waiting) = self.jobs.get(&job) else { continue };

@@ -86,6 +86,8 @@ pub(in crate::schedule) struct InFlight {
     pub alone: bool,
     /// The breakers' leave to run it, given back when this is dropped.
     pub permits: Option<Permits>,
+    /// The model to be loaded, where that is all.
+    pub loads: Option<ModelId>,
 }
 
 /// Those who run together with a job.
@@ -97,6 +99,21 @@ pub(in crate::schedule) struct Companions {
 }
 
 impl InFlight {
+    /// The canary.
+    pub fn canary(timeout: Duration, permits: Option<Permits>) -> Self {
+        Self { permits, ..Self::of_no_job(CANARY, timeout) }
+    }
+
+    /// A model that is loaded before a job needs it.
+    pub fn load(model: ModelId, timeout: Duration) -> Self {
+        Self { loads: Some(model), ..Self::of_no_job(WARM_UP, timeout) }
+    }
+
+    fn of_no_job(job: JobId, timeout: Duration) -> Self {
+        let (with, work) = (Companions::default(), Duration::ZERO);
+        Self { job, with, bytes: 0, timeout, expires: None, work, alone: false, permits: None, loads: None }
+    }
+
     /// All whose run it is.
     pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         std::iter::once(self.job).chain(self.with.jobs.iter().copied())
@@ -152,7 +169,7 @@ pub(in crate::schedule) struct Tab {
     pub worn: Option<String>,
     /// The tab that is to stand in for it.
     pub successor: Option<TabId>,
-    /// Whether its worker has been handed a job.
+    /// Whether its worker has been handed a job, or a model to load.
     pub is_used: bool,
     /// Whether that was one which wants the worker to itself.
     pub is_alone: bool,
@@ -208,8 +225,9 @@ impl Tab {
         self.bytes += in_flight.bytes;
         self.work += in_flight.work;
         self.is_short = false;
+        self.is_used |= in_flight.job != CANARY;
         if in_flight.job != CANARY && in_flight.job != WARM_UP {
-            (self.is_used, self.last_job) = (true, now);
+            self.last_job = now;
         }
         self.is_alone |= in_flight.alone;
         self.in_flight.push_back(in_flight);

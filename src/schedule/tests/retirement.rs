@@ -165,16 +165,3 @@ fn a_tab_above_its_soft_memory_limit_that_is_never_idle_is_replaced_and_finishes
     world.answer(next, None);
     assert!(world.ended.values().all(|(how, attempts)| how.is_ok() && attempts.is_empty()));
 }
-
-#[test]
-fn a_model_is_warmed_up_in_as_many_tabs_as_are_asked_for_by_turns_of_the_targets() {
-    let mut world = World::new(&[CHROME_WASM, FIREFOX_WASM], Policy { tabs_per_target: 3, ..Policy::default() });
-    let model = ModelId(9);
-    world.tell(Input::WarmUp { model, tabs: 2 });
-    let targets: BTreeSet<Target> = world.warmed.iter().map(|(tab, _)| world.tabs[tab].1).collect();
-    assert_eq!((world.warmed.len(), targets.len()), (2, 2));
-    world.tell(Input::WarmUp { model, tabs: 5 });
-    assert_eq!(world.warmed.len(), 5, "two had it");
-    world.tell(Input::WarmUp { model, tabs: 50 });
-    assert_eq!(world.warmed.len(), 6, "there are six tabs");
-}

@@ -168,7 +168,7 @@ impl World {
                     None
                 }
                 Action::DropModel { .. } => None,
-                Action::LoadModel { tab, model } => {
+                Action::LoadModel { tab, model } | Action::WarmModel { tab, model } => {
                     self.warmed.push((tab, model));
                     (!self.loads_slowly).then_some(Input::ModelLoaded { tab, model, failure: None })
                 }
