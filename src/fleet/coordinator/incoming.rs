@@ -269,6 +269,11 @@ impl Coordinator {
             TabMessage::Failed { id: request, failed } => match tab.answered(request) {
                 Some(Pending::Run(job) | Pending::RunTogether(job, _)) => {
                     let failure = failed.failure();
+                    if let Cause::ModelLoad | Cause::ModelDownload = failure.cause
+                        && let Some(job) = self.jobs.get(&job)
+                    {
+                        tab.loaded.remove(&job.submission.model.key);
+                    }
                     self.distrust_channel(job, &failure);
                     self.tell(Input::AttemptFailed { tab: id, job, failure });
                 }

@@ -147,6 +147,12 @@ impl Scheduler {
 
     pub(super) fn failed(&mut self, tab: TabId, id: JobId, failure: Failure, now: Instant) {
         let spent = spends_worker(failure.cause);
+        if let Cause::ModelLoad | Cause::ModelDownload = failure.cause
+            && let Some(job) = self.jobs.get(&id)
+            && let Some(tab) = self.tabs.get_mut(tab)
+        {
+            tab.loaded.remove(&job.spec.model);
+        }
         let answered = self.take_answered(tab, id, now);
         if let Some(answered) = answered {
             self.run_failed(tab, &failure, answered, now);

@@ -257,11 +257,6 @@ impl Tab {
         std::mem::take(&mut self.in_flight)
     }
 
-    /// How many jobs it holds, those that run together all counted.
-    pub fn jobs_in_flight(&self) -> usize {
-        self.in_flight.iter().map(|in_flight| in_flight.jobs().count()).sum()
-    }
-
     /// Whether another job may be handed to it.
     pub fn room(&self, line: Line) -> Room {
         if self.stage != Stage::Ready || self.in_flight.len() >= line.jobs || self.is_alone {

@@ -48,7 +48,7 @@ impl World {
 #[test]
 fn five_hundred_tabs_that_fail_at_random_end_twenty_thousand_jobs_once_each() {
     let mut random = ChaCha8Rng::seed_from_u64(500);
-    let retirement = Retirement { jobs: 20, jobs_not_before: Duration::ZERO, failures: 3, ..Retirement::default() };
+    let retirement = Retirement { jobs: 10, jobs_not_before: Duration::ZERO, failures: 3, ..Retirement::default() };
     let tabs_per_target = TABS / TARGETS.len();
     let policy = Policy { tabs_per_target, restart_browser_after: 10, retirement, ..Policy::default() };
     let mut world = World::new(&TARGETS, policy);

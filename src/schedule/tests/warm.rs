@@ -121,3 +121,12 @@ fn a_job_that_wants_solitude_does_not_share_a_worker_that_was_warmed() {
     world.answer(alone, None);
     assert_eq!((world.restarted.len(), world.take_warmed().len()), (2, 1), "it is warm again");
 }
+
+#[test]
+fn a_model_that_a_job_could_not_load_is_not_taken_for_loaded() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let job = world.submit_spec(&[CHROME_WASM], |spec| (spec.model, spec.attempts) = (MODEL, 1));
+    world.answer(job, Some(Failure::new(Cause::ModelDownload, "no network")));
+    world.keep_warm(1);
+    assert_eq!(world.take_warmed().len(), 1);
+}
