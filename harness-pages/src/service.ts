@@ -10,6 +10,7 @@ import { probe } from "./probe.ts";
 import type { Backend, KeptTensor, Runtime, RuntimeExport, RunResult, Session, WebnnDevice } from "./runtime.ts";
 import { keptOutputs, runWithCopies, stateCallOf, States, type StateCall } from "./states.ts";
 import { remember, type ModelStatus, type Status } from "./status.ts";
+import { zeroTensor, type TensorDescription } from "./tensors.ts";
 
 /** The `load` of a reply: how a model was loaded. */
 interface Load {
@@ -26,6 +27,9 @@ interface Loaded {
   readonly load: Load;
   readonly status: ModelStatus;
 }
+
+/** Kinds of failures of a run after which the worker is as good as before. */
+const SPARES_WORKER: readonly Failure["kind"][] = ["invalid", "unavailable", "error"];
 
 /** What the service needs of the worker around it. */
 export interface Surroundings {
@@ -236,8 +240,22 @@ export class Requests implements Service {
 
   async #loadOnly(header: Header): Promise<Message> {
     const key = modelKey(header);
-    const { load } = await this.#loadedFor(key, []);
+    const { session, load } = await this.#loadedFor(key, []);
+    const zeros = header["zeros"] as readonly TensorDescription[] | undefined;
+    if (zeros !== undefined) await this.#runOnce(session, zeros);
     return { type: "loaded", fields: { id: this.#id, load } };
+  }
+
+  // What is compiled with a session's first run is compiled now. Of a model that cannot be run on such inputs the
+  // session is as good as before.
+  async #runOnce(session: Session, zeros: readonly TensorDescription[]): Promise<void> {
+    this.#stage = "run";
+    try {
+      await this.#runtime!.run(session, zeros.map(zeroTensor), null);
+    } catch (cause) {
+      const failure = failureOf(cause);
+      if (failure.fatal || !SPARES_WORKER.includes(failure.kind)) throw failure;
+    }
   }
 
   async #run(header: Header, feeds: Frame["tensors"]): Promise<Message> {

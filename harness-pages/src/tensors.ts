@@ -115,6 +115,11 @@ export function viewTensor(buffer: ArrayBuffer, offset: number, description: Ten
   return { name, dtype, shape, data: new view(buffer, offset, bits < 8 ? bytes : (bytes * 8) / bits) };
 }
 
+/** A tensor all of whose bytes are zero: its texts, if it is one of texts, are empty. */
+export function zeroTensor(description: TensorDescription): Tensor {
+  return viewTensor(new ArrayBuffer(description.bytes), 0, description)!;
+}
+
 /** The tensor's bytes as they go over the wire: a view of its data, except that strings are packed. */
 export function bytesOf(data: TensorData): Uint8Array {
   if (Array.isArray(data)) return packStrings(data as readonly string[]);

@@ -98,6 +98,37 @@ test("a run loads what is not loaded, and only then tells of it", async () => {
   assert.deepEqual(calls, ["load M m.onnx", "run", "run"]);
 });
 
+const load = (fields = {}) => ask("load", { id: 5, model: "m", ...fields });
+
+test("a load that brings the shapes of inputs runs the model on zeros, and tells nothing of the run", async () => {
+  await start();
+  await declare();
+  const zeros = [
+    { name: "x", dtype: "float32", shape: [1, 2], bytes: 8 },
+    { name: "text", dtype: "string", shape: [2], bytes: 12 },
+  ];
+  const reply = await load({ zeros });
+  assert.deepEqual([reply!.type, Object.keys(reply!.fields)], ["loaded", ["id", "load"]]);
+  assert.deepEqual(feedsOfRuns, [[
+    { name: "x", dtype: "float32", shape: [1, 2], data: new Float32Array(2) },
+    { name: "text", dtype: "string", shape: [2], data: ["", ""] },
+  ]]);
+  assert.equal((await run())!.fields["load"], null);
+  assert.deepEqual(calls, ["load M m.onnx", "run", "run"]);
+});
+
+test("a model that fails on zeros is loaded all the same, unless its worker is of no more use", async () => {
+  await start();
+  await declare();
+  onRun = () => Promise.reject(new Error("no such index"));
+  assert.equal(brief((await load({ zeros: [] }))!), "loaded");
+  onRun = () => Promise.reject(new Failure("out-of-memory", "too large"));
+  assert.equal(brief((await load({ zeros: [] }))!), "failed run out-of-memory");
+  onRun = () => Promise.reject(new Failure("aborted", "unreachable", true));
+  assert.equal(await load({ zeros: [] }), null);
+  assert.deepEqual(told, [["failed run aborted", "worker", "unreachable"]]);
+});
+
 test("a session is dropped after a run that says so, and when its model is declared anew", async () => {
   await start();
   await declare();

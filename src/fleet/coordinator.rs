@@ -34,7 +34,7 @@ use crate::{
     harness::{FrameError, HealthQuestion, ModelFiles, RunReport, Server, ServerConfig, TabSignal},
     history::{HistoryError, HistoryMode, Recorder},
     schedule::{Channels, Fallback, Input, Policy, QueueLimits, Scaling, Scheduler},
-    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor},
+    types::{Browser, BrowserId, EventKind, JobId, ModelId, ModelTag, Placement, TabId, Target, Tensor, TensorInfo},
 };
 use row_check::Seen;
 use std::{
@@ -169,6 +169,8 @@ struct Answer {
 struct KnownModel {
     tag: Arc<ModelTag>,
     served: Arc<ModelFiles>,
+    /// Inputs that it can be tried on, where its file tells their shapes.
+    zeros: Option<Vec<TensorInfo>>,
     /// Whether its jobs may run together, if they were to.
     may_batch: bool,
     /// Where it was seen that they can.

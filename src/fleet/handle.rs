@@ -106,9 +106,18 @@ impl Fleet {
         self.ask(|reply| Request::Places(allowed, reply)).await
     }
 
-    /// Has tabs load a model before jobs need it, all at once, until `tabs` of them have it; each target has its turn.
+    /// Keeps a model warm in `tabs` tabs: loaded, and run once, so that what a browser compiles with the first run is
+    /// compiled before a job needs it. All are warmed at once, each target has its turn, and tabs are opened where their
+    /// number may change and has not come to its limits. From then on a tab that has lost the model, or that replaces
+    /// one, has it again; until another number is asked for (0 ends it) or the last handle of the model is dropped.
+    ///
+    /// The run is one on zeros, where every dimension that the model leaves open is 1. It is no job and counts nowhere. A
+    /// model that fails on such inputs, or whose file does not tell their shapes, is only loaded; one that cannot be
+    /// loaded on a target, or takes the worker along there, twice in a row, is left to its jobs there.
     /// A model in stages is loaded once, whatever the number: each stage in its home.
-    /// Returns in how many tabs it then is: fewer where there are fewer that take jobs, or where it cannot be loaded.
+    ///
+    /// Returns in how many tabs it is, once no tab is about to have it: fewer where there are fewer that take jobs, or
+    /// where it cannot be loaded.
     ///
     /// # Errors
     /// [`FleetError::Closed`].

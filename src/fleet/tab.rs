@@ -125,11 +125,6 @@ impl Tab {
         id
     }
 
-    /// Whether it was told to load the model and has not yet answered.
-    pub fn is_loading(&self, model: ModelId) -> bool {
-        self.pending.values().any(|pending| *pending == Pending::Load(model))
-    }
-
     /// Whether a job of the run that goes by `run` is yet to be run alone, too.
     pub fn is_checking(&self, run: JobId) -> bool {
         self.pending.values().any(|pending| matches!(pending, Pending::Alone(check) if check.run() == run))

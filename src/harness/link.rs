@@ -105,6 +105,8 @@ enum Request<'a> {
     Load {
         id: u64,
         model: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        zeros: Option<&'a [TensorInfo]>,
     },
     Run {
         id: u64,
@@ -176,15 +178,15 @@ impl TabLink {
         self.send(&Request::Start { id, backend, webnn_device, threads, runtime }, &[])
     }
 
-    /// Loads a model, declaring it first when this connection has not been told about it; answered by `Loaded` or
-    /// `Failed`.
+    /// Loads a model, declaring it first when this connection has not been told about it, and runs it once on inputs of
+    /// zeros, if any are given; answered by `Loaded` or `Failed`.
     ///
     /// # Errors
     /// [`LinkClosed`], as all requests.
-    pub fn load(&self, id: u64, model: &Arc<ModelFiles>) -> Result<(), LinkClosed> {
+    pub fn load(&self, id: u64, model: &Arc<ModelFiles>, zeros: Option<&[TensorInfo]>) -> Result<(), LinkClosed> {
         let mut declared = self.declared();
         self.declare(&mut declared, model)?;
-        self.send(&Request::Load { id, model: &model.key }, &[])
+        self.send(&Request::Load { id, model: &model.key, zeros }, &[])
     }
 
     /// Runs a model, declaring it first when this connection has not been told about it; answered by `Result` or

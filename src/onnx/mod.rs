@@ -18,6 +18,7 @@ mod suite;
 mod tensor_file;
 mod tensor_proto;
 mod value;
+mod zeros;
 
 pub use builtin::canary_case;
 pub use case::{BrokenCase, Case, CaseError, DataSet, LoadedCase, NamedTensor};

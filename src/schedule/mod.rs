@@ -15,6 +15,7 @@ mod jobs;
 mod per_target;
 mod placement;
 mod policy;
+mod pools;
 mod queue;
 mod recovery;
 mod retirement;

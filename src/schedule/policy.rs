@@ -41,7 +41,8 @@ pub struct Policy {
     /// Of so many runs handed out, one is that of the longest waiting that is aged. With 4, what matters most still gets
     /// three of four; with 1, age comes before everything.
     pub aged_share: u32,
-    /// From asking for a tab until its worker is connected.
+    /// From a page's having loaded until its worker is connected. A browser that opens one tab after the other may take
+    /// longer than this for all; how long it may be at each is its command time-out.
     pub open_timeout: Duration,
     /// From the worker's connection until its backend is ready. Compiling a 28 MB WASM runtime takes seconds on a busy
     /// machine.
@@ -56,7 +57,7 @@ pub struct Policy {
     /// then; and with one that it has not yet begun. What was never measured, or takes twice what was, is stopped at the
     /// deadline: it may have no end.
     pub deadline_grace: Duration,
-    /// From ending a worker until its successor is connected.
+    /// From the page's having ended a worker until its successor is connected.
     pub restart_timeout: Duration,
     /// Failed launches, or tabs lost before they were ready, in a row, after which a browser or target is given up.
     pub give_up_after: u32,

@@ -13,7 +13,7 @@ pub struct Retirement {
     pub jobs_not_before: Duration,
     /// How long it lives.
     pub age: Duration,
-    /// How long it may have had nothing to do.
+    /// How long it may have had no job; health checks are none.
     pub idle: Duration,
     /// Failures in all, also where successes came in between.
     pub failures: u32,
@@ -40,7 +40,7 @@ impl Retirement {
     /// Why the tab has done enough, if it has.
     pub(super) fn reached(&self, tab: &Tab, now: Instant) -> Option<String> {
         let age = now.saturating_duration_since(tab.opened);
-        let idle = now.saturating_duration_since(tab.head_since);
+        let idle = now.saturating_duration_since(tab.last_job);
         if tab.jobs >= self.jobs && age >= self.jobs_not_before {
             Some(format!("it has done {} jobs", tab.jobs))
         } else if tab.failures >= self.failures {
@@ -48,7 +48,7 @@ impl Retirement {
         } else if age >= self.age {
             Some(format!("it is {age:.0?} old"))
         } else if tab.in_flight.is_empty() && idle >= self.idle {
-            Some(format!("it had nothing to do for {idle:.0?}"))
+            Some(format!("it had no job for {idle:.0?}"))
         } else {
             None
         }

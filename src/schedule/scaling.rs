@@ -207,10 +207,34 @@ impl Scale {
             self.pause = policy.retry_after;
             return None;
         }
+        let percent = 100.0 * (gain - 1.0);
+        Some(self.take_back(format!("the last tab changed what is done in a second by {percent:+.0}%"), policy, now))
+    }
+
+    /// A tab did not start: the one that is tried, if one is.
+    pub fn not_started(&mut self, why: &str, policy: &Scaling, now: Instant) -> Option<Change> {
+        self.before.as_ref()?;
+        Some(self.take_back(format!("a further tab did not start: {why}"), policy, now))
+    }
+
+    /// At least so many tabs are kept from now on, as far as there may be so many.
+    pub fn keep(&mut self, least: usize) -> Option<Change> {
+        let most = *self.bounds.end();
+        let least = least.min(most);
+        self.bounds = least..=most;
+        if self.wanted < least {
+            return Some(self.change(least, "so many are to have a model loaded".to_owned()));
+        }
+        // One that is needed anyway is not judged by what it brings.
+        self.before = self.before.take().filter(|_| self.wanted > least);
+        None
+    }
+
+    /// The tab that was tried goes, and the next is tried later.
+    fn take_back(&mut self, reason: String, policy: &Scaling, now: Instant) -> Change {
         self.not_before = Some(now + self.pause);
         self.pause = (2 * self.pause).min(policy.retry_after_cap);
-        let percent = 100.0 * (gain - 1.0);
-        Some(self.change(self.wanted - 1, format!("the last tab changed what is done in a second by {percent:+.0}%")))
+        self.change(self.wanted - 1, reason)
     }
 
     /// Up or down with the load.

@@ -25,6 +25,7 @@ use super::{
     browsers::{self, Slot},
     jobs::{Attempt, Job, JobSpec},
     per_target::PerTarget,
+    pools::Pools,
     queue::{Ageing, Queue},
     recovery::Recoveries,
     scaling::Scale,
@@ -57,6 +58,8 @@ pub enum Input {
     BrowserMissing { id: BrowserId, failure: Failure },
     /// A browser ended, whether it was told to or not.
     BrowserExited { id: BrowserId, failure: Failure },
+    /// A tab's page is loaded, or was told to start a fresh worker, which is now to connect.
+    WorkerStarts { tab: TabId },
     /// A tab's worker is connected.
     TabConnected { tab: TabId },
     /// A tab's backend works: it takes jobs.
@@ -91,8 +94,8 @@ pub enum Input {
     BrowserMemory { id: BrowserId, bytes: u64 },
     /// A model is a stage of a pipeline: it is given a home at once.
     DeclareStage { model: ModelId, spec: StageSpec },
-    /// A model is to be loaded in so many tabs, those included that have it.
-    WarmUp { model: ModelId, tabs: usize },
+    /// A model is to be warm in so many tabs from now on, those included that have it; it may take each so long.
+    WarmUp { model: ModelId, tabs: usize, timeout: Duration },
     /// A model's outputs are not of as many rows as its inputs: its jobs run alone from now on.
     CannotBatch { model: ModelId },
     /// A session is closed: its state is dropped.
@@ -115,11 +118,12 @@ pub enum Action {
     LaunchBrowser { id: BrowserId, browser: Browser },
     /// End a browser; answered by `BrowserExited`.
     EndBrowser { id: BrowserId },
-    /// Open a harness page; answered by `TabConnected` or `TabFailed`.
+    /// Open a harness page; answered by `WorkerStarts` and `TabConnected`, in whichever order, or by `TabFailed`.
     OpenTab { tab: TabId, browser: BrowserId, target: Target },
     /// Start the tab's backend; answered by `TabReady` or `TabFailed`.
     StartBackend { tab: TabId, target: Target },
-    /// End the tab's worker and start a fresh one; answered by `TabConnected` or `TabLost`.
+    /// End the tab's worker and start a fresh one; answered by `WorkerStarts` and `TabConnected`, in whichever order, or
+    /// by `TabLost`.
     RestartWorker { tab: TabId, reason: String },
     /// A tab's socket closed, and what it was handed moves; for those who watch.
     Disconnected { tab: TabId, target: Target, failure: Failure },
@@ -144,6 +148,8 @@ pub enum Action {
     RunCanary { tab: TabId },
     /// Have the tab load a model before a job needs it; answered by `ModelLoaded`, unless the tab is lost.
     LoadModel { tab: TabId, model: ModelId },
+    /// As `LoadModel`, and have the tab run the model once.
+    WarmModel { tab: TabId, model: ModelId },
     /// Close a tab that is worn out: it holds nothing, and another stands in for it.
     RetireTab { tab: TabId, target: Target, reason: String },
     /// Ask the tab's worker whether it is there; answered by `TabAlive`, if it is.
@@ -217,12 +223,13 @@ pub struct Scheduler {
     proven: TargetSet,
     slots: BTreeMap<Browser, Slot>,
     tabs: Tabs,
-    /// Tabs that are to be replaced, the oldest first.
-    worn: BTreeSet<TabId>,
+    /// When a tab is opened again beside those that work, where one did not start.
+    not_before: BTreeMap<Target, Instant>,
     jobs: HashMap<JobId, Job>,
     queue: Queue,
     stages: Stages,
     batches: Batches,
+    pools: Pools,
     sessions: Sessions,
     expiries: BTreeSet<(Instant, JobId)>,
     timers: BTreeSet<(Instant, Timer)>,
@@ -252,7 +259,7 @@ impl Scheduler {
             speeds: Speeds::default(),
             scales: BTreeMap::new(),
             tabs: Tabs::new(Line { jobs: policy.in_flight_per_tab, work: policy.line_work }),
-            worn: BTreeSet::new(),
+            not_before: BTreeMap::new(),
             queue: Queue::new(Ageing { after: policy.aged_after, share: policy.aged_share }),
             policy,
             wanted: targets,
@@ -266,6 +273,7 @@ impl Scheduler {
             jobs: HashMap::new(),
             stages: Stages::default(),
             batches: Batches::default(),
+            pools: Pools::default(),
             sessions: Sessions::default(),
             expiries: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -345,6 +353,7 @@ impl Scheduler {
                 self.browser_gone(id, failure, self.policy.give_up_after, now);
             }
             Input::BrowserMissing { id, failure } => self.browser_gone(id, failure, 1, now),
+            Input::WorkerStarts { tab } => self.worker_starts(tab, now),
             Input::TabConnected { tab } => self.tab_connected(tab, now),
             Input::TabReady { tab } => self.tab_ready(tab, now),
             Input::TabFailed { tab, failure } => self.tab_failed(tab, failure, now),
@@ -358,7 +367,7 @@ impl Scheduler {
             Input::BrowserHeartbeat { id, answer } => self.browser_heartbeat(id, answer, now),
             Input::BrowserMemory { id, bytes } => self.browser_memory(id, bytes, now),
             Input::DeclareStage { model, spec } => self.declare_stage(model, spec),
-            Input::WarmUp { model, tabs } => self.warm_up_some(model, tabs, now),
+            Input::WarmUp { model, tabs, timeout } => self.keep_warm(model, tabs, timeout, now),
             Input::CannotBatch { model } => self.cannot_batch(model),
             Input::EndSession { session } => self.end_session(session, SessionEnd::Closed),
             Input::SessionKept { session, bytes } => self.session_kept(session, bytes),
@@ -366,7 +375,7 @@ impl Scheduler {
             Input::Timeout => self.timeout(now),
             Input::Close => self.close(),
         }
-        self.close_retired(now);
+        self.tend_worn(now);
         self.open_missing_tabs(now);
         self.tend_stages(now);
         self.place_waiting(now);

@@ -26,6 +26,8 @@ pub(super) struct Tabs {
     line: Line,
     orders: Orders,
     counts: PerTarget<usize>,
+    /// Those that are to be replaced, the oldest first.
+    worn: BTreeSet<TabId>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ struct Orders {
     deadlines: BTreeSet<(Instant, TabId)>,
     /// What the tabs of each browser hold.
     held: [usize; Browser::ALL.len()],
+    /// How many tabs have not been ready yet.
+    coming: PerTarget<usize>,
 }
 
 /// Where a tab stands in the orders.
@@ -48,11 +52,13 @@ struct Standing {
     with_room: Option<usize>,
     opening: Option<Instant>,
     deadline: Option<Instant>,
+    coming: usize,
 }
 
 impl Tabs {
     pub fn new(line: Line) -> Self {
-        Self { all: BTreeMap::new(), line, orders: Orders::default(), counts: PerTarget::default() }
+        let (orders, counts) = (Orders::default(), PerTarget::default());
+        Self { all: BTreeMap::new(), line, orders, counts, worn: BTreeSet::new() }
     }
 
     pub fn get(&self, id: TabId) -> Option<&Tab> {
@@ -68,7 +74,7 @@ impl Tabs {
     pub fn remove(&mut self, id: TabId) -> Option<Tab> {
         let tab = self.all.remove(&id)?;
         self.orders.change((id, tab.target), Standing::of(&tab, self.line), Standing::default());
-        if tab.worn.is_none() {
+        if !self.worn.remove(&id) {
             self.counts[tab.target] -= 1;
         }
         Some(tab)
@@ -77,9 +83,15 @@ impl Tabs {
     /// The tab is to be replaced: it no longer counts as one of its target's.
     pub fn wear_out(&mut self, id: TabId, why: String) {
         let Some(tab) = self.all.get_mut(&id) else { return };
-        if tab.worn.replace(why).is_none() {
+        tab.worn = Some(why);
+        if self.worn.insert(id) {
             self.counts[tab.target] -= 1;
         }
+    }
+
+    /// Those that are to be replaced, the oldest first.
+    pub fn worn(&self) -> impl Iterator<Item = TabId> {
+        self.worn.iter().copied()
     }
 
     /// Changes a tab and keeps the orders true.
@@ -109,6 +121,11 @@ impl Tabs {
     /// How many tabs the target has, those that are to be replaced left out.
     pub fn count(&self, target: Target) -> usize {
         self.counts[target]
+    }
+
+    /// How many tabs of the target have not been ready yet.
+    pub fn coming(&self, target: Target) -> usize {
+        self.orders.coming[target]
     }
 
     /// The ready tab of `target` with the fewest jobs, and how many those are.
@@ -170,6 +187,7 @@ impl Standing {
             with_room: (room == Room::Now).then_some(held),
             opening: if let Room::From(at) = room { Some(at) } else { None },
             deadline: tab.deadline(),
+            coming: usize::from(tab.ready_since.is_none()),
         }
     }
 }
@@ -178,6 +196,8 @@ impl Orders {
     fn change(&mut self, (id, target): (TabId, Target), from: Standing, to: Standing) {
         let held = &mut self.held[target.browser as usize];
         *held = *held + to.held - from.held;
+        let coming = &mut self.coming[target];
+        *coming = *coming + to.coming - from.coming;
         replace(&mut self.by_load[target], id, from.by_load, to.by_load);
         replace(&mut self.with_room[target], id, from.with_room, to.with_room);
         replace(&mut self.openings, id, from.opening, to.opening);

@@ -7,17 +7,19 @@ mod health;
 mod isolation;
 mod limits;
 mod many;
+mod opening;
 mod placement;
 mod retirement;
 mod scaling;
 mod sessions;
 mod stages;
+mod warm;
 mod world;
 
 use super::*;
 use crate::types::{
-    Backend, BreakerState, Browser, BrowserId, Caller, Cause, Failure, Family, Isolation, JobId, ModelId, Priority,
-    SessionEnd, SessionId, TabId, Target,
+    Backend, BreakerState, Browser, BrowserId, Caller, Category, Cause, Failure, Family, Isolation, JobId, ModelId,
+    Priority, SessionEnd, SessionId, TabId, Target,
 };
 use proptest::prelude::*;
 use std::{
@@ -334,6 +336,7 @@ enum Step {
     LoseWorker { which: usize },
     CutSocket { which: usize },
     ForgetModel,
+    KeepWarm { tabs: usize },
     Canary { fails: Option<Cause> },
     Hang { hangs: bool },
     LoseBrowser { which: usize },
@@ -359,6 +362,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
         1 => any::<usize>().prop_map(|which| Step::LoseBrowser { which }),
         1 => any::<usize>().prop_map(|which| Step::CutSocket { which }),
         1 => Just(Step::ForgetModel),
+        1 => (0..4_usize).prop_map(|tabs| Step::KeepWarm { tabs }),
         1 => prop::option::of(Just(Cause::WrongOutput)).prop_map(|fails| Step::Canary { fails }),
         1 => any::<bool>().prop_map(|hangs| Step::Hang { hangs }),
         1 => (0..60_u64).prop_map(|which| Step::Cancel { which }),
@@ -372,8 +376,10 @@ proptest! {
     fn whatever_happens_every_job_ends_exactly_once(steps in steps(), tabs in 1..4_usize) {
         let groups: [&[Target]; 4] =
             [&[CHROME_WASM], &[CHROME_WEBGPU, CHROME_WASM], &[FIREFOX_WASM], &[CHROME_WASM, FIREFOX_WASM]];
-        let policy = Policy { tabs_per_target: tabs, in_flight_per_tab: 3, ..Policy::default() };
-        let mut world = World::new(&[CHROME_WASM, CHROME_WEBGPU, FIREFOX_WASM], policy);
+        let retirement = Retirement { jobs: 4, jobs_not_before: Duration::ZERO, failures: 2, ..Retirement::default() };
+        let policy = Policy { tabs_per_target: tabs, in_flight_per_tab: 3, retirement, ..Policy::default() };
+        let all = [CHROME_WASM, CHROME_WEBGPU, FIREFOX_WASM];
+        let mut world = World::new(&all, policy);
         let mut submitted = BTreeSet::new();
         for step in steps {
             match step {
@@ -410,6 +416,9 @@ proptest! {
                     world.cut(tab);
                 }
                 Step::ForgetModel => world.tell(Input::ForgetModel { model: ModelId(1) }),
+                Step::KeepWarm { tabs } => {
+                    world.tell(Input::WarmUp { model: ModelId(2), tabs, timeout: Duration::from_secs(1) });
+                }
                 Step::Canary { fails } => world.canary = fails,
                 Step::Hang { hangs } => world.alive = !hangs,
                 Step::LoseBrowser { which } if !world.browsers.is_empty() => {
@@ -435,6 +444,14 @@ proptest! {
         prop_assert_eq!(world.scheduler.queued(), 0);
         prop_assert_eq!(world.scheduler.permits_out(), 0, "a permit was not given back");
         prop_assert!(world.handed.values().all(Vec::is_empty), "no tab holds a job that nobody waits for");
+        // A browser that failed may pause for so long, and a session nobody ends keeps its tab for its time to live.
+        world.wait(Policy::default().relaunch_pause_cap);
+        world.wait(Duration::from_secs(2));
+        prop_assert!(!world.scheduler.is_warming(ModelId(2)), "nobody waits for a model for ever");
+        for target in all.iter().filter(|target| !world.given_up.contains(target)) {
+            let open = world.tabs.values().filter(|(_, of)| of == target).count();
+            prop_assert_eq!(open, tabs, "{} has as many tabs as are wanted", target);
+        }
     }
 
     #[test]

@@ -180,7 +180,7 @@ pub struct TabHealth {
     pub target: Target,
     /// What it is doing.
     pub stage: TabStage,
-    /// Jobs it was handed and has not answered.
+    /// Jobs that it holds.
     pub in_flight: u32,
     /// Its score.
     pub health: HealthScore,
@@ -253,9 +253,10 @@ pub struct FleetHealth {
     /// When.
     #[serde(with = "time_text")]
     pub at: SystemTime,
-    /// Jobs that wait for a tab.
+    /// Jobs that wait: for a tab, for others to run with, or until they are tried again.
     pub waiting: u64,
-    /// Jobs handed to tabs and not yet answered.
+    /// Jobs that tabs hold. Health checks, models that are loaded for later, and what a tab still does for a job that
+    /// has ended are none.
     pub in_flight: u64,
     /// Each target the fleet was asked for.
     pub targets: Vec<TargetHealth>,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// Where a job's time went, in milliseconds. What was not measured is `None`, never zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
-    /// From the call until a tab took the job (measured by the fleet).
+    /// From the call until a tab took the job for this attempt (measured by the fleet); attempts that failed before, and
+    /// pauses between them, are within.
     pub queue_ms: f64,
     /// Fetching the model's files, when this attempt did (measured in the worker).
     pub download_ms: Option<f64>,

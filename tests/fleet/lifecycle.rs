@@ -5,8 +5,11 @@ use crate::{
     models::{self, count, counting},
     processes::within,
 };
-use std::time::Duration;
-use tabfleet::{fleet::ModelSpec, types::EventKind};
+use std::{path::Path, time::Duration};
+use tabfleet::{
+    fleet::{MetricName, ModelSpec},
+    types::EventKind,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_model_is_not_loaded_by_the_first_jobs() {
@@ -26,6 +29,47 @@ async fn a_warm_model_is_not_loaded_by_the_first_jobs() {
     std::fs::write(&broken, "no model").unwrap();
     let broken = fleet.get_model(ModelSpec::opaque(broken)).await.unwrap();
     assert_eq!(fleet.warm(&broken, 2).await.unwrap(), 0, "it cannot be loaded");
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tabs_are_opened_for_a_warm_model_and_one_whose_worker_is_replaced_has_it_again() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder.tabs(1..=3).launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &counting());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    assert_eq!(fleet.tabs().await.unwrap().len(), 1);
+    assert_eq!(fleet.warm(&model, 3).await.unwrap(), 3);
+    let tabs = fleet.tabs().await.unwrap();
+    assert_eq!(tabs.len(), 3);
+    let mut events = Events::of(&fleet);
+    assert!(fleet.cut_socket(tabs[0].0).await.unwrap());
+    let is_back = |kind: &EventKind| matches!(kind, EventKind::TabReady { tab, .. } if *tab == tabs[0].0).then_some(());
+    events.next("the tab to be ready again", is_back).await;
+    let outputs = futures::future::join_all((0..6).map(|_| model.run(count(100_000, 1.0)))).await;
+    for output in outputs {
+        assert_eq!(output.unwrap().timings.create_ms, None, "it was there already");
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_run_once_when_it_is_warmed_and_that_counts_nowhere() {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet/counter.js");
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder.custom_runtime(module).launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &counting());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let mut events = Events::of(&fleet);
+    assert_eq!(fleet.warm(&model, 1).await.unwrap(), 1);
+    assert!(!events.so_far().iter().any(|kind| matches!(kind, EventKind::AttemptStarted { .. })));
+    let output = model.run(count(10, 1.0)).await.unwrap();
+    assert_eq!(output.get("module").unwrap().to_vec::<i32>().unwrap(), [1], "runs before it");
+    let metrics = fleet.metrics().await.unwrap();
+    assert_eq!(metrics.get(MetricName::AttemptsSucceeded, &["chrome/wasm"]), Some(1.0));
+    assert_eq!(metrics.get(MetricName::Run, &["chrome/wasm"]), Some(1.0));
     fleet.close().await.unwrap();
 }
 

@@ -6,13 +6,14 @@ use crate::{
     fleet::{
         message::{Report, Request},
         model::ModelRecord,
-        tab::{Pending, Tab},
+        tab::Pending,
         targets::computes_in_software,
         warm::WarmUp,
     },
     harness::{LostWhat, RunReport, TabMessage, TabSignal, TabSignalKind},
+    onnx::ModelFile,
     schedule::Input,
-    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId, TensorInfo},
+    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, TabId, TensorInfo},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,6 +95,7 @@ impl Coordinator {
         self.models.entry(model.id).or_insert_with(|| KnownModel {
             tag: model.tag.clone(),
             served: model.served.clone(),
+            zeros: model.file.as_ref().and_then(ModelFile::zeros),
             may_batch: true,
             seen: BTreeMap::new(),
         });
@@ -101,30 +103,25 @@ impl Coordinator {
 
     fn warm_up(&mut self, WarmUp { model, tabs, reply }: WarmUp) {
         self.know(&model);
-        self.tell(Input::WarmUp { model: model.id, tabs });
-        let loads = |tab: &Tab| tab.is_loading(model.id);
-        let loading = self.tabs.iter().filter(|(_, tab)| loads(tab)).map(|(id, _)| *id).collect();
-        self.warm_ups.wait(&model, loading, reply);
+        // Its first job may take as long.
+        self.tell(Input::WarmUp { model: model.id, tabs, timeout: self.config.job_deadline });
+        self.warm_ups.wait(&model, reply);
         self.answer_warm_ups();
     }
 
-    /// Tells those who wait for models to be loaded, when they are.
+    /// Tells those who wait for models to be warm, when they are.
     pub(super) fn answer_warm_ups(&mut self) {
-        let has = |tab: &&Tab, key: &str| tab.loaded.contains_key(key);
-        self.warm_ups.answer(|key| self.tabs.values().filter(|tab| has(tab, key)).count());
-    }
-
-    /// A tab has loaded what it was to load before a job needs it, or could not.
-    fn model_loaded(&mut self, tab: TabId, model: ModelId, failure: Option<Failure>) {
-        self.tell(Input::ModelLoaded { tab, model, failure });
-        self.warm_ups.loaded(tab, model);
-        self.answer_warm_ups();
+        let Self { warm_ups, scheduler, tabs, .. } = self;
+        let count = |key: &str| tabs.values().filter(|tab| tab.loaded.contains_key(key)).count();
+        warm_ups.answer(|model| scheduler.is_warming(model), count);
     }
 
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Launched { id, result } => self.launched(id, result),
-            Report::TabOpened { result: Ok(()), .. } | Report::WorkerRestarted { result: Ok(()), .. } => {}
+            Report::TabOpened { tab, result: Ok(()) } | Report::WorkerRestarted { tab, result: Ok(()) } => {
+                self.tell(Input::WorkerStarts { tab });
+            }
             Report::TabOpened { tab, result: Err(error) } => {
                 self.tell(Input::TabFailed { tab, failure: error.failure() });
             }
@@ -233,8 +230,6 @@ impl Coordinator {
                 tab.lost = tab.job_at_work().and_then(|job| Some((job, self.jobs.get(&job)?.rows())));
                 tab.forget_worker();
                 self.channels.lost(id);
-                self.warm_ups.lost(id);
-                self.answer_warm_ups();
                 self.tell(Input::WorkerLost { tab: id, failure });
             }
         }
@@ -274,6 +269,11 @@ impl Coordinator {
             TabMessage::Failed { id: request, failed } => match tab.answered(request) {
                 Some(Pending::Run(job) | Pending::RunTogether(job, _)) => {
                     let failure = failed.failure();
+                    if let Cause::ModelLoad | Cause::ModelDownload = failure.cause
+                        && let Some(job) = self.jobs.get(&job)
+                    {
+                        tab.loaded.remove(&job.submission.model.key);
+                    }
                     self.distrust_channel(job, &failure);
                     self.tell(Input::AttemptFailed { tab: id, job, failure });
                 }
@@ -283,7 +283,7 @@ impl Coordinator {
                     self.tell(Input::CanaryAnswered { tab: id, failure: Some(failed.failure()) });
                 }
                 Some(Pending::Load(model)) => {
-                    self.model_loaded(id, model, Some(failed.failure()));
+                    self.tell(Input::ModelLoaded { tab: id, model, failure: Some(failed.failure()) });
                 }
                 Some(Pending::Meet(whom)) => self.cannot_meet(id, whom, &failed.failure()),
                 // Whoever waits hears that nothing comes.
@@ -306,7 +306,7 @@ impl Coordinator {
                     if let Some(known) = self.models.get(&model) {
                         tab.loaded.insert(known.served.key.as_str().into(), load.cpu_fallback);
                     }
-                    self.model_loaded(id, model, None);
+                    self.tell(Input::ModelLoaded { tab: id, model, failure: None });
                 }
             }
             TabMessage::Met { id: request } => {

@@ -13,11 +13,20 @@ use crate::{
 };
 use std::time::Instant;
 
+/// What a tab does with a model that it has loaded before a job needs it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AfterLoad {
+    Nothing,
+    /// Runs it on zeros, where it is known how many.
+    RunOnce,
+}
+
 impl Coordinator {
     pub(super) fn tell(&mut self, input: Input) {
         self.scheduler.handle(input, Instant::now());
         self.carry_out();
         self.tell_settled();
+        self.answer_warm_ups();
     }
 
     pub(super) fn tell_settled(&mut self) {
@@ -62,7 +71,8 @@ impl Coordinator {
                     self.events.emit(|| EventKind::SessionEnded { session, target, why });
                 }
                 Action::RunCanary { tab } => self.run_canary(tab),
-                Action::LoadModel { tab, model } => self.load_model(tab, model),
+                Action::LoadModel { tab, model } => self.load_model(tab, model, AfterLoad::Nothing),
+                Action::WarmModel { tab, model } => self.load_model(tab, model, AfterLoad::RunOnce),
                 Action::RetireTab { tab, target, reason } => {
                     tracing::info!(%tab, %target, reason, "tab retired");
                     self.events.emit(|| EventKind::TabClosed { tab, target });
@@ -167,8 +177,6 @@ impl Coordinator {
         tracing::info!(tab = %id, %target, reason, "worker restarted");
         tab.forget_worker();
         self.channels.lost(id);
-        self.warm_ups.lost(id);
-        self.answer_warm_ups();
         let Some(tab) = self.tabs.get(&id) else { return };
         let Some((_, browser)) = self.browsers.get(&tab.browser) else { return };
         let (browser, reports) = (browser.clone(), self.reports.clone());
@@ -188,8 +196,6 @@ impl Coordinator {
     fn take_tab_away(&mut self, id: TabId) {
         let Some(tab) = self.tabs.remove(&id) else { return };
         self.channels.lost(id);
-        self.warm_ups.lost(id);
-        self.answer_warm_ups();
         if let Some((_, browser)) = self.browsers.get(&tab.browser) {
             let browser = browser.clone();
             tokio::spawn(async move {
@@ -223,7 +229,7 @@ impl Coordinator {
         let _ = tab.link.as_ref().map(|link| link.run(request, &canary.served, &canary.run));
     }
 
-    fn load_model(&mut self, id: TabId, model: ModelId) {
+    fn load_model(&mut self, id: TabId, model: ModelId, then: AfterLoad) {
         let (Some(tab), Some(known)) = (self.tabs.get_mut(&id), self.models.get(&model)) else {
             let failure = Some(Failure::new(Cause::Cancelled, "nobody has a handle to the model any more"));
             self.scheduler.handle(Input::ModelLoaded { tab: id, model, failure }, Instant::now());
@@ -231,7 +237,8 @@ impl Coordinator {
         };
         let request = tab.expect(Pending::Load(model));
         // A closed socket is told by its own signal.
-        let _ = tab.link.as_ref().map(|link| link.load(request, &known.served));
+        let zeros = known.zeros.as_deref().filter(|_| then == AfterLoad::RunOnce);
+        let _ = tab.link.as_ref().map(|link| link.load(request, &known.served, zeros));
     }
 
     fn ping_tab(&mut self, id: TabId) {

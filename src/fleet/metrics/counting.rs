@@ -1,7 +1,7 @@
 //! Counting what the fleet's events tell.
 
 use super::{MetricName, Metrics};
-use crate::types::{Event, EventKind, Target, Timings};
+use crate::types::{BatchShare, Event, EventKind, Target, Timings};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -35,8 +35,34 @@ enum End {
 pub(in crate::fleet) struct Counting {
     metrics: Metrics,
     throughput: BTreeMap<Target, Rate>,
-    /// How long a job takes alone, by its model and where, of those that may run together.
-    alone_ms: BTreeMap<(String, Target), f64>,
+    alone: Alone,
+    /// The run whose results are being told, where several jobs share it.
+    together: Option<Together>,
+}
+
+/// How long a job takes alone, by its model, where, and its rows, of those that may run together.
+#[derive(Debug, Default)]
+struct Alone(BTreeMap<(String, Target, Option<u32>), f64>);
+
+/// How many of them are remembered. When there are more, all are learnt anew: models come and go.
+const MOST_ALONE: usize = 1000;
+
+impl Alone {
+    fn take_in(&mut self, of: (String, Target, Option<u32>), run_ms: f64) {
+        if self.0.len() >= MOST_ALONE && !self.0.contains_key(&of) {
+            self.0.clear();
+        }
+        let alone = self.0.entry(of).or_insert(run_ms);
+        *alone += SMOOTHING * (run_ms - *alone);
+    }
+}
+
+/// A run of several jobs, of which some have been told. They are told one after the other, in one go.
+#[derive(Debug)]
+struct Together {
+    missing: u32,
+    /// How long those that were told would have taken one by one; `None` when it is not known of one.
+    alone_ms: Option<f64>,
 }
 
 /// Events a second, where each counts less the longer it is past.
@@ -120,7 +146,7 @@ impl Counting {
             EventKind::AttemptStarted { target, .. } => count(Name::AttemptsStarted, &[target]),
             EventKind::AttemptFailed { target, failure, .. } => count(Name::AttemptsFailed, &[target, &failure.cause]),
             EventKind::BatchSplit { target, failure, .. } => count(Name::BatchSplits, &[target, &failure.cause]),
-            EventKind::AttemptSucceeded { target, model, timings, cpu_fallback, share, .. } => {
+            EventKind::AttemptSucceeded { target, model, timings, cpu_fallback, batch, share, .. } => {
                 count(Name::AttemptsSucceeded, &[target]);
                 if *cpu_fallback == Some(true) {
                     count(Name::CpuFallbacks, &[target]);
@@ -131,11 +157,13 @@ impl Counting {
                 if share.is_none_or(|share| share.number == 0) {
                     self.take_in_run(*target, timings);
                 }
-                if let Some(share) = share.filter(|share| share.number == 0) {
-                    self.metrics.observe(Name::BatchJobs, &[target], f64::from(share.jobs));
+                if let Some(share) = share {
+                    if share.number == 0 {
+                        self.metrics.observe(Name::BatchJobs, &[target], f64::from(share.jobs));
+                    }
                     // The first run of a session compiles.
                     if timings.create_ms.is_none() {
-                        self.take_in_batch(&model.sha256, *target, share.jobs, timings.run_ms);
+                        self.take_in_batch((model.sha256.clone(), *target, *batch), *share, timings.run_ms);
                     }
                 }
             }
@@ -199,14 +227,21 @@ impl Counting {
         self.smooth(Name::RunAverage, &[&target], timings.run_ms / 1e3);
     }
 
-    /// How much was gained by running jobs together, by what one alone takes there.
-    fn take_in_batch(&mut self, sha256: &str, target: Target, jobs: u32, run_ms: f64) {
-        if jobs == 1 {
-            let alone = self.alone_ms.entry((sha256.to_owned(), target)).or_insert(run_ms);
-            *alone += SMOOTHING * (run_ms - *alone);
-        } else if let Some(alone) = self.alone_ms.get(&(sha256.to_owned(), target)).filter(|_| run_ms > 0.0) {
-            let gain = alone * f64::from(jobs) / run_ms;
-            self.smooth(MetricName::BatchEfficiency, &[&target], gain);
+    /// How much was gained by running jobs together, by what each takes there alone.
+    fn take_in_batch(&mut self, of: (String, Target, Option<u32>), share: BatchShare, run_ms: f64) {
+        if share.jobs == 1 {
+            return self.alone.take_in(of, run_ms);
+        }
+        let begun = Together { missing: share.jobs, alone_ms: Some(0.0) };
+        let before = self.together.take().filter(|_| share.number > 0);
+        let Together { missing, alone_ms } = before.unwrap_or(begun);
+        let alone_ms = alone_ms.zip(self.alone.0.get(&of)).map(|(others, own)| others + own);
+        match (missing - 1, alone_ms) {
+            (0, Some(alone_ms)) if run_ms > 0.0 => {
+                self.smooth(MetricName::BatchEfficiency, &[&of.1], alone_ms / run_ms);
+            }
+            (0, _) => {}
+            (missing, alone_ms) => self.together = Some(Together { missing, alone_ms }),
         }
     }
 
@@ -220,6 +255,35 @@ impl Counting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{Backend, Browser};
+
+    const TARGET: Target = Target::new(Browser::Chrome, Backend::Wasm);
+
+    #[test]
+    fn what_ran_together_is_compared_with_what_each_job_takes_alone() {
+        let mut counting = Counting::default();
+        let model = |rows| ("model".to_owned(), TARGET, Some(rows));
+        let efficiency = |counting: &Counting| counting.metrics.get(MetricName::BatchEfficiency, &["chrome/wasm"]);
+        let mut run = |rows: &[u32], jobs, run_ms| {
+            for (number, rows) in (0..).zip(rows) {
+                counting.take_in_batch(model(*rows), BatchShare { jobs, number }, run_ms);
+            }
+            efficiency(&counting)
+        };
+        assert_eq!(run(&[1, 8], 2, 10.0), None, "nothing is known of either");
+        run(&[1], 1, 4.0);
+        assert_eq!(run(&[1, 8], 2, 10.0), None, "nothing is known of the larger");
+        run(&[8], 1, 20.0);
+        assert_eq!(run(&[1], 2, 10.0), None, "the other one was cancelled");
+        assert_eq!(run(&[1, 8], 2, 12.0), Some(2.0));
+    }
+
+    #[test]
+    fn models_that_come_and_go_do_not_pile_up() {
+        let mut alone = Alone::default();
+        (0..3 * MOST_ALONE).for_each(|n| alone.take_in((n.to_string(), TARGET, None), 1.0));
+        assert!(alone.0.len() <= MOST_ALONE);
+    }
 
     #[test]
     fn throughput_follows_what_happens_and_fades() {

@@ -196,7 +196,10 @@ mod tests {
                 "# HELP tabfleet_attempts_failed_total Attempts that failed",
                 "# TYPE tabfleet_attempts_failed_total counter",
                 r#"tabfleet_attempts_failed_total{target="chrome/wasm",cause="a \"quoted\"\ncause"} 1"#,
-                "# HELP tabfleet_queue_wait_seconds From the call until a tab took the job",
+                concat!(
+                    "# HELP tabfleet_queue_wait_seconds Of jobs with a result, from the call until a tab took the job for the ",
+                    "attempt that brought it; what failed before is within"
+                ),
             ]
         );
         assert_eq!(

@@ -107,9 +107,9 @@ metrics! {
     Recoveries: Counter "tabfleet_recoveries_total" ["strategy", "outcome"];
     /// Events that came too fast to be counted here
     EventsMissed: Counter "tabfleet_events_missed_total" [];
-    /// From the call until a tab took the job
+    /// Of jobs with a result, from the call until a tab took the job for the attempt that brought it; what failed before is within
     QueueWait: Histogram "tabfleet_queue_wait_seconds" [];
-    /// From the call to the answer
+    /// Of jobs with a result, from the call to the answer
     JobTime: Histogram "tabfleet_job_seconds" [];
     /// The model's run
     Run: Histogram "tabfleet_run_seconds" ["target"];
@@ -127,17 +127,17 @@ metrics! {
     BatchSplits: Counter "tabfleet_batch_splits_total" ["target", "cause"];
     /// Models whose jobs were to run together and run alone instead, because their rows depend on each other or are none
     BatchingRefused: Counter "tabfleet_batching_refused_total" ["target"];
-    /// How many times as long jobs that ran together would have taken one by one, as a moving average over some fifty runs; absent until their model was run alone there
+    /// How many times as long jobs that ran together would have taken one by one, as a moving average over some fifty runs; of runs of which every job has a result, and a job of as many rows was run alone there before
     BatchEfficiency: Gauge "tabfleet_batch_efficiency_ratio" ["target"];
     /// The run, as a moving average over some fifty results
     RunAverage: Gauge "tabfleet_run_average_seconds" ["target"];
-    /// The wait in the queue, as a moving average over some fifty results
+    /// `tabfleet_queue_wait_seconds` as a moving average over some fifty results
     QueueWaitAverage: Gauge "tabfleet_queue_wait_average_seconds" [];
     /// Results a second, as a moving average over half a minute
     Throughput: Gauge "tabfleet_throughput_results_per_second" ["target"];
-    /// Jobs that wait for a tab
+    /// Jobs that wait: for a tab, for others to run with, or until they are tried again
     JobsWaiting: Gauge "tabfleet_jobs_waiting" [];
-    /// Jobs that tabs hold
+    /// Jobs that tabs hold; health checks and models that are loaded for later are none
     JobsInFlight: Gauge "tabfleet_jobs_in_flight" [];
     /// Jobs that hold room in the queue, waiting or running
     JobsUnderWay: Gauge "tabfleet_jobs_under_way" [];
@@ -149,7 +149,7 @@ metrics! {
     Tabs: Gauge "tabfleet_tabs" ["target", "stage"];
     /// Tabs that a target is to have; absent until that number changes
     TabsWanted: Gauge "tabfleet_tabs_wanted" ["target"];
-    /// The part of a target's ready tabs that have a job
+    /// The part of a target's ready tabs that hold a job
     Utilization: Gauge "tabfleet_utilization_ratio" ["target"];
     /// The score of a target's health, from 0 to 100
     Health: Gauge "tabfleet_health_score" ["target"];

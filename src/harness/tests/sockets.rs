@@ -6,7 +6,7 @@ use crate::{
         CpuFallback, LinkClosed, ModelFiles, RunRequest, ServedFile, StartOptions, TabMessage, TabSignal,
         TabSignalKind, TensorBatch, WebnnDevice, frame::Frame,
     },
-    types::{Backend, Cause, Failure, Tensor},
+    types::{Backend, Cause, Dtype, Failure, Tensor, TensorInfo},
 };
 use serde_json::{Map, json};
 use std::sync::Arc;
@@ -80,13 +80,18 @@ async fn a_tab_introduces_itself_and_is_asked_to_work() {
     let declaration = json!({"v": 1, "type": "model", "model": "m1", "name": "a model",
         "files": [{"path": "model.onnx", "url": format!("{}/models/0a", server.origin()), "bytes": 5}],
         "cpu_fallback": "forbid", "session_options": {}});
-    link.load(3, &model()).unwrap();
-    link.load(4, &model()).unwrap();
+    link.load(3, &model(), None).unwrap();
+    let zeros = [TensorInfo { name: "x".to_owned(), dtype: Dtype::Float32, shape: vec![1, 3], bytes: 12 }];
+    link.load(4, &model(), Some(&zeros)).unwrap();
     link.release(5, "m1").unwrap();
-    link.load(6, &model()).unwrap();
+    link.load(6, &model(), None).unwrap();
     assert_eq!(tab.hear_header().await, declaration);
     assert_eq!(tab.hear_header().await, json!({"v": 1, "type": "load", "id": 3, "model": "m1"}));
-    assert_eq!(tab.hear_header().await, json!({"v": 1, "type": "load", "id": 4, "model": "m1"}));
+    assert_eq!(
+        tab.hear_header().await,
+        json!({"v": 1, "type": "load", "id": 4, "model": "m1",
+        "zeros": [{"name": "x", "dtype": "float32", "shape": [1, 3], "bytes": 12}]})
+    );
     assert_eq!(tab.hear_header().await, json!({"v": 1, "type": "release", "id": 5, "model": "m1"}));
     assert_eq!(tab.hear_header().await, declaration);
     assert_eq!(tab.hear_header().await, json!({"v": 1, "type": "load", "id": 6, "model": "m1"}));
@@ -131,7 +136,7 @@ async fn a_run_carries_its_tensors_both_ways_without_changing_a_byte() {
     assert_eq!(outputs[1], ("ids".to_owned(), ids));
 
     // The run released the session, so the model is declared again.
-    link.load(10, &model()).unwrap();
+    link.load(10, &model(), None).unwrap();
     assert_eq!(tab.hear_header().await["type"], "model");
 }
 

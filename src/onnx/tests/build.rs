@@ -8,6 +8,7 @@ use tract_onnx::pb::{
 
 pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
+pub const STRING: i32 = 8;
 pub const BFLOAT16: i32 = 16;
 
 /// A value of a tensor type. A dimension is a number, a name, or `?`; no shape at all is `*`.

@@ -46,6 +46,27 @@ fn inputs_are_checked_one_by_one_and_together() {
 }
 
 #[test]
+fn zeros_are_of_one_row_where_the_size_is_open_and_of_nothing_whose_rank_is() {
+    let zeros = |inputs| {
+        let zeros = taking(inputs).zeros()?;
+        Some(zeros.into_iter().map(|zero| (zero.name, zero.dtype, zero.shape, zero.bytes)).collect::<Vec<_>>())
+    };
+    let (a, b, c) = ("a".to_owned(), "b".to_owned(), "c".to_owned());
+    assert_eq!(
+        zeros(vec![value("a", FLOAT, "batch 3 ?"), value("b", INT64, ""), value("c", STRING, "2 batch")]),
+        Some(vec![
+            (a, Dtype::Float32, vec![1, 3, 1], 12),
+            (b, Dtype::Int64, vec![], 8),
+            (c, Dtype::String, vec![2, 1], 12)
+        ])
+    );
+    assert_eq!(zeros(vec![value("a", FLOAT, "1"), value("b", FLOAT, "*")]), None);
+    assert_eq!(zeros(vec![value("a", FLOAT, "1"), value("b", BFLOAT16, "1")]), None);
+    assert_eq!(zeros(vec![value("a", FLOAT, "4611686018427387904 4")]), None);
+    assert_eq!(zeros(vec![]), Some(vec![]), "a model of no inputs can be run as it is");
+}
+
+#[test]
 fn an_input_that_no_tensor_fits_is_refused() {
     let model = taking(vec![value("x", BFLOAT16, "1")]);
     assert!(matches!(model.check_inputs(&[("x", floats(&[1]))]), Err(InputError::Unsupported { .. })));

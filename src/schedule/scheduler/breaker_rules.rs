@@ -7,9 +7,9 @@ use crate::{
         breaker::{Call, Change},
         breakers::{Changed, Owner, Permits},
         jobs::{Fallback, Job, Place},
-        tabs::{CANARY, Companions, InFlight},
+        tabs::InFlight,
     },
-    types::{BreakerState, Category, Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
+    types::{BreakerState, Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
 };
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,9 @@ impl Scheduler {
                 Owner::Target(target) => (target, None),
                 Owner::Model(target, model) => (target, Some(model)),
             };
-            self.book_circuit(target, model, &change);
+            if model.is_none() {
+                self.book_circuit(target, &change);
+            }
             let (from, to, reason, wait) = (change.from, change.to, change.reason, change.wait);
             self.actions.push_back(Action::BreakerChanged { target, model, from, to, reason, wait });
             match model {
@@ -90,21 +92,16 @@ impl Scheduler {
         }
     }
 
-    /// An open circuit has helped when it closes, and has not when it opens again after a probe.
-    fn book_circuit(&mut self, target: Target, model: Option<ModelId>, change: &Change) {
+    /// A target's open circuit has helped when it closes, and has not when it opens again after a probe.
+    fn book_circuit(&mut self, target: Target, change: &Change) {
         let (succeeded, took) = match (change.from, change.to, change.took) {
             (_, BreakerState::Closed, Some(took)) => (true, took),
             (BreakerState::HalfOpen, BreakerState::Open, _) => (false, Duration::ZERO),
             _ => return,
         };
-        let (browser, category) = (target.browser, Category::HealthCheck);
-        self.recoveries.book(browser, category, Strategy::OpenCircuit, succeeded, took);
-        if model.is_none() {
-            let failure = Failure::new(Cause::CircuitOpen, change.reason.clone());
-            let (strategy, target) = (Strategy::OpenCircuit, Some(target));
-            let recovery = Recovery { browser, target, tab: None, job: None, failure, strategy, succeeded, took };
-            self.actions.push_back(Action::Recovered(recovery));
-        }
+        let failure = Failure::new(Cause::CircuitOpen, change.reason.clone());
+        let (browser, target, strategy) = (target.browser, Some(target), Strategy::OpenCircuit);
+        self.book(Recovery { browser, target, tab: None, job: None, failure, strategy, succeeded, took });
     }
 
     /// Waiting jobs find out anew where they may go.
@@ -142,17 +139,7 @@ impl Scheduler {
     pub(super) fn run_canary(&mut self, id: TabId, now: Instant) {
         let Some(target) = self.tabs.get(id).map(|tab| tab.target) else { return };
         let permits = self.breakers.take_canary(target);
-        let in_flight = InFlight {
-            job: CANARY,
-            with: Companions::default(),
-            bytes: 0,
-            timeout: self.policy.canary_timeout,
-            work: Duration::ZERO,
-            alone: false,
-            queued: false,
-            cold: false,
-            permits,
-        };
+        let in_flight = InFlight::canary(self.policy.canary_timeout, permits);
         self.tabs.update(id, |tab| tab.hand(in_flight, now));
         self.actions.push_back(Action::RunCanary { tab: id });
     }
@@ -165,6 +152,8 @@ impl Scheduler {
         }
         self.speeds.forget(model);
         self.batches.forget(model);
+        self.pools.forget(model);
+        self.keep_tabs_for_pools();
         self.tabs.forget_model(model);
     }
 }

@@ -85,11 +85,12 @@ impl Scheduler {
         tab.vitals.measured_memory(bytes, limits.hard);
         if let Some((kind, limit)) = limits.exceeded(bytes, idle && !keeps_state) {
             let message = format!("its WASM memory is {bytes} bytes, and the {kind} limit is {limit}");
-            let failure = Failure::new(Cause::MemoryLimit, message);
-            let target = tab.target;
             self.displace(id, now);
-            self.repair_tab(id, target, &failure, Strategy::RestartWorker, now);
-            self.restart_worker(id, failure.message, now);
+            self.repair_worker(id, Failure::new(Cause::MemoryLimit, message), now);
+        } else if bytes > limits.soft && !keeps_state && tab.worn.is_none() {
+            // It may never be idle. A fresh one takes its place, and it finishes what it holds.
+            let why = format!("its WASM memory is {bytes} bytes, and the soft limit is {}", limits.soft);
+            self.tabs.wear_out(id, why);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is known of everybody's health, put together for people.
 
 use super::Scheduler;
+use crate::schedule::{jobs::Place, tabs::InFlight};
 use crate::types::{BreakerState, BrowserHealth, FleetHealth, ModelHealth, ModelId, TabHealth, TargetHealth};
 use std::time::{Instant, SystemTime};
 
@@ -8,11 +9,12 @@ impl Scheduler {
     /// The health of all at `now`, which the wall clock calls `at`; `name` tells a model's. The processes of browsers are
     /// the caller's to fill in.
     pub fn health(&self, now: Instant, at: SystemTime, name: impl Fn(ModelId) -> String) -> FleetHealth {
-        let in_flight: usize = self.tabs.iter().map(|(_, tab)| tab.jobs_in_flight()).sum();
+        let (in_flight, waiting): (Vec<_>, Vec<_>) =
+            self.jobs.values().partition(|job| matches!(job.place, Place::InFlight(_)));
         FleetHealth {
             at,
-            waiting: self.queue.len() as u64,
-            in_flight: in_flight as u64,
+            waiting: waiting.len() as u64,
+            in_flight: in_flight.len() as u64,
             targets: self.target_health(now),
             models: self
                 .breakers
@@ -56,12 +58,13 @@ impl Scheduler {
     fn tab_health(&self, now: Instant) -> Vec<TabHealth> {
         let of = |(id, tab): (_, &crate::schedule::tabs::Tab)| {
             let (sessions, kept_bytes) = self.sessions.kept_in(id);
+            let held = tab.in_flight.iter().flat_map(InFlight::jobs).filter(|job| self.waits_for(*job, id));
             TabHealth {
                 tab: id,
                 browser: tab.browser,
                 target: tab.target,
                 stage: tab.stage.into(),
-                in_flight: tab.jobs_in_flight() as u32,
+                in_flight: held.count() as u32,
                 health: tab.vitals.score(self.breaker_state(tab.target), now),
                 heap_bytes: tab.vitals.memory(),
                 heartbeat_ms: tab.vitals.heartbeat().map(|took| took.as_secs_f64() * 1e3),

@@ -15,7 +15,7 @@ impl Scheduler {
         self.queue.take(job.route, &job.ticket, target, now);
         job.place = Place::Reserved(tab);
         self.tabs.update(tab, |tab| tab.reserved = Some((id, placement)));
-        self.restart_worker(tab, "a job wants a worker that nothing ran in before".to_owned(), now);
+        self.restart_worker(tab, "a job wants a worker that nothing ran in before".to_owned());
         Some(target)
     }
 
@@ -31,7 +31,7 @@ impl Scheduler {
     pub(super) fn leave_nothing(&mut self, tab: TabId, now: Instant) {
         if self.tabs.get(tab).is_some_and(|tab| tab.is_alone) {
             self.displace(tab, now);
-            self.restart_worker(tab, "a job has run in it that leaves nothing".to_owned(), now);
+            self.restart_worker(tab, "a job has run in it that leaves nothing".to_owned());
         }
     }
 }

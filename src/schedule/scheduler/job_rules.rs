@@ -11,7 +11,7 @@ use crate::{
         sessions::SessionCall,
         tabs::{Companions, InFlight},
     },
-    types::{Cause, Failure, JobId, Strategy, TabId, Target},
+    types::{Cause, Failure, JobId, ModelId, Strategy, TabId, Target},
 };
 use std::time::{Duration, Instant};
 
@@ -26,20 +26,15 @@ pub(super) struct Answered {
     pub with: Companions,
     /// Whether the tab loaded the model for it.
     pub cold: bool,
+    /// The model that was loaded, if that was all.
+    pub loads: Option<ModelId>,
 }
 
 impl Answered {
     /// A job alone, of which nothing else is known.
     pub fn of(job: JobId, target: Target) -> Self {
-        Self {
-            target,
-            elapsed_ms: 0.0,
-            permits: None,
-            guilt: Guilt::Own,
-            job,
-            with: Companions::default(),
-            cold: false,
-        }
+        let with = Companions::default();
+        Self { target, elapsed_ms: 0.0, permits: None, guilt: Guilt::Own, job, with, cold: false, loads: None }
     }
 
     /// All whose run it was.
@@ -78,8 +73,8 @@ impl Scheduler {
             let position = tab.in_flight.iter().position(|in_flight| in_flight.job == id)?;
             let elapsed_ms = now.saturating_duration_since(tab.head_since).as_secs_f64() * 1e3;
             let in_flight = tab.take(position, now)?;
-            let InFlight { permits, with, cold, .. } = in_flight;
-            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with, cold })
+            let InFlight { permits, with, cold, loads, .. } = in_flight;
+            Some(Answered { target: tab.target, elapsed_ms, permits, guilt: Guilt::Own, job: id, with, cold, loads })
         })?
     }
 
@@ -161,6 +156,12 @@ impl Scheduler {
 
     pub(super) fn failed(&mut self, tab: TabId, id: JobId, failure: Failure, now: Instant) {
         let spent = spends_worker(failure.cause);
+        if let Cause::ModelLoad | Cause::ModelDownload = failure.cause
+            && let Some(job) = self.jobs.get(&id)
+            && let Some(tab) = self.tabs.get_mut(tab)
+        {
+            tab.loaded.remove(&job.spec.model);
+        }
         let answered = self.take_answered(tab, id, now);
         if let Some(answered) = answered {
             self.run_failed(tab, &failure, answered, now);
@@ -213,7 +214,7 @@ impl Scheduler {
         &mut self,
         tab: TabId,
         target: Target,
-        model: crate::types::ModelId,
+        model: ModelId,
         permits: Option<Permits>,
         failure: &Failure,
         now: Instant,
@@ -300,10 +301,8 @@ impl Scheduler {
     fn conclude_job(&mut self, id: JobId, recovery: JobRecovery, succeeded: bool, now: Instant) {
         let JobRecovery { failure, failed_on: (target, tab), strategy, since } = recovery;
         let (browser, took) = (target.browser, now.saturating_duration_since(since));
-        self.recoveries.book(browser, failure.category(), strategy, succeeded, took);
         let (target, tab, job) = (Some(target), Some(tab), Some(id));
-        let recovery = Recovery { browser, target, tab, job, failure, strategy, succeeded, took };
-        self.actions.push_back(Action::Recovered(recovery));
+        self.book(Recovery { browser, target, tab, job, failure, strategy, succeeded, took });
     }
 
     /// The job's own deadline has passed. If a tab was working on it, that was an attempt.

@@ -148,7 +148,8 @@ impl Scheduler {
                 tab.loaded.remove(&model);
             }
             let cold = is_new && !release && !alone;
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, cold, permits }, now);
+            let loads = None;
+            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, cold, permits, loads }, now);
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)

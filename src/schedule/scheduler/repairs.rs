@@ -89,8 +89,13 @@ impl Scheduler {
     fn conclude(&mut self, repair: Repair, succeeded: bool, now: Instant) {
         let Repair { browser, target, tab, failure, strategy, since } = repair;
         let took = now.saturating_duration_since(since);
-        self.recoveries.book(browser, failure.category(), strategy, succeeded, took);
-        let recovery = Recovery { browser, target, tab, job: None, failure, strategy, succeeded, took };
+        self.book(Recovery { browser, target, tab, job: None, failure, strategy, succeeded, took });
+    }
+
+    /// It is known what became of something that was done about a failure.
+    pub(super) fn book(&mut self, recovery: Recovery) {
+        let Recovery { browser, strategy, succeeded, took, .. } = recovery;
+        self.recoveries.book(browser, recovery.failure.category(), strategy, succeeded, took);
         self.actions.push_back(Action::Recovered(recovery));
     }
 }

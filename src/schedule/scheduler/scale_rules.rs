@@ -3,7 +3,7 @@
 use super::{Action, Scheduler, time_rules::Timer};
 use crate::{
     schedule::{
-        scaling::{LOOKS, Look, Scale},
+        scaling::{Change, LOOKS, Look, Scale},
         tabs::{Stage, Tab},
     },
     types::{TabId, Target},
@@ -38,11 +38,14 @@ impl Scheduler {
         let (policy, speeds) = (&self.policy.scaling, &self.speeds);
         let work = |model| speeds.expected(model, target).unwrap_or_default();
         let change = self.scales.get_mut(&target).and_then(|scale| scale.look(look, policy, work, now));
-        if let Some(change) = change {
-            let (from, to, reason) = (change.from, change.to, change.reason.clone());
+        self.scaled(target, change);
+        self.close_surplus(target, now);
+    }
+
+    pub(super) fn scaled(&mut self, target: Target, change: Option<Change>) {
+        if let Some(Change { from, to, reason }) = change {
             self.actions.push_back(Action::Scaled { target, from, to, reason });
         }
-        self.close_surplus(target);
     }
 
     fn look_at(&self, target: Target) -> Look {
@@ -53,16 +56,18 @@ impl Scheduler {
             busy,
             seasoned: ready().filter(|tab| tab.jobs > 0).count(),
             waiting: self.queue.waits_for(target),
-            has_memory: self.has_memory_for_another_tab(target),
+            has_memory: self.further_tabs_in_memory(target) > 0,
             has_cores: self.has_cores_for_another_tab(target),
         }
     }
 
-    /// Whether the browser would stay below its limit with one more tab of the size of those it has.
-    fn has_memory_for_another_tab(&self, target: Target) -> bool {
+    /// How many more tabs of the size of those it has the browser could hold and stay below its limit.
+    pub(super) fn further_tabs_in_memory(&self, target: Target) -> usize {
         let memory = self.slots.get(&target.browser).and_then(|slot| slot.vitals.memory());
+        let Some(bytes) = memory else { return usize::MAX };
         let tabs = self.tabs.iter().filter(|(_, tab)| tab.target.browser == target.browser).count() as u64;
-        memory.is_none_or(|bytes| bytes + bytes / tabs.max(1) <= self.policy.browser_memory.soft)
+        let left = self.policy.browser_memory.soft.saturating_sub(bytes);
+        (left / (bytes / tabs.max(1)).max(1)) as usize
     }
 
     /// Whether the cores suffice for the threads of all tabs that are at work and of one more. True where threads or cores
@@ -75,15 +80,15 @@ impl Scheduler {
     }
 
     /// Tabs that are more than there are to be take no more jobs; those with least to do go first.
-    fn close_surplus(&mut self, target: Target) {
+    fn close_surplus(&mut self, target: Target, now: Instant) {
         while self.tabs.count(target) > self.tabs_wanted(target) {
             // One that keeps a session's state stays until that has ended.
             let may_go =
                 |id: &TabId| self.tabs.get(*id).is_some_and(|tab| tab.worn.is_none()) && !self.sessions.live_in(*id);
             let Some(id) = self.tabs.ready(target).map(|(_, id)| id).find(may_go) else { return };
             self.tabs.wear_out(id, "its target needs fewer tabs".to_owned());
-            self.worn.insert(id);
             self.tabs.update(id, |tab: &mut Tab| tab.enter(Stage::Retiring));
+            self.fill_pools(now);
         }
     }
 }

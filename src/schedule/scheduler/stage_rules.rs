@@ -5,7 +5,7 @@ use crate::{
     schedule::{
         TargetSet,
         stages::{Seat, StageSpec},
-        tabs::{Companions, InFlight, Stage, WARM_UP},
+        tabs::{InFlight, Stage},
     },
     types::{Backend, BrowserId, Cause, Failure, JobId, ModelId, Placement, TabId, Target},
 };
@@ -29,14 +29,7 @@ impl Scheduler {
     }
 
     /// A tab has loaded a model, which may be a stage, or says why it cannot.
-    pub(super) fn stage_loaded(
-        &mut self,
-        tab: TabId,
-        model: ModelId,
-        target: Target,
-        failure: Option<Failure>,
-        now: Instant,
-    ) {
+    pub(super) fn stage_loaded(&mut self, tab: TabId, model: ModelId, target: Target, failure: Option<&Failure>) {
         let Some(stage) = self.stages.get_mut(model) else { return };
         let Some(failure) = failure else {
             stage.seats_mut().filter(|seat| seat.tab == tab).for_each(|seat| seat.loaded = true);
@@ -46,10 +39,6 @@ impl Scheduler {
             stage.barred.insert(target);
         }
         self.leave(model, tab);
-        if crate::schedule::jobs::spends_worker(failure.cause) {
-            self.displace(tab, now);
-            self.repair_worker(tab, failure, now);
-        }
     }
 
     /// A job of a stage failed for what would fail there again: the stage lives elsewhere from now on.
@@ -197,21 +186,9 @@ impl Scheduler {
             }
             Wanted::Spare => stage.spares.push(seat),
         }
-        let work = std::time::Duration::ZERO;
-        let in_flight = InFlight {
-            job: WARM_UP,
-            with: Companions::default(),
-            bytes: 0,
-            timeout,
-            work,
-            alone: false,
-            queued: false,
-            cold: false,
-            permits: None,
-        };
         self.tabs.update(seat.tab, |tab| {
             tab.loaded.insert(model);
-            tab.hand(in_flight, now);
+            tab.hand(InFlight::load(model, timeout), now);
         });
         self.actions.push_back(Action::LoadModel { tab: seat.tab, model });
     }

@@ -1,6 +1,6 @@
 //! What happens to tabs: opened, started, restarted, replaced; and targets that never start.
 
-use super::{Action, Scheduler, batch_rules::FailedBatch, job_rules::Answered};
+use super::{Action, Scheduler, batch_rules::FailedBatch, job_rules::Answered, time_rules::Timer};
 use crate::{
     schedule::{
         browsers::Slot,
@@ -39,6 +39,8 @@ impl Scheduler {
         let Some(answered) = self.take_answered(id, head, now) else { return };
         if head == CANARY {
             self.canary_ended(id, answered.target, answered.permits, Some(failure.clone()), now);
+        } else if let Some(model) = answered.loads {
+            self.not_warmed(model, answered.target);
         } else {
             self.run_failed(id, failure, Answered { guilt, ..answered }, now);
         }
@@ -48,6 +50,9 @@ impl Scheduler {
     fn suspect_first(&mut self, id: TabId, now: Instant) {
         let Some(head) = self.tabs.get(id).and_then(|tab| tab.in_flight.front()).map(|head| head.job) else { return };
         let Some(answered) = self.take_answered(id, head, now) else { return };
+        if let Some(model) = answered.loads {
+            self.not_warmed(model, answered.target);
+        }
         if !answered.with.jobs.is_empty() {
             self.suspect_one_of_several(id, answered);
             return;
@@ -123,13 +128,17 @@ impl Scheduler {
     pub(super) fn repair_worker(&mut self, id: TabId, failure: Failure, now: Instant) {
         let Some(tab) = self.tabs.get(id) else { return };
         let (target, browser) = (tab.target, tab.browser);
+        if tab.stage == Stage::Retiring {
+            // Another one stands in for it already.
+            return self.remove_tab(id, &failure, now);
+        }
         let worn_out = tab.vitals.failures_in_a_row() >= self.policy.replace_tab_after;
         let least = if worn_out { Strategy::ReplaceTab } else { Strategy::RestartWorker };
         let strategy = self.choose_repair(target, &failure, least);
         match strategy {
             Strategy::RestartWorker => {
                 self.repair_tab(id, target, &failure, strategy, now);
-                self.restart_worker(id, failure.message, now);
+                self.restart_worker(id, failure.message);
             }
             Strategy::RestartBrowser => self.restart_browser(browser, target.browser, &failure, now),
             _ => {
@@ -139,10 +148,9 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn restart_worker(&mut self, tab: TabId, reason: String, now: Instant) {
-        let give_up = now + self.policy.restart_timeout;
+    pub(super) fn restart_worker(&mut self, tab: TabId, reason: String) {
         let restarts = self.tabs.update(tab, |tab| {
-            let restarts = tab.enter(Stage::Restarting(give_up));
+            let restarts = tab.enter(Stage::Restarting(None));
             if restarts {
                 tab.loaded.clear();
             }
@@ -151,6 +159,16 @@ impl Scheduler {
         if restarts == Some(true) {
             self.actions.push_back(Action::RestartWorker { tab, reason });
         }
+    }
+
+    /// The browser has done its part: from now on the worker is waited for.
+    pub(super) fn worker_starts(&mut self, tab: TabId, now: Instant) {
+        let (opened, restarted) = (now + self.policy.open_timeout, now + self.policy.restart_timeout);
+        self.tabs.update(tab, |tab| match &mut tab.stage {
+            Stage::Opening(give_up @ None) => *give_up = Some(opened),
+            Stage::Restarting(give_up @ None) => *give_up = Some(restarted),
+            _ => {}
+        });
     }
 
     pub(super) fn tab_connected(&mut self, tab: TabId, now: Instant) {
@@ -183,6 +201,7 @@ impl Scheduler {
             self.succeed_worn(id, target, now);
         }
         self.hand_out_reserved(id, now);
+        self.fill_pools(now);
     }
 
     pub(super) fn tab_failed(&mut self, tab: TabId, failure: Failure, now: Instant) {
@@ -193,6 +212,9 @@ impl Scheduler {
             self.remove_tab(tab, &failure, now);
             self.give_up(target, failure, now);
             return;
+        }
+        if self.tabs.ready(target).any(|(_, other)| other != tab) {
+            return self.further_tab_failed(tab, target, &failure, now);
         }
         let failures = self.start_failures.entry(target).or_default();
         *failures += 1;
@@ -207,6 +229,18 @@ impl Scheduler {
             // GPU process has crashed twice): the browser itself is to be made afresh.
             self.restart_browser(browser, target.browser, &failure, now);
         }
+    }
+
+    /// A tab did not start while another one of its target works: neither that one's browser nor the target is to blame.
+    fn further_tab_failed(&mut self, tab: TabId, target: Target, failure: &Failure, now: Instant) {
+        self.displace(tab, now);
+        self.remove_tab(tab, failure, now);
+        let again = now + self.policy.relaunch_pause_cap;
+        self.not_before.insert(target, again);
+        self.timers.insert((again, Timer::Open(target)));
+        let scale = self.scales.get_mut(&target);
+        let change = scale.and_then(|scale| scale.not_started(&failure.message, &self.policy.scaling, now));
+        self.scaled(target, change);
     }
 
     pub(super) fn worker_lost(&mut self, tab: TabId, failure: Failure, now: Instant) {
@@ -287,14 +321,15 @@ impl Scheduler {
     pub(super) fn open_missing_tabs(&mut self, now: Instant) {
         for target in self.hopeful().iter() {
             let missing = self.tabs_wanted(target).saturating_sub(self.tabs.count(target));
-            if missing == 0 {
+            let works = || self.tabs.least_loaded(target).is_some();
+            if missing == 0 || self.not_before.contains_key(&target) && works() {
                 continue;
             }
             let Some(browser) = self.slots.get(&target.browser).and_then(Slot::running) else { continue };
             for _ in 0..missing {
                 let tab = TabId(self.next_tab);
                 self.next_tab += 1;
-                self.tabs.insert(tab, Tab::new(target, browser, now + self.policy.open_timeout, now));
+                self.tabs.insert(tab, Tab::new(target, browser, now));
                 self.actions.push_back(Action::OpenTab { tab, browser, target });
             }
         }
@@ -313,6 +348,8 @@ impl Scheduler {
         }
         self.beyond_repair(target, now);
         self.actions.push_back(Action::GiveUpTarget { target, failure });
+        self.keep_tabs_for_pools();
+        self.fill_pools(now);
         let hopeful = self.hopeful();
         for job in self.queue.all(|route| route.intersection(hopeful).is_empty()) {
             let Some(waiting) = self.jobs.get(&job) else { continue };

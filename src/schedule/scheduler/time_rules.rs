@@ -24,6 +24,8 @@ pub(super) enum Timer {
     /// The job is to have had its turn.
     Turn(JobId),
     Scale(Target),
+    /// A tab that did not start is tried again.
+    Open(Target),
 }
 
 impl Scheduler {
@@ -70,6 +72,7 @@ impl Scheduler {
             Timer::Worn(tab) => self.evict_sessions(tab),
             Timer::Turn(job) => self.turn_missed(job),
             Timer::Scale(target) => self.scale_due(target, now),
+            Timer::Open(target) => _ = self.not_before.remove(&target),
         }
     }
 

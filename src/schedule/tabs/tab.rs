@@ -19,16 +19,17 @@ pub(in crate::schedule) const WARM_UP: JobId = JobId(u64::MAX);
 /// Where a tab is in its life. The instants are when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::schedule) enum Stage {
-    /// The page was asked for; its worker is not yet connected.
-    Opening(Instant),
+    /// The page was asked for; its worker is not yet connected. `None` while the browser is at it: its driver may open
+    /// one tab after the other, and tells when it cannot.
+    Opening(Option<Instant>),
     /// The worker is connected; its backend is not yet ready.
     Starting(Instant),
     /// It takes jobs.
     Ready,
     /// Its socket is closed, and nobody has said why.
     Cut(Instant),
-    /// Its worker was ended; the next one is not yet connected.
-    Restarting(Instant),
+    /// Its worker is to be ended; the next one is not yet connected. `None` while the browser is at it, as above.
+    Restarting(Option<Instant>),
     /// It finishes what it holds, and goes.
     Retiring,
 }
@@ -87,6 +88,8 @@ pub(in crate::schedule) struct InFlight {
     pub cold: bool,
     /// The breakers' leave to run it, given back when this is dropped.
     pub permits: Option<Permits>,
+    /// The model to be loaded, where that is all.
+    pub loads: Option<ModelId>,
 }
 
 /// Those who run together with a job.
@@ -98,6 +101,31 @@ pub(in crate::schedule) struct Companions {
 }
 
 impl InFlight {
+    /// The canary.
+    pub fn canary(timeout: Duration, permits: Option<Permits>) -> Self {
+        Self { permits, ..Self::of_no_job(CANARY, timeout) }
+    }
+
+    /// A model that is loaded before a job needs it.
+    pub fn load(model: ModelId, timeout: Duration) -> Self {
+        Self { loads: Some(model), ..Self::of_no_job(WARM_UP, timeout) }
+    }
+
+    fn of_no_job(job: JobId, timeout: Duration) -> Self {
+        Self {
+            job,
+            with: Companions::default(),
+            bytes: 0,
+            timeout,
+            work: Duration::ZERO,
+            alone: false,
+            queued: false,
+            cold: false,
+            permits: None,
+            loads: None,
+        }
+    }
+
     /// All whose run it is.
     pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         std::iter::once(self.job).chain(self.with.jobs.iter().copied())
@@ -145,13 +173,15 @@ pub(in crate::schedule) struct Tab {
     pub opened: Instant,
     /// Jobs that it was done with, well or not.
     pub jobs: u32,
+    /// When it was last handed a job, or was done with one.
+    pub last_job: Instant,
     /// How often it failed.
     pub failures: u32,
     /// Why it is to be replaced by a fresh one, if it is.
     pub worn: Option<String>,
     /// The tab that is to stand in for it.
     pub successor: Option<TabId>,
-    /// Whether its worker has been handed a job.
+    /// Whether its worker has been handed a job, or a model to load.
     pub is_used: bool,
     /// Whether that was one which wants the worker to itself.
     pub is_alone: bool,
@@ -160,11 +190,11 @@ pub(in crate::schedule) struct Tab {
 }
 
 impl Tab {
-    pub fn new(target: Target, browser: BrowserId, give_up: Instant, now: Instant) -> Self {
+    pub fn new(target: Target, browser: BrowserId, now: Instant) -> Self {
         Self {
             target,
             browser,
-            stage: Stage::Opening(give_up),
+            stage: Stage::Opening(None),
             in_flight: VecDeque::new(),
             bytes: 0,
             work: Duration::ZERO,
@@ -179,6 +209,7 @@ impl Tab {
             ready_since: None,
             opened: now,
             jobs: 0,
+            last_job: now,
             failures: 0,
             worn: None,
             successor: None,
@@ -206,7 +237,10 @@ impl Tab {
         self.bytes += in_flight.bytes;
         self.work += in_flight.work;
         self.is_short = false;
-        self.is_used |= in_flight.job != CANARY && in_flight.job != WARM_UP;
+        self.is_used |= in_flight.job != CANARY;
+        if in_flight.job != CANARY && in_flight.job != WARM_UP {
+            self.last_job = now;
+        }
         self.is_alone |= in_flight.alone;
         self.in_flight.push_back(in_flight);
     }
@@ -218,6 +252,7 @@ impl Tab {
         self.work -= in_flight.work;
         if in_flight.job != CANARY && in_flight.job != WARM_UP {
             self.jobs += in_flight.jobs().count() as u32;
+            self.last_job = now;
         }
         (self.head_since, self.is_short) = (now, false);
         if self.in_flight.is_empty() {
@@ -232,11 +267,6 @@ impl Tab {
         self.budget.idle(now);
         (self.bytes, self.work, self.is_short) = (0, Duration::ZERO, false);
         std::mem::take(&mut self.in_flight)
-    }
-
-    /// How many jobs it holds, those that run together all counted.
-    pub fn jobs_in_flight(&self) -> usize {
-        self.in_flight.iter().map(|in_flight| in_flight.jobs().count()).sum()
     }
 
     /// How many runs of jobs that may run together it holds.
@@ -270,6 +300,11 @@ impl Tab {
         }
     }
 
+    /// Whether models stand in its line that it is to load.
+    pub fn loads(&self) -> bool {
+        self.in_flight.iter().any(|in_flight| in_flight.job == WARM_UP)
+    }
+
     /// Whether the canary stands in its line.
     pub fn runs_canary(&self) -> bool {
         self.in_flight.iter().any(|in_flight| in_flight.job == CANARY)
@@ -283,7 +318,8 @@ impl Tab {
     /// When the tab's present stage, or the job it works on, has taken too long.
     pub fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Opening(at) | Stage::Starting(at) | Stage::Cut(at) | Stage::Restarting(at) => Some(at),
+            Stage::Opening(at) | Stage::Restarting(at) => at,
+            Stage::Starting(at) | Stage::Cut(at) => Some(at),
             Stage::Ready | Stage::Retiring => self.in_flight.front().map(|head| self.head_since + head.timeout),
         }
     }
@@ -297,11 +333,11 @@ mod tests {
     fn a_tab_goes_only_where_its_life_leads() {
         let at = Instant::now();
         let stages = [
-            Stage::Opening(at),
+            Stage::Opening(None),
             Stage::Starting(at),
             Stage::Ready,
             Stage::Cut(at),
-            Stage::Restarting(at),
+            Stage::Restarting(None),
             Stage::Retiring,
         ];
         let ways: Vec<String> = stages

@@ -250,3 +250,22 @@ fn a_call_that_is_slow_by_its_own_past_counts_as_slow_and_one_that_always_was_do
     let both = [None, Some(ModelId(2))];
     assert_eq!(world.breakers, both.map(|model| (CHROME_WASM, model, BreakerState::Open)));
 }
+
+#[test]
+fn what_waits_and_what_tabs_hold_are_jobs_and_nothing_else() {
+    let mut world = World::new(&[CHROME_WASM], one_tab());
+    let told = |world: &World| {
+        let health = world.scheduler.health(world.now, std::time::SystemTime::UNIX_EPOCH, |model| model.to_string());
+        (health.waiting, health.in_flight, health.tabs.iter().map(|tab| tab.in_flight).sum::<u32>())
+    };
+    world.loads_slowly = true;
+    world.tell(Input::WarmUp { model: ModelId(9), tabs: 1, timeout: Duration::from_secs(60) });
+    assert_eq!(told(&world), (0, 0, 0), "a model is loaded for later");
+    let job = world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 5);
+    let cancelled = world.submit(&[CHROME_WASM]);
+    assert_eq!(told(&world), (0, 2, 2));
+    world.tell(Input::Cancel { job: cancelled });
+    assert_eq!(told(&world), (0, 1, 1), "the tab may still be at the other");
+    (0..2).for_each(|_| world.answer(job, Some(Failure::new(Cause::ModelDownload, "no network"))));
+    assert_eq!((world.scheduler.queued(), told(&world)), (0, (1, 0, 0)), "it pauses before its third attempt");
+}

@@ -48,7 +48,9 @@ impl World {
 #[test]
 fn five_hundred_tabs_that_fail_at_random_end_twenty_thousand_jobs_once_each() {
     let mut random = ChaCha8Rng::seed_from_u64(500);
-    let policy = Policy { tabs_per_target: TABS / TARGETS.len(), restart_browser_after: 10, ..Policy::default() };
+    let retirement = Retirement { jobs: 10, jobs_not_before: Duration::ZERO, failures: 3, ..Retirement::default() };
+    let tabs_per_target = TABS / TARGETS.len();
+    let policy = Policy { tabs_per_target, restart_browser_after: 10, retirement, ..Policy::default() };
     let mut world = World::new(&TARGETS, policy);
     for n in 0..JOBS {
         let narrow = [TARGETS[n % TARGETS.len()]];
@@ -81,5 +83,14 @@ fn five_hundred_tabs_that_fail_at_random_end_twenty_thousand_jobs_once_each() {
     assert_eq!(with_result.len() + without.len(), JOBS);
     assert!(with_result.len() > JOBS / 2, "the fleet goes on: {}", with_result.len());
     assert_eq!((world.scheduler.queued(), world.scheduler.permits_out()), (0, 0), "nothing is left behind");
+    assert!(world.retired.len() > 50, "{} tabs wore out", world.retired.len());
+    for target in TARGETS.iter().filter(|target| !world.given_up.contains(target)) {
+        let tabs = world.tabs.values().filter(|(_, of)| of == target).count();
+        assert_eq!(tabs, TABS / TARGETS.len(), "{target} has as many tabs as are wanted, and no worn one beside them");
+    }
+    let name = |model: ModelId| model.to_string();
+    let health = world.scheduler.health(world.now, std::time::SystemTime::UNIX_EPOCH, name);
+    let booked = health.recoveries.iter().map(|of| ((of.browser, of.category, of.strategy), (of.tried, of.succeeded)));
+    assert_eq!(booked.collect::<BTreeMap<_, _>>(), world.told, "what is booked is what was told");
     assert!(world.restarted.len() > 1_000 && world.recoveries.len() > 3_000, "much was really broken");
 }

@@ -95,6 +95,22 @@ fn a_tab_that_brought_nothing_is_tried_again_ever_more_rarely_but_is() {
 }
 
 #[test]
+fn a_further_tab_that_does_not_start_is_given_up_for_a_while_and_costs_the_first_nothing() {
+    let mut machine = Machine::new((1, 4), 4.0);
+    let (browsers, tabs) = (machine.world.browsers.clone(), machine.world.tabs.clone());
+    machine.world.opens_nothing = true;
+    machine.goes_on(minutes(3), 20);
+    let back = machine.world.scaled.iter().filter(|(_, from, to)| to < from).count();
+    assert!((2..=4).contains(&back), "after half a minute, a minute, two: {:?}", machine.world.scaled);
+    assert_eq!((&machine.world.browsers, &machine.world.tabs), (&browsers, &tabs));
+    assert_eq!(machine.world.given_up, []);
+    assert!(machine.world.ended.values().all(|(how, attempts)| how.is_ok() && attempts.is_empty()));
+    machine.world.opens_nothing = false;
+    machine.goes_on(minutes(20), 20);
+    assert_eq!(machine.tabs(), 4);
+}
+
+#[test]
 fn idle_tabs_go_one_by_one_but_not_the_last_that_are_kept() {
     let mut machine = Machine::new((2, 4), 8.0);
     machine.goes_on(minutes(5), 20);

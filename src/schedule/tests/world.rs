@@ -19,6 +19,12 @@ pub(super) struct World {
     pub(super) restarted: Vec<TabId>,
     /// Whether fresh workers never connect.
     pub(super) restarts_hang: bool,
+    /// Whether tabs are opened only when the test says so.
+    pub(super) opens_slowly: bool,
+    /// Whether tabs cannot be opened.
+    pub(super) opens_nothing: bool,
+    /// Whether models are loaded only when the test says so.
+    pub(super) loads_slowly: bool,
     pub(super) retired: Vec<TabId>,
     pub(super) warmed: Vec<(TabId, ModelId)>,
     /// What tabs were told to drop of sessions.
@@ -36,6 +42,8 @@ pub(super) struct World {
     pub(super) alive: bool,
     pub(super) breakers: Vec<(Target, Option<ModelId>, BreakerState)>,
     pub(super) recoveries: Vec<(crate::types::Strategy, bool)>,
+    /// How often each was told, and how often it helped.
+    pub(super) told: BTreeMap<(Browser, Category, crate::types::Strategy), (u64, u64)>,
     pub(super) blamed: Vec<(JobId, Cause)>,
     /// How the number of a target's tabs changed.
     pub(super) scaled: Vec<(Target, usize, usize)>,
@@ -65,6 +73,9 @@ impl World {
             split: Vec::new(),
             restarted: Vec::new(),
             restarts_hang: false,
+            opens_slowly: false,
+            opens_nothing: false,
+            loads_slowly: false,
             retired: Vec::new(),
             warmed: Vec::new(),
             forgotten: Vec::new(),
@@ -78,6 +89,7 @@ impl World {
             alive: true,
             breakers: Vec::new(),
             recoveries: Vec::new(),
+            told: BTreeMap::new(),
             blamed: Vec::new(),
             scaled: Vec::new(),
             fell_back: Vec::new(),
@@ -101,10 +113,13 @@ impl World {
                     Some(Input::BrowserStarted { id })
                 }
                 Action::EndBrowser { id } => Some(self.browser_ends(id)),
+                Action::OpenTab { tab, .. } if self.opens_nothing => {
+                    Some(Input::TabFailed { tab, failure: Failure::new(Cause::TabFailed, "it cannot be opened") })
+                }
                 Action::OpenTab { tab, browser, target } => {
                     self.tabs.insert(tab, (browser, target));
                     self.handed.insert(tab, Vec::new());
-                    Some(Input::TabConnected { tab })
+                    (!self.opens_slowly).then_some(Input::TabConnected { tab })
                 }
                 Action::StartBackend { tab, target } if self.unavailable.contains(&target) => {
                     Some(Input::TabFailed { tab, failure: Failure::new(Cause::BackendUnavailable, "no adapter") })
@@ -113,7 +128,8 @@ impl World {
                 Action::RestartWorker { tab, .. } => {
                     self.restarted.push(tab);
                     self.handed.insert(tab, Vec::new());
-                    (!self.restarts_hang).then_some(Input::TabConnected { tab })
+                    let hangs = self.restarts_hang;
+                    Some(if hangs { Input::WorkerStarts { tab } } else { Input::TabConnected { tab } })
                 }
                 Action::CloseTab { tab, .. } => {
                     self.tabs.remove(&tab);
@@ -152,9 +168,9 @@ impl World {
                     None
                 }
                 Action::DropModel { .. } => None,
-                Action::LoadModel { tab, model } => {
+                Action::LoadModel { tab, model } | Action::WarmModel { tab, model } => {
                     self.warmed.push((tab, model));
-                    Some(Input::ModelLoaded { tab, model, failure: None })
+                    (!self.loads_slowly).then_some(Input::ModelLoaded { tab, model, failure: None })
                 }
                 Action::RetireTab { tab, .. } => {
                     self.tabs.remove(&tab);
@@ -174,7 +190,9 @@ impl World {
                     self.breakers.push((target, model, to));
                     None
                 }
-                Action::Recovered(Recovery { strategy, succeeded, .. }) => {
+                Action::Recovered(Recovery { browser, failure, strategy, succeeded, .. }) => {
+                    let told = self.told.entry((browser, failure.category(), strategy)).or_default();
+                    *told = (told.0 + 1, told.1 + u64::from(succeeded));
                     self.recoveries.push((strategy, succeeded));
                     None
                 }
