@@ -11,7 +11,7 @@ use super::{
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::{self, ModelFile, ModelGraph},
-    schedule::Batching,
+    schedule::{Batching, LONGEST_WAIT},
     types::{Family, Isolation, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
@@ -140,7 +140,8 @@ impl ModelSpec {
     /// [`BatchingRefused`](crate::types::EventKind::BatchingRefused) tell. It is no proof, and so batching is off unless
     /// asked for.
     pub fn batched(mut self, batching: Batching) -> Self {
-        self.batching = Some(batching);
+        let [wait, run] = [batching.wait, batching.run].map(|time| time.min(LONGEST_WAIT));
+        self.batching = Some(Batching { wait, run, ..batching });
         self
     }
 

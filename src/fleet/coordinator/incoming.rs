@@ -11,7 +11,7 @@ use crate::{
         warm::WarmUp,
     },
     harness::{LostWhat, RunReport, TabMessage, TabSignal, TabSignalKind},
-    schedule::Input,
+    schedule::{Input, LONGEST_WAIT},
     types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId, TensorInfo},
 };
 use std::{
@@ -327,7 +327,7 @@ impl Coordinator {
     }
 
     pub(super) fn ran(&mut self, tab: TabId, job: JobId, report: RunReport, aside_ms: f64) {
-        let run = Duration::try_from_secs_f64(report.run_ms / 1e3).unwrap_or_default();
+        let run = Duration::try_from_secs_f64(report.run_ms / 1e3).unwrap_or_default().min(LONGEST_WAIT);
         let outputs = report.outputs.tensors();
         self.result = Some(Answer { tab, report, outputs, told: 0, aside_ms });
         self.tell(Input::AttemptSucceeded { tab, job, run });

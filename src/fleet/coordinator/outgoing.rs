@@ -8,7 +8,7 @@ use crate::{
         tab::{Pending, Tab},
     },
     harness::StartOptions,
-    schedule::{Action, Input, Recovery},
+    schedule::{Action, Input, LONGEST_WAIT, Recovery},
     types::{Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, SessionId, TabId, Target},
 };
 use std::time::Instant;
@@ -116,7 +116,7 @@ impl Coordinator {
             gpu: if self.without_gpu.contains(&browser) { GpuMode::Software } else { self.config.gpu },
             headless: self.config.headless,
             launch_timeout: self.config.launch_timeout,
-            command_timeout: self.config.command_timeout,
+            command_timeout: self.config.command_timeout.min(LONGEST_WAIT),
         };
         let (catalogue, overrides) = (self.catalogue.clone(), self.config.overrides.clone());
         let (reports, signals) = (self.reports.clone(), self.browser_signals.clone());
