@@ -145,6 +145,23 @@ async fn without_limits_of_time_calls_are_done_as_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_outlives_the_other_handles_to_its_model_s_file() {
+    let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (model, case) = decoder(&fleet, &folder).await;
+    let (other, _) = decoder(&fleet, &folder).await;
+    let on = target("chrome/wasm");
+    let right = over_the_wire(&other, &case, on).await;
+    step(&model, &case, "chat", 0, keeping(&model, on)).await;
+    drop(other);
+    for (at, right) in right.iter().enumerate().skip(1) {
+        let output = step(&model, &case, "chat", at, keeping(&model, on)).await;
+        assert!(output.get("logits").unwrap() == right, "step {at}");
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_webgpu_the_cache_stays_in_gpu_buffers() {
     let Some(fleet) = launched(&["chrome/webgpu"]).await else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -57,6 +57,9 @@ impl Coordinator {
                 self.models.remove(&model);
                 self.natives.forget(model);
                 self.tell(Input::ForgetModel { model });
+                if self.another_has(&key, model) {
+                    return;
+                }
                 for tab in self.tabs.values_mut() {
                     if tab.loaded.remove(&key).is_none() {
                         continue;
@@ -97,6 +100,11 @@ impl Coordinator {
             may_batch: true,
             seen: BTreeMap::new(),
         });
+    }
+
+    /// Whether another model is the same files with the same options, and so shares what tabs hold of them.
+    pub(super) fn another_has(&self, key: &str, model: ModelId) -> bool {
+        self.models.iter().any(|(id, known)| *id != model && known.served.key == key)
     }
 
     fn warm_up(&mut self, WarmUp { model, tabs, reply }: WarmUp) {

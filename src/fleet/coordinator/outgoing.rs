@@ -201,11 +201,15 @@ impl Coordinator {
     }
 
     fn drop_model(&mut self, id: TabId, model: ModelId) {
-        let (Some(tab), Some(known)) = (self.tabs.get_mut(&id), self.models.get(&model)) else { return };
-        if tab.loaded.remove(known.served.key.as_str()).is_some() {
+        let Some(served) = self.models.get(&model).map(|known| known.served.clone()) else { return };
+        if self.another_has(&served.key, model) {
+            return;
+        }
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        if tab.loaded.remove(served.key.as_str()).is_some() {
             let request = tab.next_request();
             // A tab without a socket has no session left to drop.
-            let _ = tab.link.as_ref().map(|link| link.release(request, &known.served.key));
+            let _ = tab.link.as_ref().map(|link| link.release(request, &served.key));
         }
     }
 
