@@ -93,12 +93,8 @@ impl Tabs {
 }
 
 /// Starts a Chromium and connects to it.
-pub(super) async fn launch(
-    launch: Launch,
-    binary: PathBuf,
-    guard: Guard,
-) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    let guard = Arc::new(guard);
+pub(super) async fn launch(launch: Launch, binary: PathBuf) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
+    let guard = Arc::new(Guard::start(launch.signals.sender.clone()).await?);
     let browser = launch.options.browser;
     let mut args: Vec<_> = launch.recipe.args.iter().map(Into::into).collect();
     args.push("--remote-debugging-port=0".into());
@@ -418,6 +414,6 @@ impl RunningBrowser for Chromium {
             tracing::debug!(browser = %self.id, "did not end when asked");
         }
         self.guard.close().await;
-        self.process.ended().await;
+        self.process.ended_by_guard().await;
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn launch_firefox(
     driver_binary: PathBuf,
     binary: PathBuf,
 ) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    let guard = Arc::new(Guard::start().await?);
+    let guard = Arc::new(Guard::start(launch.signals.sender.clone()).await?);
     let words = LastWords::default();
     within_launch_timeout(&launch, &words, async {
         let version = geckodriver_version(&launch, &driver_binary, &guard).await?;
@@ -71,7 +71,7 @@ pub(super) async fn launch_webkit(
     driver_binary: PathBuf,
     binary: PathBuf,
 ) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    let guard = Arc::new(Guard::start().await?);
+    let guard = Arc::new(Guard::start(launch.signals.sender.clone()).await?);
     let words = LastWords::default();
     within_launch_timeout(&launch, &words, async {
         let display = Display::open(launch.options.browser, launch.options.headless, &guard).await?;

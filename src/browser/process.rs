@@ -31,6 +31,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// only what left the group can hold the pipe open.
 const OUTPUT_END: Duration = Duration::from_millis(200);
 
+/// How long a killed program's end is waited for: one that the system holds back may never come to it.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
+
 /// What is to be started.
 pub(super) struct Program {
     pub binary: PathBuf,
@@ -155,6 +158,19 @@ impl Process {
     /// Waits for its end.
     pub async fn ended(&self) -> End {
         ended(self.ended.clone()).await
+    }
+
+    /// Waits for its end, which its guard has seen to; one that lives on is killed.
+    pub async fn ended_by_guard(&self) {
+        if tokio::time::timeout(KILLED_WITHIN, self.ended()).await.is_ok() {
+            return;
+        }
+        if !self.reaped.load(Ordering::Acquire) {
+            kill_group(self.pid);
+        }
+        if tokio::time::timeout(KILLED_WITHIN, self.ended()).await.is_err() {
+            tracing::warn!(program = self.name, pid = self.pid, "was killed, and does not end");
+        }
     }
 
     /// A future that does not borrow, for tasks that watch.
@@ -349,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_program_writes_once_it_listens_is_not_kept_but_for_its_last_words() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let guard = Arc::new(guard::Guard::start().await.unwrap());
+        let guard = Arc::new(guard::Guard::start(mpsc::unbounded_channel().0).await.unwrap());
         let args = ["-c", "i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); echo $i; done; exec tail -f /dev/null"];
         let (args, env) = (args.into_iter().map(Into::into).collect(), BTreeMap::new());
         let program = Program { binary: "/bin/sh".into(), args, env, without_env: Vec::new() };

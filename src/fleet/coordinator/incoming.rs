@@ -166,7 +166,7 @@ impl Coordinator {
     }
 
     pub(super) fn launched(&mut self, id: BrowserId, result: Result<Arc<dyn RunningBrowser>, BrowserError>) {
-        let Some(kind) = self.launching.remove(&id) else { return };
+        let Some((kind, _)) = self.launching.remove(&id) else { return };
         match result {
             Ok(browser) => {
                 let identity = browser.identity().clone();

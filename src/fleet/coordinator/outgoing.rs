@@ -108,7 +108,6 @@ impl Coordinator {
     }
 
     pub(super) fn launch_browser(&mut self, id: BrowserId, browser: Browser) {
-        self.launching.insert(id, browser);
         let backends = self.config.targets.iter().filter(|target| target.browser == browser).map(|t| t.backend);
         let options = LaunchOptions {
             browser,
@@ -120,10 +119,11 @@ impl Coordinator {
         };
         let (catalogue, overrides) = (self.catalogue.clone(), self.config.overrides.clone());
         let (reports, signals) = (self.reports.clone(), self.browser_signals.clone());
-        tokio::spawn(async move {
+        let launch = tokio::spawn(async move {
             let result = browser::launch(&catalogue, &overrides, id, &options, signals).await;
             let _ = reports.send(Report::Launched { id, result });
         });
+        self.launching.insert(id, (browser, launch.abort_handle()));
     }
 
     pub(super) fn end_browser(&mut self, id: BrowserId) {
