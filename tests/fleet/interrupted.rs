@@ -4,11 +4,12 @@ use crate::{
     command::tabfleet,
     fleets::{PATIENCE, are_here},
     models::{self, ENDLESS, count, counting},
-    processes::{descendants, kill, until, within},
+    processes::{descendants, kill, resume, signal, stop, until, within},
 };
+use rustix::process::Signal;
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tabfleet::{
     report::MatrixReport,
@@ -74,9 +75,13 @@ impl Busy {
     }
 
     fn nothing_is_left(&self) -> bool {
-        let lives = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty());
-        !self.processes.iter().any(lives) && !self.folders.iter().any(|folder| folder.exists())
+        !self.processes.iter().any(|pid| lives(*pid)) && !self.folders.iter().any(|folder| folder.exists())
     }
+}
+
+/// Whether it runs; the dead have no command line any more.
+fn lives(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty())
 }
 
 fn the_results_so_far_are_kept(report: &MatrixReport, targets: usize) {
@@ -92,9 +97,8 @@ async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut busy = Busy::start(folder.path(), &["chrome/wasm", "firefox/wasm"]).await;
-    let pid = rustix::process::Pid::from_raw(busy.child.id().unwrap() as i32).unwrap();
     let before = Instant::now();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    signal(busy.child.id().unwrap(), Signal::INT);
     let status = within(PATIENCE, "the command to end", busy.child.wait()).await.unwrap();
     println!("ended {:?} after Ctrl-C", before.elapsed());
     assert_eq!(status.code(), Some(130));
@@ -105,6 +109,34 @@ async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
     while let Some(line) = busy.words.next_line().await.unwrap() {
         assert!(!line.contains("panicked") && !line.to_lowercase().contains("error"), "{line}");
     }
+}
+
+/// A guard that is stopped holds the end up, as a browser in trouble may.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_twice_does_not_wait_for_an_orderly_end() {
+    if !cfg!(target_os = "linux") || !are_here(&["chrome/wasm"]) {
+        println!("SKIPPED: it takes Linux and Chrome");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut busy = Busy::start(folder.path(), &["chrome/wasm"]).await;
+    let command = busy.child.id().unwrap();
+    let (guards, others): (Vec<_>, Vec<_>) =
+        descendants(command).into_iter().partition(|(_, command)| command.contains("tabfleet-guard"));
+    guards.iter().for_each(|(guard, _)| stop(*guard));
+    signal(command, Signal::INT);
+    let browser_ended = || others.iter().all(|(pid, _)| !lives(*pid));
+    until(PATIENCE, "the browser to end", browser_ended).await;
+    signal(command, Signal::TERM);
+    let status = within(PATIENCE, "the command to end", busy.child.wait()).await.unwrap();
+    guards.iter().for_each(|(guard, _)| resume(*guard));
+    assert_eq!(status.code(), Some(130));
+    let mut words = Vec::new();
+    while let Some(line) = busy.words.next_line().await.unwrap() {
+        words.push(line);
+    }
+    assert!(words.iter().any(|line| line.starts_with("interrupted again")), "{words:?}");
+    until(PATIENCE, "what the guards see to", || busy.nothing_is_left()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +152,7 @@ async fn nothing_outlives_a_killed_command() {
     let before = Instant::now();
     kill(busy.child.id().unwrap());
     busy.child.wait().await.unwrap();
-    until(Duration::from_secs(5), "processes and folders to be gone", || busy.nothing_is_left()).await;
+    until(PATIENCE, "processes and folders to be gone", || busy.nothing_is_left()).await;
     println!("{} processes and {} folders gone after {:?}", busy.processes.len(), busy.folders.len(), before.elapsed());
     the_results_so_far_are_kept(&MatrixReport::read(&busy.json).unwrap(), here.len());
 }
