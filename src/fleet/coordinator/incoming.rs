@@ -132,8 +132,14 @@ impl Coordinator {
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Launched { id, result } => self.launched(id, result),
-            Report::TabOpened { result: Ok(()), .. } | Report::WorkerRestarted { result: Ok(()), .. } => {}
-            Report::TabOpened { tab, result: Err(error) } => {
+            Report::WorkerRestarted { result: Ok(()), .. } => {}
+            Report::TabOpened { tab, browser, result: Ok(()) } => {
+                // It was given up while it was being opened, when there was nothing to be closed yet.
+                if !self.tabs.contains_key(&tab) {
+                    self.close_page(tab, browser);
+                }
+            }
+            Report::TabOpened { tab, result: Err(error), .. } => {
                 self.tell(Input::TabFailed { tab, failure: error.failure() });
             }
             Report::WorkerRestarted { tab, result: Err(error) } => {

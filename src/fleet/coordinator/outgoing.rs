@@ -144,7 +144,7 @@ impl Coordinator {
         self.tabs.insert(tab, Tab::new(browser, target, invitation));
         tokio::spawn(async move {
             let result = running.open_tab(tab, &url).await;
-            let _ = reports.send(Report::TabOpened { tab, result });
+            let _ = reports.send(Report::TabOpened { tab, browser, result });
         });
     }
 
@@ -190,14 +190,17 @@ impl Coordinator {
         self.channels.lost(id);
         self.warm_ups.lost(id);
         self.answer_warm_ups();
-        if let Some((_, browser)) = self.browsers.get(&tab.browser) {
-            let browser = browser.clone();
-            tokio::spawn(async move {
-                if let Err(error) = browser.close_tab(id).await {
-                    tracing::debug!(tab = %id, %error, "a tab could not be closed");
-                }
-            });
-        }
+        self.close_page(id, tab.browser);
+    }
+
+    pub(super) fn close_page(&self, id: TabId, browser: BrowserId) {
+        let Some((_, browser)) = self.browsers.get(&browser) else { return };
+        let browser = browser.clone();
+        tokio::spawn(async move {
+            if let Err(error) = browser.close_tab(id).await {
+                tracing::debug!(tab = %id, %error, "a tab could not be closed");
+            }
+        });
     }
 
     fn drop_model(&mut self, id: TabId, model: ModelId) {
