@@ -44,6 +44,10 @@ pub struct FleetConfig {
     pub queue_limit: usize,
     /// Bytes of inputs of jobs under way, shared out likewise.
     pub queue_bytes: u64,
+    /// The largest message between the fleet and a tab, in bytes, and so how large a job's inputs may be together, and its
+    /// outputs: what is larger ends the job with `bad-input`. With 1 GiB the memory of a tab, which ends at 4 GiB, has
+    /// room for both and for the model.
+    pub max_frame_bytes: usize,
     /// Which binaries, arguments and endpoints the user named.
     pub overrides: Overrides,
     /// A catalogue that replaces the built-in one.
@@ -94,6 +98,7 @@ impl Default for FleetConfig {
             fallback: Fallback::Off,
             queue_limit: 10_000,
             queue_bytes: 1 << 30,
+            max_frame_bytes: 1 << 30,
             overrides: Overrides::default().from_env(),
             browsers_file: None,
             gpu: GpuMode::Auto,

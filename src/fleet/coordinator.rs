@@ -79,8 +79,8 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         }
         None => (None, Measured::new()),
     };
-    let server_config =
-        ServerConfig { port: config.port, custom_runtime: config.custom_runtime.clone(), ..ServerConfig::default() };
+    let FleetConfig { port, max_frame_bytes, .. } = config;
+    let server_config = ServerConfig { port, custom_runtime: config.custom_runtime.clone(), max_frame_bytes };
     let server = Server::start(server_config).await?;
     let metrics_listener = match config.metrics {
         Some(address) => Some(metrics::listen(address).await?),

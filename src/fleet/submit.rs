@@ -235,6 +235,15 @@ impl Fleet {
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
         let Payload { inputs, session, passing } = payload;
+        let largest = self.config().max_frame_bytes;
+        if inputs.body_len() > largest {
+            let bytes = inputs.body_len();
+            let why = format!(
+                "the inputs take {bytes} bytes, and a message to a tab {largest} at the most; pass less at once, or raise \
+                 FleetConfig::max_frame_bytes"
+            );
+            return Err(failed(model, Cause::BadInput, why));
+        }
         let handed = passing.as_ref().and_then(|passing| passing.handed.as_ref()).map_or(0, |handed| handed.bytes());
         let (session, state) = session.unzip();
         let isolation = model.isolation;
