@@ -2,17 +2,11 @@
 
 use crate::{
     pages::start,
-    processes::{Remains, kill, resume, stop, until},
+    processes::{PATIENCE, Remains, kill, resume, stop, until},
 };
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, time::Instant};
 use tabfleet::types::Browser;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-
-/// On a busy machine everything takes many times as long as it should.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 const PLAY_THE_FLEET: &str = "TABFLEET_TEST_PLAY_THE_FLEET";
 

@@ -10,6 +10,9 @@ use std::{
 use tabfleet::browser::RunningBrowser;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
+/// On a busy machine with two cores everything takes many times as long as it should; what hangs is still told.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
 pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("waited {limit:?} for {what} in vain"))
 }
