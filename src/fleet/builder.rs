@@ -5,7 +5,7 @@ use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
     history::{HistoryMode, RunInfo},
-    schedule::{Fallback, Policy},
+    schedule::{Fallback, Policy, PolicyError},
     types::{Backend, Browser, Target},
 };
 use std::{
@@ -137,10 +137,13 @@ impl FleetConfig {
 #[derive(Clone, Debug, Default)]
 pub struct FleetBuilder {
     config: FleetConfig,
+    /// What was asked for, where it is none.
+    no_range: Option<RangeInclusive<usize>>,
 }
 
 impl FleetBuilder {
-    /// Adds browsers: each with WASM, and with WebGPU before it where the machine has a GPU.
+    /// Adds browsers: each with WASM, and with WebGPU before it where the machine has a GPU. What else there is (WebNN, and
+    /// WebGPU in software) is added by name, with [`targets`](Self::targets).
     pub fn browsers(self, browsers: impl IntoIterator<Item = Browser>) -> Self {
         let backends: &[Backend] = match self.config.gpu.resolve() {
             GpuMode::Software => &[Backend::Wasm],
@@ -158,7 +161,7 @@ impl FleetBuilder {
 
     /// How many tabs each browser keeps open for each of its targets.
     pub fn tabs_per_browser(mut self, tabs: usize) -> Self {
-        self.config.policy.tabs_per_target = tabs.max(1);
+        self.config.policy.tabs_per_target = tabs;
         self
     }
 
@@ -174,6 +177,7 @@ impl FleetBuilder {
     /// [`Scaling`](crate::schedule::Scaling).
     pub fn tabs(mut self, tabs: RangeInclusive<usize>) -> Self {
         self.config.policy.scaling.max_tabs = *tabs.end();
+        self.no_range = Some(tabs.clone()).filter(RangeInclusive::is_empty);
         self.tabs_per_browser(*tabs.start())
     }
 
@@ -207,13 +211,37 @@ impl FleetBuilder {
         self
     }
 
-    /// Launches the browsers and returns when every target works or is known not to.
+    /// Launches the browsers and returns when every target works or is known not to. The fleet works in the tokio runtime
+    /// that this is called in, which needs I/O and time, and ends with it.
     ///
     /// # Errors
     /// [`FleetError::NoTargets`] when none was named, [`FleetError::Policy`] for a number out of range,
     /// [`FleetError::NothingWorks`] with each target's reason when none works here and there is no fallback, [`FleetError::Alerts`] for alerts
     /// that cannot be, and what keeps the harness server or the history from opening.
     pub async fn launch(self) -> Result<Fleet, FleetError> {
+        if let Some(tabs) = self.no_range {
+            let (value, range) = (format!("{tabs:?}"), "from the fewest to the most, as in 1..=4");
+            return Err(PolicyError { field: "tabs".into(), value, range: range.into(), bound: None }.into());
+        }
         coordinator::launch(self.config).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn numbers_of_tabs_that_cannot_be_are_refused_before_anything_is_launched() {
+        let builder = || Fleet::builder().targets([Target::new(Browser::Chrome, Backend::Wasm)]);
+        #[expect(clippy::reversed_empty_ranges, reason = "that is what is refused")]
+        for (builder, said) in [
+            (builder().tabs(4..=1), "tabs is 4..=1, but must be from the fewest to the most, as in 1..=4"),
+            (builder().tabs(0..=2), "tabs_per_target is 0, but must be at least 1"),
+            (builder().tabs_per_browser(0), "tabs_per_target is 0, but must be at least 1"),
+        ] {
+            let Err(FleetError::Policy(error)) = builder.launch().await else { panic!("{said}") };
+            assert_eq!(error.to_string(), said);
+        }
     }
 }
