@@ -13,6 +13,7 @@ use crate::{
     types::{Cause, Failure, Isolation, JobId, Priority},
 };
 use std::{
+    fmt,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
@@ -31,6 +32,13 @@ pub struct JobHandle {
     answer: oneshot::Receiver<Result<Output, JobError>>,
     work: Work,
     ended: bool,
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let model = &self.model.tag.name;
+        f.debug_struct("JobHandle").field("job", &self.job).field("model", model).finish_non_exhaustive()
+    }
 }
 
 /// What does a job, and can be told to stop.
