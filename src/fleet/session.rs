@@ -1,6 +1,7 @@
 //! Sessions: calls of one model, one after the other, each of which goes on from what the one before left in its tab.
 
 mod book;
+mod options;
 
 pub(super) use book::Sessions;
 use book::Turn;

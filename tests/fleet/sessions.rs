@@ -134,8 +134,8 @@ async fn without_limits_of_time_calls_are_done_as_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let (model, case) = decoder(&fleet, &folder).await;
     let forever = || {
-        let job = model.options().deadline(Duration::MAX).attempt_timeout(Duration::MAX).queue_timeout(Duration::MAX);
-        job.keep(caches()).time_to_live(Duration::MAX)
+        let kept = model.options().deadline(Duration::MAX).keep(caches()).time_to_live(Duration::MAX);
+        kept.attempt_timeout(Duration::MAX).queue_timeout(Duration::MAX)
     };
     for at in 0..2 {
         step(&model, &case, "by its options", at, forever()).await;
