@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! All of it works within a tokio runtime: call it from an `async fn main` under `#[tokio::main]`, or within
+//! `Runtime::block_on`.
+//!
 //! # Where to look
 //!
 //! | to | see |

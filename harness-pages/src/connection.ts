@@ -140,6 +140,7 @@ export class Connection {
       } else if (frame.header.type === "meet") {
         void this.#service.meet(frame).then((reply) => this.send(reply));
       } else {
+        if (frame.header.type === "start") this.#writer.limit(frame.header["max_frame_bytes"] as number);
         this.#queue.push(frame);
       }
     }
@@ -182,7 +183,7 @@ export class Connection {
     } catch (cause) {
       const { kind, message } = failureOf(cause);
       const { id, load } = reply.fields;
-      this.#write({ type: "failed", fields: { id, stage: "run", kind, message: `the result cannot be sent: ${message}`, load: load ?? null } });
+      this.#write({ type: "failed", fields: { id, stage: "run", kind, message: `the result cannot be sent: ${message}; ask for fewer outputs, or have the fleet take larger messages`, load: load ?? null } });
     }
     if (!held || this.#writer.bytes > HELD_BYTES) this.#flush();
   }

@@ -155,6 +155,7 @@ export class MessageWriter {
   #buffer = new Uint8Array(64 << 10);
   #end = 0;
   #frames = 0;
+  #largest = LARGEST_FRAME;
 
   /** How many frames the message has so far. */
   get frames(): number {
@@ -166,11 +167,16 @@ export class MessageWriter {
     return this.#end;
   }
 
+  /** From now on the coordinator takes no larger message than this. */
+  limit(bytes: number): void {
+    this.#largest = Math.min(bytes, LARGEST_FRAME);
+  }
+
   /**
    * Adds a frame to the message; `header` must already describe `tensors`.
    *
-   * @throws {Failure} of kind `out-of-memory` when the frame is larger than can be sent; the message
-   * is then as it was.
+   * @throws {Failure} of kind `invalid` when the message would be larger than can be sent; it is then
+   * as it was.
    */
   add(header: Header, tensors: readonly PackedTensor[]): void {
     const json = JSON.stringify(header);
@@ -180,8 +186,8 @@ export class MessageWriter {
     // A UTF-16 unit becomes three bytes of UTF-8 at the most.
     let bound = aligned(start + 4 + 3 * json.length);
     for (const tensor of tensors) bound = aligned(bound + tensor.bytes.length);
-    if (bound > LARGEST_FRAME) {
-      throw new Failure("out-of-memory", `a frame of ${bound} bytes, where ${LARGEST_FRAME} can be sent`);
+    if (bound > this.#largest) {
+      throw new Failure("invalid", `it takes up to ${bound} bytes, and a message ${this.#largest} at the most`);
     }
     const buffer = this.#reserve(bound);
 

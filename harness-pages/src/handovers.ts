@@ -50,6 +50,8 @@ export function handOnOf(header: Header): HandOn | null {
 /** What this worker has handed to others and was handed by them, until it is dropped. */
 export class Handovers {
   readonly #held = new Map<number, Held>();
+  // Dropped before they came: what is still under way is not held when it comes.
+  readonly #dropped = new Set<number>();
   readonly #awaited = new Map<number, () => void>();
   readonly #channels = new Map<number, MessagePort>();
 
@@ -99,8 +101,13 @@ export class Handovers {
   /** Drops it here, and in the tab that it was handed to. */
   drop(handover: number): void {
     const held = this.#held.get(handover);
+    if (held === undefined) {
+      this.#dropped.add(handover);
+      setTimeout(() => this.#dropped.delete(handover), ARRIVAL_MS);
+      return;
+    }
     this.#held.delete(handover);
-    held?.channel?.postMessage({ handover, dropped: true } satisfies Word);
+    held.channel?.postMessage({ handover, dropped: true } satisfies Word);
   }
 
   #hold(handover: number, held: Held): void {
@@ -110,7 +117,7 @@ export class Handovers {
 
   #hear(word: Word): void {
     if ("dropped" in word) this.#held.delete(word.handover);
-    else this.#hold(word.handover, { tensors: word.tensors, channel: null });
+    else if (!this.#dropped.delete(word.handover)) this.#hold(word.handover, { tensors: word.tensors, channel: null });
   }
 
   #arrival(handover: number): Promise<void> {

@@ -244,6 +244,27 @@ test("sends nothing after its last message, not even the reply under way", async
   assert.deepEqual(socket.sent.map(({ header }) => header.type), ["lost"]);
 });
 
+test("answers a request whose result is larger than the coordinator takes", async () => {
+  const output = { name: "y", dtype: "uint8" as const, shape: [4096], data: new Uint8Array(4096) };
+  const { socket } = connect({
+    hello: () => ({}), heapBytes: () => null, meet: meets, opened: () => {}, closed: () => {},
+    serve: async ({ header }) => header.type === "start"
+      ? { type: "ready", fields: { id: header["id"] } }
+      : { type: "result", fields: { id: header["id"], load: null }, outputs: [output] },
+  });
+  for (const [id, bytes] of [[1, 4096], [3, 8192]] as const) {
+    socket.request({ type: "start", id, max_frame_bytes: bytes });
+    socket.request({ type: "run", id: id + 1, inputs: [] });
+    await turn();
+    await turn();
+  }
+  assert.deepEqual(socket.replies, ["ready 1", "failed 2", "ready 3", "result 4"]);
+  const { stage, kind, message } = socket.sent[1]!.header;
+  assert.deepEqual({ stage, kind }, { stage: "run", kind: "invalid" });
+  assert.match(message as string, /4096 at the most/);
+  assert.equal(socket.closed, null);
+});
+
 test("answers a request whose result is too large to be sent", async () => {
   const output = {
     name: "y",

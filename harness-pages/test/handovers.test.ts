@@ -55,6 +55,15 @@ test("what does not come is told", async () => {
   await assert.rejects(other.take(7), noState);
 });
 
+test("what comes after it was dropped is not held", async () => {
+  one.handOn(handOn(), [large]);
+  other.drop(7);
+  one.handOn(handOn({ handover: 8 }), [large]);
+  // What was sent before has been heard by then.
+  await other.take(8);
+  assert.throws(() => other.read(7), noState);
+});
+
 test("who dropped it last is not asked again", async () => {
   one.handOn(handOn(), [large]);
   await other.take(7);

@@ -93,12 +93,8 @@ impl Tabs {
 }
 
 /// Starts a Chromium and connects to it.
-pub(super) async fn launch(
-    launch: Launch,
-    binary: PathBuf,
-    guard: Guard,
-) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    let guard = Arc::new(guard);
+pub(super) async fn launch(launch: Launch, binary: PathBuf) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
+    let guard = Arc::new(Guard::start(launch.signals.sender.clone()).await?);
     let browser = launch.options.browser;
     let mut args: Vec<_> = launch.recipe.args.iter().map(Into::into).collect();
     args.push("--remote-debugging-port=0".into());
@@ -111,14 +107,14 @@ pub(super) async fn launch(
     let after = launch.options.launch_timeout;
     match tokio::time::timeout(after, connect(&launch, &mut process)).await {
         Ok(connected) => {
-            let (driver, identity, tabs, tasks, closing) = connected?;
+            let Connected { browser, identity, tabs, closing, tasks } = connected?;
             Ok(Arc::new(Chromium {
                 id: launch.id,
                 identity,
                 gpu: launch.gpu,
                 command_timeout: launch.options.command_timeout,
                 process,
-                browser: driver,
+                browser,
                 tabs,
                 closing,
                 guard,
@@ -129,7 +125,14 @@ pub(super) async fn launch(
     }
 }
 
-type Connected = (chromiumoxide::Browser, Identity, Tabs, JoinSet<()>, Arc<AtomicBool>);
+/// What a [`Chromium`] has of its connection.
+struct Connected {
+    browser: chromiumoxide::Browser,
+    identity: Identity,
+    tabs: Tabs,
+    closing: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
 
 async fn connect(launch: &Launch, process: &mut Process) -> Result<Connected, BrowserError> {
     let browser = launch.options.browser;
@@ -174,7 +177,7 @@ async fn connect(launch: &Launch, process: &mut Process) -> Result<Connected, Br
     tasks.spawn(watch_tabs(crashed, destroyed, changed, tabs.clone(), launch.signals.clone(), closing.clone()));
     let version = driver.execute(GetVersionParams::default()).await.map_err(|e| refused(process, e))?.result;
     let identity = identity(browser, &version.product, &version.protocol_version, launch.options.headless);
-    Ok((driver, identity, tabs, tasks, closing))
+    Ok(Connected { browser: driver, identity, tabs, closing, tasks })
 }
 
 /// `product` is CDP's, for instance `HeadlessChrome/147.0.7727.0`.
@@ -418,6 +421,6 @@ impl RunningBrowser for Chromium {
             tracing::debug!(browser = %self.id, "did not end when asked");
         }
         self.guard.close().await;
-        self.process.ended().await;
+        self.process.ended_by_guard().await;
     }
 }

@@ -17,13 +17,9 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use url::Url;
-
-/// How often a driver that does not say when it listens is tried while it starts.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// Launches geckodriver, and through it Firefox.
 pub(super) async fn launch_firefox(
@@ -31,7 +27,7 @@ pub(super) async fn launch_firefox(
     driver_binary: PathBuf,
     binary: PathBuf,
 ) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    let guard = Arc::new(Guard::start().await?);
+    let guard = Arc::new(Guard::start(launch.signals.sender.clone()).await?);
     let words = LastWords::default();
     within_launch_timeout(&launch, &words, async {
         let version = geckodriver_version(&launch, &driver_binary, &guard).await?;
@@ -75,7 +71,7 @@ pub(super) async fn launch_webkit(
     driver_binary: PathBuf,
     binary: PathBuf,
 ) -> Result<Arc<dyn RunningBrowser>, BrowserError> {
-    let guard = Arc::new(Guard::start().await?);
+    let guard = Arc::new(Guard::start(launch.signals.sender.clone()).await?);
     let words = LastWords::default();
     within_launch_timeout(&launch, &words, async {
         let display = Display::open(launch.options.browser, launch.options.headless, &guard).await?;
@@ -84,8 +80,8 @@ pub(super) async fn launch_webkit(
         let address = free_address().await?;
         let args = vec![format!("--port={}", address.port()).into()];
         let driver_name = driver_binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let driver = start(driver_binary.clone(), args, env, &guard, &words).await?;
-        wait_until_it_listens(address, &driver).await?;
+        let mut driver = start(driver_binary.clone(), args, env, &guard, &words).await?;
+        driver.wait_until_it_listens(address).await?;
         let mut capabilities = Capabilities::new();
         if driver_name == "WebKitWebDriver" {
             let options = json!({ "binary": binary, "args": launch.recipe.args });
@@ -183,18 +179,6 @@ fn endpoint(address: SocketAddr) -> Result<Url, BrowserError> {
 async fn free_address() -> Result<SocketAddr, BrowserError> {
     let taken = async { TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr() };
     taken.await.map_err(|source| BrowserError::System { what: "no port could be had for the driver".into(), source })
-}
-
-async fn wait_until_it_listens(address: SocketAddr, driver: &Process) -> Result<(), BrowserError> {
-    let listens = async {
-        while TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(TRY_AGAIN).await;
-        }
-    };
-    tokio::select! {
-        () = listens => Ok(()),
-        end = driver.ended() => Err(driver.ended_early(end)),
-    }
 }
 
 #[cfg(test)]

@@ -192,10 +192,47 @@ impl BrowserError {
             BrowserError::DriverNotFound { bring, .. } | BrowserError::DriverTooOld { bring, .. } => {
                 Some(bring.clone())
             }
+            BrowserError::EndedEarly { last_words, .. } if last_words.contains("No usable sandbox") => Some(
+                "its sandbox needs user namespaces, which containers and some systems do not give to programs: allow them \
+                 (for Docker, a seccomp profile that does; on Ubuntu, an AppArmor profile for this browser), or give it \
+                 the argument --no-sandbox where you trust every model and page"
+                    .into(),
+            ),
+            BrowserError::EndedEarly { program, .. } => {
+                Some(format!("start {program} by itself to see what it lacks; its last words may say so"))
+            }
+            BrowserError::Refused { browser, .. } => {
+                Some(format!("the driver and {browser} may be of versions that do not go together: update both"))
+            }
+            BrowserError::Hung { .. } => {
+                Some("it is stopped, or the machine too busy: run less beside it, or give commands more time".into())
+            }
+            BrowserError::System { .. } => {
+                Some("see that there is room where temporary files are (TMPDIR), and that processes may be started".into())
+            }
             BrowserError::NeverConnected { .. } => {
                 Some("a busy machine may need a longer launch time-out; the browser's last words may say more".into())
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_sandbox_is_told_how_to_get_one() {
+        let ended = |last_words: &str| BrowserError::EndedEarly {
+            program: "chromium".into(),
+            status: "signal: 5".into(),
+            last_words: last_words.into(),
+        };
+        let hint = |last_words| ended(last_words).hint().unwrap_or_default();
+        assert!(
+            hint("[12:34/5] FATAL: No usable sandbox! If you are running on Ubuntu 23.10+").contains("--no-sandbox")
+        );
+        assert!(!hint("error while loading shared libraries").contains("sandbox"));
     }
 }

@@ -5,17 +5,21 @@
 //! groups it was told of and whatever else carries the launch's mark in its environment, removes the launch's folder,
 //! and exits. So there is one way to clean up, and it does not depend on this process being alive.
 
-use super::{BrowserError, process};
+use super::{BrowserError, BrowserSignal, process};
 use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio},
     sync::Mutex,
+    time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// The environment variable that carries a launch's mark.
 pub(super) const MARK: &str = "TABFLEET_FLEET";
+
+/// How long a guard may take to end what it guards. It takes a tenth of a second; one that is stopped takes for ever.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The guard of one launch. Dropping it ends everything of the launch.
 pub(super) struct Guard {
@@ -28,8 +32,9 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts a guard with a fresh folder that only this user can read.
-    pub async fn start() -> Result<Self, BrowserError> {
+    /// Starts a guard with a fresh folder that only this user can read. Until it has exited there is a sender of
+    /// `signals`, so that whoever listens knows when nothing is left.
+    pub async fn start(signals: mpsc::UnboundedSender<BrowserSignal>) -> Result<Self, BrowserError> {
         let system = |what: &str, source| BrowserError::System { what: what.into(), source };
         let folder = tempfile::Builder::new()
             .prefix("tabfleet-")
@@ -50,6 +55,7 @@ impl Guard {
         tokio::spawn(async move {
             let clean = child.wait().await.is_ok_and(|status| status.success());
             sender.send_replace(Some(clean));
+            drop(signals);
         });
         // From here on the folder is the guard's to remove.
         Ok(Self { mark, folder: folder.keep(), pipe: Mutex::new(pipe), exited })
@@ -84,11 +90,16 @@ impl Guard {
         }
     }
 
-    /// Ends everything of the launch; returns when it is gone.
+    /// Ends everything of the launch; returns when it is gone, or says that its guard does not see to it.
     pub async fn close(&self) {
         drop(self.pipe.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
         let mut exited = self.exited.clone();
-        let clean = exited.wait_for(Option::is_some).await.ok().and_then(|clean| *clean);
+        let Ok(exited) = tokio::time::timeout(ENDS_WITHIN, exited.wait_for(Option::is_some)).await else {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, "a browser's guard does not end: its processes and its folder may be left");
+            return;
+        };
+        let clean = exited.ok().and_then(|clean| *clean);
         if clean == Some(true) || !self.folder.exists() {
             return;
         }

@@ -4,7 +4,6 @@ use super::{
     BrowserError, BrowserSignal, Catalogue, DriverKind, GpuMode, Overrides, RunningBrowser,
     catalogue::DriverName,
     cdp, drivers,
-    guard::Guard,
     recipe::{Circumstances, Recipe, runs_as_root},
 };
 use crate::types::{Backend, Browser, BrowserId};
@@ -72,7 +71,8 @@ impl Signals {
 
 /// Launches the browser that fills a slot and connects to it.
 ///
-/// Whatever was started is ended when the launch fails or the future is dropped.
+/// Whatever was started is ended when the launch fails or the future is dropped. `signals` has no sender any more when
+/// nothing of it is left.
 ///
 /// # Errors
 /// What [`Catalogue::find`] returns, and [`BrowserError`]'s launch failures, with the browser's last words.
@@ -109,7 +109,7 @@ pub async fn launch(
         signals: Signals { browser: id, sender: signals },
     };
     match (found.driver, found.binary) {
-        (DriverKind::Cdp, Some(binary)) => cdp::launch(launch, binary, Guard::start().await?).await,
+        (DriverKind::Cdp, Some(binary)) => cdp::launch(launch, binary).await,
         (DriverKind::WebDriver { driver_binary }, Some(binary)) => match engine.driver {
             DriverName::Geckodriver => drivers::launch_firefox(launch, driver_binary, binary).await,
             _ => drivers::launch_webkit(launch, driver_binary, binary).await,

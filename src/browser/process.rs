@@ -4,6 +4,7 @@ use super::{BrowserError, guard};
 use std::{
     collections::{BTreeMap, VecDeque},
     ffi::OsString,
+    net::SocketAddr,
     path::PathBuf,
     process::Stdio,
     sync::{
@@ -14,6 +15,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
+    net::TcpStream,
     process::{Child, Command},
     sync::{mpsc, oneshot, watch},
 };
@@ -22,9 +24,15 @@ use tokio::{
 const LAST_LINES: usize = 40;
 const LINE_BYTES: usize = 2048;
 
+/// How often a program that does not say when it listens is tried while it starts.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
 /// How long the end of a program's output is waited for after its end; its group is killed at that moment, so that
 /// only what left the group can hold the pipe open.
 const OUTPUT_END: Duration = Duration::from_millis(200);
+
+/// How long a killed program's end is waited for: one that the system holds back may never come to it.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is to be started.
 pub(super) struct Program {
@@ -42,7 +50,8 @@ pub(super) struct Process {
     reaped: Arc<AtomicBool>,
     ended: watch::Receiver<Option<End>>,
     last_words: LastWords,
-    lines: mpsc::UnboundedReceiver<String>,
+    /// What it wrote and nobody has read. `None` once it is up: its output is then only drained.
+    lines: Option<mpsc::UnboundedReceiver<String>>,
 }
 
 /// How a program ended.
@@ -90,7 +99,7 @@ impl Process {
         let reaped = Arc::new(AtomicBool::new(false));
         let end = wait(child, pid, reaped.clone());
         tokio::spawn(tell_end(end, pid, Arc::downgrade(guard), outputs, last_words.clone(), ended_sender));
-        Ok(Self { name, pid, reaped, ended, last_words, lines })
+        Ok(Self { name, pid, reaped, ended, last_words, lines: Some(lines) })
     }
 
     /// Its process id, which is its group's, too.
@@ -108,17 +117,35 @@ impl Process {
     /// # Errors
     /// [`BrowserError::EndedEarly`] when it ends first.
     pub async fn wait_for_line<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Result<T, BrowserError> {
-        while let Some(line) = self.lines.recv().await {
-            if let Some(found) = wanted(&line) {
-                self.lines.close();
-                return Ok(found);
+        if let Some(mut lines) = self.lines.take() {
+            while let Some(line) = lines.recv().await {
+                if let Some(found) = wanted(&line) {
+                    return Ok(found);
+                }
             }
         }
         Err(self.ended_early(self.ended().await))
     }
 
+    /// Waits until it listens there; its output is only drained.
+    ///
+    /// # Errors
+    /// [`BrowserError::EndedEarly`] when it ends first.
+    pub async fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<(), BrowserError> {
+        self.lines = None;
+        let listens = async {
+            while TcpStream::connect(address).await.is_err() {
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = listens => Ok(()),
+            end = self.ended() => Err(self.ended_early(end)),
+        }
+    }
+
     /// The error that an end is before the program could be used.
-    pub fn ended_early(&self, end: End) -> BrowserError {
+    fn ended_early(&self, end: End) -> BrowserError {
         BrowserError::EndedEarly { program: self.name.clone(), status: end.status, last_words: end.last_words }
     }
 
@@ -131,6 +158,19 @@ impl Process {
     /// Waits for its end.
     pub async fn ended(&self) -> End {
         ended(self.ended.clone()).await
+    }
+
+    /// Waits for its end, which its guard has seen to; one that lives on is killed.
+    pub async fn ended_by_guard(&self) {
+        if tokio::time::timeout(KILLED_WITHIN, self.ended()).await.is_ok() {
+            return;
+        }
+        if !self.reaped.load(Ordering::Acquire) {
+            kill_group(self.pid);
+        }
+        if tokio::time::timeout(KILLED_WITHIN, self.ended()).await.is_err() {
+            tracing::warn!(program = self.name, pid = self.pid, "was killed, and does not end");
+        }
     }
 
     /// A future that does not borrow, for tasks that watch.
@@ -315,4 +355,31 @@ fn kill_group(group: u32) {
     }
     #[cfg(not(unix))]
     let _ = group;
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    #[tokio::test]
+    async fn what_a_program_writes_once_it_listens_is_not_kept_but_for_its_last_words() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let guard = Arc::new(guard::Guard::start(mpsc::unbounded_channel().0).await.unwrap());
+        let args = ["-c", "i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); echo $i; done; exec tail -f /dev/null"];
+        let (args, env) = (args.into_iter().map(Into::into).collect(), BTreeMap::new());
+        let program = Program { binary: "/bin/sh".into(), args, env, without_env: Vec::new() };
+        let words = LastWords::default();
+        let mut process = Process::start(program, &guard, words.clone()).await.unwrap();
+        process.wait_until_it_listens(listener.local_addr().unwrap()).await.unwrap();
+        let all_written = async {
+            while !words.text().ends_with("\n5000") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(90), all_written).await.unwrap();
+        assert!(process.lines.is_none(), "nobody reads them");
+        assert_eq!(words.text().lines().count(), LAST_LINES);
+        guard.close().await;
+    }
 }

@@ -361,7 +361,7 @@ impl RunningBrowser for Driven {
         }
         if let Some(local) = &self.local {
             local.guard.close().await;
-            local.driver.ended().await;
+            local.driver.ended_by_guard().await;
         }
     }
 }

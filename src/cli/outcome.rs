@@ -1,5 +1,6 @@
 //! How a command ended, as an exit code.
 
+use super::interrupt::INTERRUPTED;
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -30,7 +31,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Regressed => 3,
             Outcome::Infrastructure => 4,
             Outcome::NoFleet => 5,
-            Outcome::Interrupted => 130,
+            Outcome::Interrupted => INTERRUPTED,
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     browser::{Catalogue, GpuMode, Overrides},
     harness::WebnnDevice,
     history::{HistoryMode, RunInfo},
-    schedule::{Fallback, Policy},
+    schedule::{Fallback, Policy, PolicyError},
     types::{Backend, Browser, Target},
 };
 use std::{
@@ -44,6 +44,10 @@ pub struct FleetConfig {
     pub queue_limit: usize,
     /// Bytes of inputs of jobs under way, shared out likewise.
     pub queue_bytes: u64,
+    /// The largest message between the fleet and a tab, in bytes, and so how large a job's inputs may be together, and its
+    /// outputs: what is larger ends the job with `bad-input`. With 1 GiB the memory of a tab, which ends at 4 GiB, has
+    /// room for both and for the model.
+    pub max_frame_bytes: usize,
     /// Which binaries, arguments and endpoints the user named.
     pub overrides: Overrides,
     /// A catalogue that replaces the built-in one.
@@ -94,6 +98,7 @@ impl Default for FleetConfig {
             fallback: Fallback::Off,
             queue_limit: 10_000,
             queue_bytes: 1 << 30,
+            max_frame_bytes: 1 << 30,
             overrides: Overrides::default().from_env(),
             browsers_file: None,
             gpu: GpuMode::Auto,
@@ -132,10 +137,13 @@ impl FleetConfig {
 #[derive(Clone, Debug, Default)]
 pub struct FleetBuilder {
     config: FleetConfig,
+    /// What was asked for, where it is none.
+    no_range: Option<RangeInclusive<usize>>,
 }
 
 impl FleetBuilder {
-    /// Adds browsers: each with WASM, and with WebGPU before it where the machine has a GPU.
+    /// Adds browsers: each with WASM, and with WebGPU before it where the machine has a GPU. What else there is (WebNN, and
+    /// WebGPU in software) is added by name, with [`targets`](Self::targets).
     pub fn browsers(self, browsers: impl IntoIterator<Item = Browser>) -> Self {
         let backends: &[Backend] = match self.config.gpu.resolve() {
             GpuMode::Software => &[Backend::Wasm],
@@ -153,7 +161,7 @@ impl FleetBuilder {
 
     /// How many tabs each browser keeps open for each of its targets.
     pub fn tabs_per_browser(mut self, tabs: usize) -> Self {
-        self.config.policy.tabs_per_target = tabs.max(1);
+        self.config.policy.tabs_per_target = tabs;
         self
     }
 
@@ -169,6 +177,7 @@ impl FleetBuilder {
     /// [`Scaling`](crate::schedule::Scaling).
     pub fn tabs(mut self, tabs: RangeInclusive<usize>) -> Self {
         self.config.policy.scaling.max_tabs = *tabs.end();
+        self.no_range = Some(tabs.clone()).filter(RangeInclusive::is_empty);
         self.tabs_per_browser(*tabs.start())
     }
 
@@ -202,13 +211,37 @@ impl FleetBuilder {
         self
     }
 
-    /// Launches the browsers and returns when every target works or is known not to.
+    /// Launches the browsers and returns when every target works or is known not to. The fleet works in the tokio runtime
+    /// that this is called in, which needs I/O and time, and ends with it.
     ///
     /// # Errors
     /// [`FleetError::NoTargets`] when none was named, [`FleetError::Policy`] for a number out of range,
     /// [`FleetError::NothingWorks`] with each target's reason when none works here and there is no fallback, [`FleetError::Alerts`] for alerts
     /// that cannot be, and what keeps the harness server or the history from opening.
     pub async fn launch(self) -> Result<Fleet, FleetError> {
+        if let Some(tabs) = self.no_range {
+            let (value, range) = (format!("{tabs:?}"), "from the fewest to the most, as in 1..=4");
+            return Err(PolicyError { field: "tabs".into(), value, range: range.into(), bound: None }.into());
+        }
         coordinator::launch(self.config).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn numbers_of_tabs_that_cannot_be_are_refused_before_anything_is_launched() {
+        let builder = || Fleet::builder().targets([Target::new(Browser::Chrome, Backend::Wasm)]);
+        #[expect(clippy::reversed_empty_ranges, reason = "that is what is refused")]
+        for (builder, said) in [
+            (builder().tabs(4..=1), "tabs is 4..=1, but must be from the fewest to the most, as in 1..=4"),
+            (builder().tabs(0..=2), "tabs_per_target is 0, but must be at least 1"),
+            (builder().tabs_per_browser(0), "tabs_per_target is 0, but must be at least 1"),
+        ] {
+            let Err(FleetError::Policy(error)) = builder.launch().await else { panic!("{said}") };
+            assert_eq!(error.to_string(), said);
+        }
     }
 }

@@ -43,10 +43,17 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+};
 
 /// When the loop wakes though nothing is due: as good as never.
 const FAR_FUTURE: Duration = Duration::from_secs(86_400);
+
+/// How long browsers that end already may take to, when the fleet is closed: as long as one that does not end is waited
+/// for.
+const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Launches a fleet and waits until each of its targets works or is known not to.
 pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
@@ -72,8 +79,8 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
         }
         None => (None, Measured::new()),
     };
-    let server_config =
-        ServerConfig { port: config.port, custom_runtime: config.custom_runtime.clone(), ..ServerConfig::default() };
+    let FleetConfig { port, max_frame_bytes, .. } = config;
+    let server_config = ServerConfig { port, custom_runtime: config.custom_runtime.clone(), max_frame_bytes };
     let server = Server::start(server_config).await?;
     let metrics_listener = match config.metrics {
         Some(address) => Some(metrics::listen(address).await?),
@@ -188,7 +195,7 @@ struct Coordinator {
     scheduler: Scheduler,
     targets: Targets,
     browsers: HashMap<BrowserId, (Browser, Arc<dyn RunningBrowser>)>,
-    launching: HashMap<BrowserId, Browser>,
+    launching: HashMap<BrowserId, (Browser, AbortHandle)>,
     tabs: HashMap<TabId, Tab>,
     jobs: HashMap<JobId, Job>,
     /// The models that jobs were asked for, by the scheduler's name for them.
@@ -290,24 +297,20 @@ impl Coordinator {
         self.tell(Input::Close);
         self.close_natives();
         self.tabs.clear();
-        let launching = self.launching.len();
+        self.launching.drain().for_each(|(_, (_, launch))| launch.abort());
         let running: Vec<_> = self.browsers.drain().map(|(_, (_, browser))| browser).collect();
         futures::future::join_all(running.iter().map(|browser| browser.close())).await;
-        // A launch under way is waited for, so that what it started is ended here and not by chance.
-        for _ in 0..launching {
-            while let Some(report) = self.reports_inbox.recv().await {
-                if let Report::Launched { result, .. } = report {
-                    if let Ok(browser) = result {
-                        browser.close().await;
-                    }
-                    break;
-                }
-            }
-        }
         self.server.close().await;
-        self.events.emit(|| EventKind::FleetClosed);
-        let (recording, watch) = (self.recording.take(), self.watch.take());
+        let (events, recording, watch) = (self.events.clone(), self.recording.take(), self.watch.take());
+        let mut browser_inbox = std::mem::replace(&mut self.browser_inbox, mpsc::unbounded_channel().1);
+        // With it goes what was launched and not yet taken.
         drop(self);
+        // Of browsers that were launching, or being ended already, something may be left. It has a sender of signals.
+        let all_gone = async { while browser_inbox.recv().await.is_some() {} };
+        if tokio::time::timeout(GONE_WITHIN, all_gone).await.is_err() {
+            tracing::warn!("a browser that was being ended may be left");
+        }
+        events.emit(|| EventKind::FleetClosed);
         if let Some(watch) = watch {
             watch.finish().await;
         }

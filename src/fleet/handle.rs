@@ -17,7 +17,10 @@ use crate::{
     schedule::TargetSet,
     types::{BrowserId, Event, FleetHealth, TabId, Target, TargetInfo},
 };
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// A running fleet of browsers. A cheap handle: clones share the fleet, which ends with [`Fleet::close`] or when the
@@ -40,6 +43,15 @@ pub(super) struct Shared {
     pub history: Option<HistoryQuestions>,
     /// Its run's number there; `None` also for a run that is kept beside it.
     pub recorded_run: Option<i64>,
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet")
+            .field("origin", &self.origin())
+            .field("targets", &self.config().targets)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fleet {

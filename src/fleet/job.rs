@@ -2,7 +2,7 @@
 
 use super::{FleetConfig, handover::HandedOn};
 use crate::{
-    schedule::{Attempt, Fallback, TargetSet},
+    schedule::{Attempt, Fallback, LONGEST_WAIT, TargetSet},
     types::{Caller, KeptTensor, Priority, Provenance, Target, Tensor, Timings},
 };
 use std::{sync::Arc, time::Duration};
@@ -60,7 +60,7 @@ impl JobOptions {
     pub(super) fn new(config: &FleetConfig) -> Self {
         Self {
             allowed: None,
-            deadline: config.job_deadline,
+            deadline: config.job_deadline.min(LONGEST_WAIT),
             queue_timeout: config.queue_timeout,
             attempt_timeout: None,
             attempts: config.attempts,
@@ -87,7 +87,7 @@ impl JobOptions {
 
     /// When the job ends at the latest, counted from the call; it ends with a timeout then, wherever it is.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(LONGEST_WAIT);
         self
     }
 
@@ -101,7 +101,7 @@ impl JobOptions {
 
     /// How long one attempt may take, counted from when a tab turns to it; without it, as long as the deadline.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = Some(timeout);
+        self.attempt_timeout = Some(timeout.min(LONGEST_WAIT));
         self
     }
 

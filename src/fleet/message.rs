@@ -73,7 +73,7 @@ pub(super) struct Submission {
 /// From a task the coordinator started.
 pub(super) enum Report {
     Launched { id: BrowserId, result: Result<Arc<dyn RunningBrowser>, BrowserError> },
-    TabOpened { tab: TabId, result: Result<(), BrowserError> },
+    TabOpened { tab: TabId, browser: BrowserId, result: Result<(), BrowserError> },
     WorkerRestarted { tab: TabId, result: Result<(), BrowserError> },
     BrowserClosed { id: BrowserId },
     Heartbeat { id: BrowserId, result: Result<Heartbeat, BrowserError>, took: Duration },

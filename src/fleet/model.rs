@@ -11,12 +11,13 @@ use super::{
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::{self, ModelFile, ModelGraph},
-    schedule::Batching,
+    schedule::{Batching, LONGEST_WAIT},
     types::{Family, Isolation, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -140,7 +141,8 @@ impl ModelSpec {
     /// [`BatchingRefused`](crate::types::EventKind::BatchingRefused) tell. It is no proof, and so batching is off unless
     /// asked for.
     pub fn batched(mut self, batching: Batching) -> Self {
-        self.batching = Some(batching);
+        let [wait, run] = [batching.wait, batching.run].map(|time| time.min(LONGEST_WAIT));
+        self.batching = Some(Batching { wait, run, ..batching });
         self
     }
 
@@ -297,6 +299,12 @@ pub struct Model {
     pub(super) record: Arc<ModelRecord>,
 }
 
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("tag", &self.record.tag).finish_non_exhaustive()
+    }
+}
+
 impl Model {
     /// The name it is shown under.
     pub fn name(&self) -> &str {
@@ -327,8 +335,15 @@ impl Model {
     /// Runs the model once, on whichever target is best. Waits while the queue is full.
     ///
     /// # Errors
-    /// [`JobError`] with the last failure and every attempt: `bad-input` when the inputs do not fit the model (nothing
-    /// is sent then), `no-target` when nothing can run it, `deadline-exceeded`, or what the last attempt failed with.
+    /// [`JobError`] with the last failure and every attempt. Its cause is
+    /// - `bad-input` when the inputs do not fit the model (nothing is sent then), or they or the outputs are more than
+    ///   [`max_frame_bytes`](super::FleetConfig::max_frame_bytes),
+    /// - `model-limit`, `queue-full`, `tab-limit` or `browser-limit` when it had no turn
+    ///   [in time](JobOptions::queue_timeout), by what it waited for,
+    /// - `no-target` when nothing can run it, and `circuit-open` when whatever could is behind an open circuit breaker,
+    /// - `quarantined` when it ended what ran it again and again,
+    /// - `deadline-exceeded`, `cancelled` and `fleet-closed`,
+    /// - or what the last attempt failed with: see [`Cause`](crate::types::Cause).
     pub async fn run<'a>(&self, inputs: impl Into<Inputs<'a>>) -> Result<Output, JobError> {
         self.run_with(inputs, self.options()).await
     }
@@ -345,8 +360,9 @@ impl Model {
     /// priority, which is refused then.
     ///
     /// # Errors
-    /// [`JobError`] with `bad-input` when the inputs do not fit the model, or `queue-full`, with how full the queue is and
-    /// when to try again, when it stayed full until the job's deadline.
+    /// [`JobError`] with `bad-input` when the inputs do not fit the model; `model-limit` or `queue-full` when there was no
+    /// room in time, the latter with how full the queue is and when to try again; `fleet-closed`. The handle resolves to
+    /// the errors of [`run`](Self::run).
     pub async fn submit<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<JobHandle, JobError> {
         self.fleet.submit(&self.record, inputs.into(), options).await
     }

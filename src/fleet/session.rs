@@ -1,6 +1,7 @@
 //! Sessions: calls of one model, one after the other, each of which goes on from what the one before left in its tab.
 
 mod book;
+mod options;
 
 pub(super) use book::Sessions;
 use book::Turn;
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     harness::{StateCall, TensorBatch},
-    schedule::SessionCall,
+    schedule::{LONGEST_WAIT, SessionCall},
     types::{Cause, EventKind, Isolation, SessionId},
 };
 use std::{
@@ -217,7 +218,8 @@ impl Call<'_> {
 
     async fn step(&self, state: State, call: &Recorded, outputs: Option<Vec<String>>) -> Result<Output, JobError> {
         let State { session, calls } = state;
-        let time_to_live = self.options.time_to_live.unwrap_or(self.fleet.config().session_time_to_live);
+        let time_to_live =
+            self.options.time_to_live.unwrap_or(self.fleet.config().session_time_to_live).min(LONGEST_WAIT);
         let mut options = self.options.job.clone();
         (options.outputs, options.release) = (outputs, false);
         options.deadline = options.deadline.saturating_sub(self.started.elapsed());

@@ -13,6 +13,7 @@ use crate::{
     types::{Cause, Failure, Isolation, JobId, Priority},
 };
 use std::{
+    fmt,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
@@ -31,6 +32,13 @@ pub struct JobHandle {
     answer: oneshot::Receiver<Result<Output, JobError>>,
     work: Work,
     ended: bool,
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let model = &self.model.tag.name;
+        f.debug_struct("JobHandle").field("job", &self.job).field("model", model).finish_non_exhaustive()
+    }
 }
 
 /// What does a job, and can be told to stop.
@@ -235,6 +243,15 @@ impl Fleet {
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
         let Payload { inputs, session, passing } = payload;
+        let largest = self.config().max_frame_bytes;
+        if inputs.body_len() > largest {
+            let bytes = inputs.body_len();
+            let why = format!(
+                "the inputs take {bytes} bytes, and a message to a tab {largest} at the most; pass less at once, or raise \
+                 FleetConfig::max_frame_bytes"
+            );
+            return Err(failed(model, Cause::BadInput, why));
+        }
         let handed = passing.as_ref().and_then(|passing| passing.handed.as_ref()).map_or(0, |handed| handed.bytes());
         let (session, state) = session.unzip();
         let isolation = model.isolation;

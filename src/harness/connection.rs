@@ -93,11 +93,17 @@ impl End {
 ///
 /// Reading and writing are one task: both halves of a WebSocket share one lock, so two tasks would only wait for each
 /// other; and whichever of the two stands still (a tab that does not read) does not hold up the other.
-pub(super) async fn serve(socket: WebSocket, place: Place, origin: Arc<str>, mut closing: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    socket: WebSocket,
+    place: Place,
+    origin: Arc<str>,
+    max_frame_bytes: usize,
+    mut closing: watch::Receiver<bool>,
+) {
     let (end, reporter) = place.split();
     let (mut sink, mut stream) = socket.split();
     let (queue, frames) = mpsc::unbounded_channel();
-    let link = TabLink::new(origin, queue);
+    let link = TabLink::new(origin, max_frame_bytes, queue);
     let end = tokio::select! {
         biased;
         end = asked_to_end(end) => end,

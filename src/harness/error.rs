@@ -47,7 +47,7 @@ pub enum HarnessError {
         source: io::Error,
     },
     /// A model file was written to while it was being hashed.
-    #[error("the model file {} changed while it was being read", path.display())]
+    #[error("the model file {} changed while it was being read: get the model again once nobody writes to it", path.display())]
     ModelFileChanged {
         /// Where it is.
         path: PathBuf,

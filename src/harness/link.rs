@@ -25,6 +25,7 @@ pub struct TabLink(Arc<Inner>);
 
 struct Inner {
     origin: Arc<str>,
+    max_frame_bytes: usize,
     queue: mpsc::UnboundedSender<Bytes>,
     /// The models this connection was told about. A std mutex, because it is never held across an await; it also keeps
     /// a declaration and the request it is for in order.
@@ -94,6 +95,7 @@ enum Request<'a> {
         webnn_device: WebnnDevice,
         threads: u32,
         runtime: Option<String>,
+        max_frame_bytes: usize,
     },
     Model {
         model: &'a str,
@@ -155,9 +157,10 @@ struct File<'a> {
 }
 
 impl TabLink {
-    /// A link that puts its frames into `queue`; URLs in them start with `origin`.
-    pub(super) fn new(origin: Arc<str>, queue: mpsc::UnboundedSender<Bytes>) -> Self {
-        Self(Arc::new(Inner { origin, queue, declared: Mutex::default() }))
+    /// A link that puts its frames into `queue`; URLs in them start with `origin`, and the tab is to send no larger
+    /// messages than `max_frame_bytes`.
+    pub(super) fn new(origin: Arc<str>, max_frame_bytes: usize, queue: mpsc::UnboundedSender<Bytes>) -> Self {
+        Self(Arc::new(Inner { origin, max_frame_bytes, queue, declared: Mutex::default() }))
     }
 
     /// Asks which backends there are; answered by `Probed`.
@@ -175,7 +178,8 @@ impl TabLink {
     pub fn start(&self, id: u64, options: &StartOptions) -> Result<(), LinkClosed> {
         let runtime = options.custom_runtime.then(|| format!("{}/runtime/custom.js", self.0.origin));
         let StartOptions { backend, webnn_device, threads, .. } = *options;
-        self.send(&Request::Start { id, backend, webnn_device, threads, runtime }, &[])
+        let max_frame_bytes = self.0.max_frame_bytes;
+        self.send(&Request::Start { id, backend, webnn_device, threads, runtime, max_frame_bytes }, &[])
     }
 
     /// Loads a model, declaring it first when this connection has not been told about it, and runs it once on inputs of

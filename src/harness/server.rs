@@ -50,12 +50,14 @@ pub struct ServerConfig {
     pub port: u16,
     /// A JavaScript module to load models with instead of ONNX Runtime Web.
     pub custom_runtime: Option<PathBuf>,
-    /// The largest message a tab may send, in bytes. A tab that sends a larger one breaks the protocol.
+    /// The largest message a tab may send, in bytes, which it is told when its backend is started. A tab that sends a
+    /// larger one breaks the protocol.
     pub max_frame_bytes: usize,
 }
 
 impl Default for ServerConfig {
-    /// A free port, ONNX Runtime Web, and 1 GiB: outputs larger than that do not fit a tab's memory either.
+    /// A free port, ONNX Runtime Web, and messages of 1 GiB: beside the inputs and the model, no more fits the memory of
+    /// a tab, which ends at 4 GiB.
     fn default() -> Self {
         Self { port: 0, custom_runtime: None, max_frame_bytes: 1 << 30 }
     }
@@ -277,7 +279,7 @@ async fn socket(
         async move |socket| {
             // The invitation may have been taken back since the check.
             if let Some(place) = house.tabs.take_place(&token) {
-                connection::serve(socket, place, house.origin.clone(), closing).await;
+                connection::serve(socket, place, house.origin.clone(), house.max_frame_bytes, closing).await;
             }
         },
     )

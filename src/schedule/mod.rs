@@ -37,7 +37,7 @@ pub use batching::{BatchSpec, Batching};
 pub use channels::{Channels, Way, WorkerId};
 pub use jobs::{Attempt, Fallback, JobSpec};
 pub use placement::preferred_browser;
-pub use policy::{BreakerPolicy, MemoryLimits, Policy, PolicyError, RetryBackoff, SlidingWindowType};
+pub use policy::{BreakerPolicy, LONGEST_WAIT, MemoryLimits, Policy, PolicyError, RetryBackoff, SlidingWindowType};
 pub use retirement::Retirement;
 pub use scaling::Scaling;
 pub use scheduler::{Action, Input, Recovery, Scheduler};

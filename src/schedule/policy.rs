@@ -5,6 +5,10 @@ use super::{Retirement, Scaling};
 use crate::types::{Browser, names};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+/// The longest that anything is waited for, ten years: as good as never, and far from where clocks end. A job with a longer
+/// time gets this; a policy with one is refused.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// What the scheduler decides by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -310,12 +314,33 @@ impl Policy {
         }))
     }
 
+    /// What is waited for, from some moment on; other times are only compared with what has passed.
+    fn waits(&self) -> [(&'static str, Duration); 12] {
+        [
+            ("open_timeout", self.open_timeout),
+            ("start_timeout", self.start_timeout),
+            ("cut_grace", self.cut_grace),
+            ("cancel_grace", self.cancel_grace),
+            ("restart_timeout", self.restart_timeout),
+            ("relaunch_pause_cap", self.relaunch_pause_cap),
+            ("heartbeat_interval", self.heartbeat_interval),
+            ("heartbeat_timeout", self.heartbeat_timeout),
+            ("health_check_interval", self.health_check_interval),
+            ("canary_timeout", self.canary_timeout),
+            ("retirement.session_grace", self.retirement.session_grace),
+            ("scaling.retry_after_cap", self.scaling.retry_after_cap),
+        ]
+    }
+
     /// Whether every number can be used.
     ///
     /// # Errors
     /// [`PolicyError`] with the first field that is out of range, or contradicts another.
     pub fn validate(&self) -> Result<(), PolicyError> {
         let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
+        for (field, wait) in self.waits() {
+            check(wait <= LONGEST_WAIT, field, format!("{wait:?}"), || format!("at most {LONGEST_WAIT:?}"))?;
+        }
         at_least("tabs_per_target", self.tabs_per_target, 1)?;
         at_least("in_flight_per_tab", self.in_flight_per_tab, 1)?;
         self.in_flight_per_browser.map_or(Ok(()), |most| at_least("in_flight_per_browser", most, 1))?;
@@ -372,6 +397,9 @@ impl BreakerPolicy {
         at_least(&field("permitted_number_of_calls_in_half_open_state"), probes, 1)?;
         let (wait, cap) = (self.wait_duration_in_open_state, self.wait_duration_cap);
         lasts(&field("wait_duration_in_open_state"), wait, Duration::from_millis(1))?;
+        check(cap <= LONGEST_WAIT, field("wait_duration_cap"), format!("{cap:?}"), || {
+            format!("at most {LONGEST_WAIT:?}")
+        })?;
         in_order(&field("wait_duration_in_open_state"), wait, &field("wait_duration_cap"), cap)
     }
 }
@@ -445,6 +473,8 @@ mod tests {
             refused(|policy| policy.tab_memory.hard = 1 << 20).to_string(),
             refused(|policy| policy.missed_heartbeats = 0).to_string(),
             refused(|policy| policy.health_check_interval = Duration::from_secs(1)).to_string(),
+            refused(|policy| policy.health_check_interval = Duration::MAX).to_string(),
+            refused_breaker(|breaker| breaker.wait_duration_cap = Duration::MAX),
         ];
         assert_eq!(
             messages,
@@ -458,6 +488,8 @@ mod tests {
                 "tab_memory.soft is 2147483648, but must be at most tab_memory.hard, 1048576 bytes",
                 "missed_heartbeats is 0, but must be at least 1",
                 "health_check_interval is 1s, but must be at least heartbeat_interval, 2s",
+                "health_check_interval is 18446744073709551615.999999999s, but must be at most 315360000s",
+                "breakers.chrome.wait_duration_cap is 18446744073709551615.999999999s, but must be at most 315360000s",
             ]
         );
     }

@@ -98,7 +98,7 @@ pub enum Cause {
     Quarantined,
     /// Every target that could run the job is behind an open circuit breaker.
     CircuitOpen,
-    /// The inputs do not fit the model; the caller's to mend.
+    /// The inputs do not fit the model, or they or the outputs are more than a message holds; the caller's to mend.
     BadInput,
     /// No running target can take the job.
     NoTarget,

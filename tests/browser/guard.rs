@@ -2,12 +2,9 @@
 
 use crate::{
     pages::start,
-    processes::{Remains, kill, until},
+    processes::{PATIENCE, Remains, kill, resume, stop, until},
 };
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, time::Instant};
 use tabfleet::types::Browser;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
@@ -71,6 +68,20 @@ async fn nothing_outlives_a_killed_fleet() {
     kill(fleet.id().unwrap());
     fleet.wait().await.unwrap();
     let nothing_is_left = || remains.iter().all(Remains::nothing);
-    until(Duration::from_secs(5), "processes and folders to be gone", nothing_is_left).await;
+    until(PATIENCE, "processes and folders to be gone", nothing_is_left).await;
     println!("nothing left after {:?}", before.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_whose_guard_is_stopped_is_closed_all_the_same() {
+    let Some(started) = start(Browser::Chrome).await else { return };
+    let remains = Remains::of(&*started.browser);
+    let guard = remains.guard();
+    stop(guard);
+    let closed = tokio::time::timeout(PATIENCE, started.browser.close()).await;
+    let left = remains.processes();
+    resume(guard);
+    assert!(closed.is_ok(), "it waits for its guard for ever");
+    assert_eq!(left, [] as [u32; 0], "the browser itself has ended");
+    until(PATIENCE, "its folder to be gone", || remains.nothing()).await;
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     pages::{Pages, Started, start, start_with},
-    processes::{Remains, resume, stop, until},
+    processes::{PATIENCE, Remains, resume, stop, until, within},
 };
 use std::time::{Duration, Instant};
 use tabfleet::{
@@ -10,7 +10,8 @@ use tabfleet::{
     types::{Browser, Cause, TabId},
 };
 
-const SOON: Duration = Duration::from_secs(1);
+/// How long what hangs is waited for. What does not answers sooner, on a busy machine, too.
+const SOON: Duration = Duration::from_secs(5);
 
 async fn answers_until_it_hangs(slot: Browser) {
     let options = LaunchOptions { command_timeout: SOON, ..crate::pages::options(slot) };
@@ -32,12 +33,12 @@ async fn answers_until_it_hangs(slot: Browser) {
 
     resume(pid);
     let answered = async { while !matches!(browser.heartbeat().await, Ok(Heartbeat::Answered)) {} };
-    crate::processes::within(Duration::from_secs(10), "an answer after the hang", answered).await;
+    within(PATIENCE, "an answer after the hang", answered).await;
     assert_eq!(signals.so_far(), []);
 
     stop(pid);
     browser.close().await;
-    until(Duration::from_secs(5), "everything to end", || remains.nothing()).await;
+    until(PATIENCE, "everything to end", || remains.nothing()).await;
     let error = browser.heartbeat().await.unwrap_err();
     assert!(matches!(error, BrowserError::Exited { .. } | BrowserError::DriverGone { .. }), "{error}");
 }

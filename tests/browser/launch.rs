@@ -1,6 +1,9 @@
 //! Launches that cannot succeed: each ends with a typed error that says what helps, and leaves nothing behind.
 
-use crate::{pages::options, processes::until};
+use crate::{
+    pages::options,
+    processes::{PATIENCE, until},
+};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -35,7 +38,7 @@ async fn nothing_is_left(told: &Path) {
     let told = std::fs::read_to_string(told).unwrap();
     let (pid, folder) = told.trim().split_once(' ').unwrap();
     let (pid, folder) = (PathBuf::from(format!("/proc/{pid}")), PathBuf::from(folder));
-    until(Duration::from_secs(5), "process and folder to be gone", || !pid.exists() && !folder.exists()).await;
+    until(PATIENCE, "process and folder to be gone", || !pid.exists() && !folder.exists()).await;
 }
 
 #[tokio::test]
@@ -72,7 +75,7 @@ async fn a_launch_that_is_given_up_leaves_nothing() {
     let (told, tell) = tell();
     let launching = tokio::spawn(error_of(options(Browser::Edge), no_browser(), vec![tell]));
     let has_told = || std::fs::read_to_string(&told).is_ok_and(|told| told.ends_with('\n'));
-    until(Duration::from_secs(10), "the program to start", has_told).await;
+    until(PATIENCE, "the program to start", has_told).await;
     launching.abort();
     nothing_is_left(&told).await;
 }

@@ -9,6 +9,8 @@ mod guard;
 mod heartbeat;
 mod launch;
 mod memory;
+#[path = "../shared/missing.rs"]
+mod missing;
 mod pages;
 #[path = "../shared/processes.rs"]
 mod processes;

@@ -1,6 +1,9 @@
 //! A tiny page server, and a browser or the reason why there is none.
 
-use crate::processes::within;
+use crate::{
+    missing::skip,
+    processes::{PATIENCE, within},
+};
 use axum::{Router, extract::State, response::Html, routing::get};
 use std::{
     sync::Arc,
@@ -75,7 +78,7 @@ impl Pages {
             }
             panic!("the page server ended");
         };
-        within(Duration::from_secs(10), what, heard).await;
+        within(PATIENCE, what, heard).await;
     }
 }
 
@@ -88,7 +91,7 @@ pub struct Signals(pub mpsc::UnboundedReceiver<BrowserSignal>);
 
 impl Signals {
     pub async fn next(&mut self) -> BrowserSignalKind {
-        within(Duration::from_secs(10), "a signal", self.0.recv()).await.expect("the browser gave up its signals").kind
+        within(PATIENCE, "a signal", self.0.recv()).await.expect("the browser gave up its signals").kind
     }
 
     /// What was signalled so far and not yet taken.
@@ -119,7 +122,7 @@ pub async fn start_with(options: &LaunchOptions) -> Option<Started> {
             Some(Started { browser: running, signals: Signals(signals) })
         }
         Err(error @ (BrowserError::NotFound { .. } | BrowserError::DriverNotFound { .. })) => {
-            println!("SKIPPED: {error}; {}", error.hint().unwrap_or_default());
+            skip(browser, &error);
             None
         }
         Err(error) => panic!("{browser} is installed but did not start: {error}"),

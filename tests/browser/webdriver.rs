@@ -1,13 +1,11 @@
 //! Firefox through geckodriver and WebKitGTK's MiniBrowser through WebKitWebDriver: real browsers, real ends.
 
 use crate::{
+    missing::skip,
     pages::{Pages, Started, options, start},
-    processes::{Remains, kill, name_of, until},
+    processes::{PATIENCE, Remains, kill, name_of, until},
 };
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, time::Instant};
 use tabfleet::{
     browser::{BrowserError, BrowserSignalKind, Catalogue, DriverKind, Found, Overrides, launch},
     types::{Browser, BrowserId, Cause, TabId},
@@ -98,7 +96,7 @@ async fn a_killed_driver_is_noticed_and_takes_its_browser_along(slot: Browser, d
     let error = browser.open_tab(TabId(2), &pages.url).await.unwrap_err();
     assert_eq!(error.failure().cause, Cause::DriverExited, "{error}");
     drop(browser);
-    until(Duration::from_secs(5), "everything to end", || remains.nothing()).await;
+    until(PATIENCE, "everything to end", || remains.nothing()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,10 +114,8 @@ async fn an_endpoint_that_runs_already_is_used() {
     let catalogue = Catalogue::embedded().unwrap();
     let driver = match catalogue.find(Browser::Firefox, &Overrides::default().from_env()) {
         Ok(Found { driver: DriverKind::WebDriver { driver_binary }, .. }) => driver_binary,
-        other => {
-            println!("SKIPPED: {other:?}");
-            return;
-        }
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => return skip(Browser::Firefox, &error),
     };
     let mut endpoint = tokio::process::Command::new(driver)
         .args(["--port", "0", "--websocket-port", "0"])

@@ -67,6 +67,6 @@ async fn failing_attempts_are_posted_to_the_webhook() {
 async fn a_webhook_that_cannot_be_posted_to_is_refused_before_anything_is_launched() {
     let config = AlertConfig { webhook: "https://127.0.0.1/".parse().ok(), ..AlertConfig::default() };
     let launched = tabfleet::Fleet::builder().browsers([tabfleet::Browser::Chrome]).alerts(config).launch().await;
-    let error = launched.err().expect("it speaks no TLS");
+    let error = launched.expect_err("it speaks no TLS");
     assert!(matches!(error, FleetError::Alerts(_)), "{error}");
 }

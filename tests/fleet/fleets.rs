@@ -1,16 +1,14 @@
 //! Fleets for tests: of browsers that are here, or skipped loudly; and what a fleet tells while it works.
 
-use crate::processes::within;
+pub use crate::processes::PATIENCE;
+use crate::{missing::skip, processes::within};
 use std::{sync::Arc, time::Duration};
 use tabfleet::{
     browser::{Catalogue, Overrides},
     fleet::{Fleet, FleetBuilder, Model, ModelSpec},
     types::{Event, EventKind, Target},
 };
-use tokio::sync::broadcast::Receiver;
-
-/// On a busy machine with two cores everything takes many times as long as it should; what hangs is still told.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 pub fn target(name: &str) -> Target {
     name.parse().expect("a target")
@@ -19,8 +17,9 @@ pub fn target(name: &str) -> Target {
 /// Whether the browsers of all these targets are on this machine; says loudly which are not.
 pub fn are_here(targets: &[&str]) -> bool {
     let (catalogue, overrides) = (Catalogue::embedded().unwrap(), Overrides::default().from_env());
-    let missing = targets.iter().filter_map(|name| catalogue.find(target(name).browser, &overrides).err());
-    missing.map(|error| println!("SKIPPED: {error}; {}", error.hint().unwrap_or_default())).count() == 0
+    let browsers = targets.iter().map(|name| target(name).browser);
+    let missing = browsers.filter_map(|browser| Some((browser, catalogue.find(browser, &overrides).err()?)));
+    missing.map(|(browser, error)| skip(browser, &error)).count() == 0
 }
 
 /// A fleet of these targets that is not launched yet, or `None` (said loudly) where a browser is missing.
@@ -81,7 +80,12 @@ impl Events {
 
     /// What was told and not yet taken.
     pub fn so_far(&mut self) -> Vec<EventKind> {
-        std::iter::from_fn(|| self.0.try_recv().ok().map(|event| event.kind.clone())).collect()
+        let next = || match self.0.try_recv() {
+            Ok(event) => Some(event.kind.clone()),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+            Err(TryRecvError::Lagged(events)) => panic!("{events} events were missed: take them sooner"),
+        };
+        std::iter::from_fn(next).collect()
     }
 }
 

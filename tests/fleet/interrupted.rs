@@ -5,9 +5,10 @@ use crate::{
     fleets::{PATIENCE, are_here},
     metrics::{free_address, get},
     models::{self, ENDLESS, count, counting},
-    processes::{descendants, kill, until, within},
+    processes::{descendants, kill, resume, signal, stop, until, within},
     schema_check::departures,
 };
+use rustix::process::Signal;
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -79,15 +80,13 @@ impl Busy {
     }
 
     fn nothing_is_left(&self) -> bool {
-        let lives = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty());
-        !self.processes.iter().any(lives) && !self.folders.iter().any(|folder| folder.exists())
+        !self.processes.iter().any(|pid| lives(*pid)) && !self.folders.iter().any(|folder| folder.exists())
     }
 }
 
-/// As Ctrl-C does.
-fn interrupt(child: &Child) {
-    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+/// Whether it runs; the dead have no command line any more.
+fn lives(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty())
 }
 
 fn the_results_so_far_are_kept(report: &MatrixReport, targets: usize) {
@@ -104,7 +103,7 @@ async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut busy = Busy::start(folder.path(), &["chrome/wasm", "firefox/wasm"]).await;
     let before = Instant::now();
-    interrupt(&busy.child);
+    signal(busy.child.id().unwrap(), Signal::INT);
     let status = within(PATIENCE, "the command to end", busy.child.wait()).await.unwrap();
     println!("ended {:?} after Ctrl-C", before.elapsed());
     assert_eq!(status.code(), Some(130));
@@ -115,6 +114,34 @@ async fn ctrl_c_keeps_the_results_so_far_and_leaves_nothing() {
     while let Some(line) = busy.words.next_line().await.unwrap() {
         assert!(!line.contains("panicked") && !line.to_lowercase().contains("error"), "{line}");
     }
+}
+
+/// A guard that is stopped holds the end up, as a browser in trouble may.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_twice_does_not_wait_for_an_orderly_end() {
+    if !cfg!(target_os = "linux") || !are_here(&["chrome/wasm"]) {
+        println!("SKIPPED: it takes Linux and Chrome");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut busy = Busy::start(folder.path(), &["chrome/wasm"]).await;
+    let command = busy.child.id().unwrap();
+    let (guards, others): (Vec<_>, Vec<_>) =
+        descendants(command).into_iter().partition(|(_, command)| command.contains("tabfleet-guard"));
+    guards.iter().for_each(|(guard, _)| stop(*guard));
+    signal(command, Signal::INT);
+    let browser_ended = || others.iter().all(|(pid, _)| !lives(*pid));
+    until(PATIENCE, "the browser to end", browser_ended).await;
+    signal(command, Signal::TERM);
+    let status = within(PATIENCE, "the command to end", busy.child.wait()).await.unwrap();
+    guards.iter().for_each(|(guard, _)| resume(*guard));
+    assert_eq!(status.code(), Some(130));
+    let mut words = Vec::new();
+    while let Some(line) = busy.words.next_line().await.unwrap() {
+        words.push(line);
+    }
+    assert!(words.iter().any(|line| line.starts_with("interrupted again")), "{words:?}");
+    until(PATIENCE, "what the guards see to", || busy.nothing_is_left()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +169,7 @@ async fn ctrl_c_keeps_what_bench_has_measured() {
         }
     })
     .await;
-    interrupt(&bench);
+    signal(bench.id().unwrap(), Signal::INT);
     let status = within(PATIENCE, "the command to end", bench.wait()).await.unwrap();
     assert_eq!(status.code(), Some(130));
     let report: serde_json::Value =
@@ -165,7 +192,7 @@ async fn nothing_outlives_a_killed_command() {
     let before = Instant::now();
     kill(busy.child.id().unwrap());
     busy.child.wait().await.unwrap();
-    until(Duration::from_secs(5), "processes and folders to be gone", || busy.nothing_is_left()).await;
+    until(PATIENCE, "processes and folders to be gone", || busy.nothing_is_left()).await;
     println!("{} processes and {} folders gone after {:?}", busy.processes.len(), busy.folders.len(), before.elapsed());
     the_results_so_far_are_kept(&MatrixReport::read(&busy.json).unwrap(), here.len());
 }

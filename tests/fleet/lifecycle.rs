@@ -1,14 +1,15 @@
-//! Tabs that load models in advance, and that are replaced because they have done enough.
+//! Tabs that load models in advance, and that are replaced because they have done enough; and what is left of browsers
+//! and tabs that are ended before they are up.
 
 use crate::{
     fleets::{Events, PATIENCE, builder, with_tabs},
     models::{self, count, counting},
-    processes::within,
+    processes::{Remains, descendants, kill, resume, stop, until, within},
 };
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Mutex, time::Duration};
 use tabfleet::{
     fleet::{MetricName, ModelSpec},
-    types::EventKind,
+    types::{Browser, EventKind},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,5 +101,94 @@ async fn a_tab_that_has_done_enough_is_replaced_without_a_job_noticing() {
     };
     let tabs = within(PATIENCE, "the first tab's end", until_it_is_gone).await;
     assert!(tabs.iter().filter(|tab| **tab == first).count() >= 20, "{tabs:?}");
+    fleet.close().await.unwrap();
+}
+
+fn browser_ended(kind: &EventKind) -> Option<()> {
+    matches!(kind, EventKind::BrowserEnded { .. }).then_some(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_fleet_has_left_nothing_of_a_browser_that_had_just_died() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    // Nothing else is under way then that would hold up the end.
+    let pause = |config: &mut tabfleet::fleet::FleetConfig| {
+        (config.policy.relaunch_pause, config.policy.relaunch_pause_cap) = (2 * PATIENCE, 2 * PATIENCE);
+    };
+    let fleet = builder.configure(pause).launch().await.unwrap();
+    let pid = fleet.processes().await.unwrap()[0].1;
+    let remains = Remains::of_process(pid);
+    let mut events = Events::of(&fleet);
+    kill(pid);
+    events.next("the browser's end", browser_ended).await;
+    fleet.close().await.unwrap();
+    assert!(remains.nothing(), "{remains:?}, {:?}", remains.processes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_is_closed_while_a_browser_that_hangs_is_being_launched() {
+    const MARK: &str = "--of-a-browser-that-hangs";
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder
+        .configure(|config| {
+            config.launch_timeout = Duration::from_secs(3600);
+            config.overrides.args.insert(Browser::Chrome, vec![MARK.to_owned()]);
+        })
+        .launch()
+        .await
+        .unwrap();
+    let old = fleet.processes().await.unwrap()[0].1;
+    kill(old);
+    let next = Mutex::new(None);
+    let is_next = |(pid, command): &(u32, String)| {
+        *pid != old && command.contains(MARK) && !command.contains("--type=") && !command.contains("tabfleet-guard")
+    };
+    let launches = || {
+        *next.lock().unwrap() = descendants(std::process::id()).into_iter().find(is_next);
+        next.lock().unwrap().is_some()
+    };
+    until(PATIENCE, "the next browser", launches).await;
+    let (next, _) = next.into_inner().unwrap().unwrap();
+    stop(next);
+    let remains = Remains::of_process(next);
+    within(PATIENCE, "the fleet to be closed", fleet.close()).await.unwrap();
+    assert!(remains.nothing(), "{remains:?}, {:?}", remains.processes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_was_given_up_before_it_was_open_is_closed_when_it_is() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder
+        .configure(|config| {
+            config.policy.retirement.jobs = 2;
+            config.policy.retirement.jobs_not_before = Duration::ZERO;
+            config.policy.open_timeout = Duration::from_secs(5);
+            (config.policy.give_up_after, config.policy.restart_browser_after) = (100, 100);
+        })
+        .launch()
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &counting());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let browser = fleet.processes().await.unwrap()[0].1;
+    let remains = Remains::of_process(browser);
+    model.run(count(10, 1.0)).await.unwrap();
+    let mut events = Events::of(&fleet);
+    // A browser that stands still opens no tab, but those that are open go on.
+    stop(browser);
+    model.run(count(10, 1.0)).await.unwrap();
+    let lost = |kind: &EventKind| matches!(kind, EventKind::TabLost { .. }).then_some(());
+    events.next("a tab that did not open in time", lost).await;
+    resume(browser);
+    let replaced = |kind: &EventKind| matches!(kind, EventKind::TabClosed { .. }).then_some(());
+    events.next("the first tab to be replaced", replaced).await;
+    let pages = async || remains.ask_devtools("/json/list").await.matches("/tab?token=").count();
+    within(PATIENCE, "no page but the fleet's own", async {
+        while pages().await != fleet.tabs().await.unwrap().len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     fleet.close().await.unwrap();
 }

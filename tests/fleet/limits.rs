@@ -1,4 +1,5 @@
-//! Limits of jobs under way: of a model, of a browser, of a tab; and the deadline, which stops what is under way.
+//! Limits of jobs under way: of a model, of a browser, of a tab; the deadline, which stops what is under way; and how much
+//! a message carries.
 
 use crate::{
     fleets::{Events, builder, launched, started, with_tabs},
@@ -8,7 +9,7 @@ use futures::future::join_all;
 use std::time::Duration;
 use tabfleet::{
     fleet::{Fleet, JobError, Model, ModelSpec},
-    types::{Category, Cause, EventKind},
+    types::{Category, Cause, Dtype, EventKind, Tensor},
 };
 
 const A_MOMENT: Duration = Duration::from_millis(500);
@@ -114,5 +115,29 @@ async fn a_jobs_deadline_ends_its_worker_and_those_behind_it_run_again() {
     }
     let fresh = |event: &EventKind| matches!(event, EventKind::TabReady { tab: ready, .. } if *ready == tab);
     assert!(events.so_far().iter().any(fresh), "a fresh worker answered them");
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_message_carries_ends_its_job_and_nothing_else() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder.configure(|config| config.max_frame_bytes = 1 << 20).launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "zeros.onnx", &models::zeros());
+    let zeros = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let path = models::save(folder.path(), "negative.onnx", &models::unary("Neg", Dtype::Float32, 1));
+    let negative = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let count = |count: i64| [("count", Tensor::from_values([1], &[count]).unwrap())];
+
+    let tab = zeros.run(count(1000)).await.unwrap().provenance.browser().unwrap().tab;
+    let error = zeros.run(count(1 << 20)).await.unwrap_err();
+    assert_eq!((error.failure.cause, error.attempts.len()), (Cause::BadInput, 1), "{error}");
+    assert!(error.failure.message.contains("ask for fewer outputs"), "{error}");
+    let error = negative.run([("x", Tensor::from_values([1 << 20], &[1.0_f32; 1 << 20]).unwrap())]).await.unwrap_err();
+    assert_eq!((error.failure.cause, error.attempts.len()), (Cause::BadInput, 0), "{error}");
+    assert!(error.failure.message.contains("FleetConfig::max_frame_bytes"), "{error}");
+    let output = zeros.run(count(1000)).await.unwrap();
+    assert_eq!(output.provenance.browser().unwrap().tab, tab, "the tab goes on");
+    assert_eq!(output.timings.create_ms, None, "and its worker");
     fleet.close().await.unwrap();
 }

@@ -24,6 +24,8 @@ mod lifecycle;
 mod limits;
 mod matrix;
 mod metrics;
+#[path = "../shared/missing.rs"]
+mod missing;
 mod models;
 mod native;
 #[path = "../../src/onnx/tests/nets.rs"]

@@ -196,6 +196,16 @@ pub fn off_the_mean() -> ModelProto {
     })
 }
 
+/// `y` is as many zeros as one likes.
+pub fn zeros() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("ConstantOfShape", &["count"], &["y"])],
+        input: vec![value("count", Dtype::Int64, &["1"])],
+        output: vec![value("y", Dtype::Float32, &["n"])],
+        ..GraphProto::default()
+    })
+}
+
 /// `after` is `before` and `x`, `twice` is twice that.
 pub fn running_sum() -> ModelProto {
     let numbers = |name: &str| value(name, Dtype::Float32, &["1", "4"]);

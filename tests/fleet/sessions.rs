@@ -122,6 +122,48 @@ async fn a_decoder_that_keeps_its_cache_in_the_tab_says_the_same_bit_for_bit() {
     fleet.close().await.unwrap();
 }
 
+/// Who wants no limit says so with the longest time there is, which no clock can add to the present.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_limits_of_time_calls_are_done_as_with_them() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = builder
+        .configure(|config| {
+            (config.job_deadline, config.session_time_to_live) = (Duration::MAX, Duration::MAX);
+            (config.launch_timeout, config.command_timeout) = (Duration::MAX, Duration::MAX);
+        })
+        .launch()
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (model, case) = decoder(&fleet, &folder).await;
+    let forever = || {
+        let kept = model.options().deadline(Duration::MAX).keep(caches()).time_to_live(Duration::MAX);
+        kept.attempt_timeout(Duration::MAX).queue_timeout(Duration::MAX)
+    };
+    for at in 0..2 {
+        step(&model, &case, "by its options", at, forever()).await;
+        step(&model, &case, "by the configuration", at, model.options().keep(caches())).await;
+    }
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_outlives_the_other_handles_to_its_model_s_file() {
+    let Some(fleet) = launched(&["chrome/wasm"]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (model, case) = decoder(&fleet, &folder).await;
+    let (other, _) = decoder(&fleet, &folder).await;
+    let on = target("chrome/wasm");
+    let right = over_the_wire(&other, &case, on).await;
+    step(&model, &case, "chat", 0, keeping(&model, on)).await;
+    drop(other);
+    for (at, right) in right.iter().enumerate().skip(1) {
+        let output = step(&model, &case, "chat", at, keeping(&model, on)).await;
+        assert!(output.get("logits").unwrap() == right, "step {at}");
+    }
+    fleet.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_webgpu_the_cache_stays_in_gpu_buffers() {
     let Some(fleet) = launched(&["chrome/webgpu"]).await else { return };

@@ -115,7 +115,7 @@ async fn a_taken_port_is_told_before_any_browser_starts() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let launch = Fleet::builder().targets([target("chrome/wasm")]).configure(|config| config.port = port).launch();
-    let error = launch.await.err().expect("the port is taken");
+    let error = launch.await.expect_err("the port is taken");
     assert!(
         matches!(error, FleetError::Harness(HarnessError::PortTaken { port: told, .. }) if told == port),
         "{error}"
@@ -127,7 +127,7 @@ async fn a_taken_port_is_told_before_any_browser_starts() {
 async fn a_fleet_without_targets_or_with_a_missing_runtime_is_refused() {
     assert!(matches!(Fleet::builder().launch().await.err(), Some(FleetError::NoTargets)));
     let builder = Fleet::builder().targets([target("chrome/wasm")]).custom_runtime("/nowhere/runtime.js");
-    let error = builder.launch().await.err().expect("there is no such runtime");
+    let error = builder.launch().await.expect_err("there is no such runtime");
     assert!(error.to_string().contains("/nowhere/runtime.js"), "{error}");
 }
 
@@ -157,7 +157,7 @@ async fn files_that_are_no_models_are_told_apart() {
         (folder.path().to_owned(), "it is a folder"),
     ];
     for (path, words) in files {
-        let error = fleet.get_model(ModelSpec::onnx(&path)).await.err().expect("this is no model").to_string();
+        let error = fleet.get_model(ModelSpec::onnx(&path)).await.expect_err("this is no model").to_string();
         assert!(error.contains(words) && error.contains(&*path.to_string_lossy()), "{error}");
     }
     // With its weights beside it, the last one runs.

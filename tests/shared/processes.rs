@@ -10,6 +10,9 @@ use std::{
 use tabfleet::browser::RunningBrowser;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
+/// On a busy machine with two cores everything takes many times as long as it should; what hangs is still told.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
 pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("waited {limit:?} for {what} in vain"))
 }
@@ -29,7 +32,7 @@ pub fn resume(pid: u32) {
     signal(pid, rustix::process::Signal::CONT);
 }
 
-fn signal(pid: u32, signal: rustix::process::Signal) {
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
@@ -63,6 +66,13 @@ impl Remains {
                     || variable_of(*pid, "TABFLEET_FLEET").as_deref() == Some(&self.mark))
         };
         all_processes().filter(ours).collect()
+    }
+
+    /// The launch's guard, which carries its mark as an argument.
+    pub fn guard(&self) -> u32 {
+        let argument = format!("tabfleet-guard\0{}", self.mark);
+        let is_it = |pid: &u32| command_of(*pid).contains(&argument);
+        all_processes().find(is_it).expect("the guard of a launch")
     }
 
     /// Where Chromium's own DevTools server listens.
@@ -149,6 +159,11 @@ pub fn descendants(root: u32) -> Vec<(u32, String)> {
         found.extend(all.iter().filter(|pid| stat(**pid, 1) == parent));
         next += 1;
     }
-    let command = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    found.into_iter().skip(1).map(|pid| (pid, String::from_utf8_lossy(&command(pid)).replace('\0', " "))).collect()
+    found.into_iter().skip(1).map(|pid| (pid, command_of(pid).replace('\0', " "))).collect()
+}
+
+/// A process's arguments, each with a zero byte behind it (Linux).
+fn command_of(pid: u32) -> String {
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&command).into_owned()
 }

@@ -12,8 +12,8 @@ use crate::{
     },
     harness::{LostWhat, RunReport, TabMessage, TabSignal, TabSignalKind},
     onnx::ModelFile,
-    schedule::Input,
-    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, TabId, TensorInfo},
+    schedule::{Input, LONGEST_WAIT},
+    types::{Backend, BrowserId, Cause, EventKind, Failure, FleetHealth, JobId, ModelId, TabId, TensorInfo},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,6 +58,9 @@ impl Coordinator {
                 self.models.remove(&model);
                 self.natives.forget(model);
                 self.tell(Input::ForgetModel { model });
+                if self.another_has(&key, model) {
+                    return;
+                }
                 for tab in self.tabs.values_mut() {
                     if tab.loaded.remove(&key).is_none() {
                         continue;
@@ -101,6 +104,11 @@ impl Coordinator {
         });
     }
 
+    /// Whether another model is the same files with the same options, and so shares what tabs hold of them.
+    pub(super) fn another_has(&self, key: &str, model: ModelId) -> bool {
+        self.models.iter().any(|(id, known)| *id != model && known.served.key == key)
+    }
+
     fn warm_up(&mut self, WarmUp { model, tabs, reply }: WarmUp) {
         self.know(&model);
         // Its first job may take as long.
@@ -119,10 +127,14 @@ impl Coordinator {
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Launched { id, result } => self.launched(id, result),
-            Report::TabOpened { tab, result: Ok(()) } | Report::WorkerRestarted { tab, result: Ok(()) } => {
+            // It was given up while it was being opened, when there was nothing to be closed yet.
+            Report::TabOpened { tab, browser, result: Ok(()) } if !self.tabs.contains_key(&tab) => {
+                self.close_page(tab, browser);
+            }
+            Report::TabOpened { tab, result: Ok(()), .. } | Report::WorkerRestarted { tab, result: Ok(()) } => {
                 self.tell(Input::WorkerStarts { tab });
             }
-            Report::TabOpened { tab, result: Err(error) } => {
+            Report::TabOpened { tab, result: Err(error), .. } => {
                 self.tell(Input::TabFailed { tab, failure: error.failure() });
             }
             Report::WorkerRestarted { tab, result: Err(error) } => {
@@ -155,7 +167,7 @@ impl Coordinator {
     }
 
     pub(super) fn launched(&mut self, id: BrowserId, result: Result<Arc<dyn RunningBrowser>, BrowserError>) {
-        let Some(kind) = self.launching.remove(&id) else { return };
+        let Some((kind, _)) = self.launching.remove(&id) else { return };
         match result {
             Ok(browser) => {
                 let identity = browser.identity().clone();
@@ -327,7 +339,7 @@ impl Coordinator {
     }
 
     pub(super) fn ran(&mut self, tab: TabId, job: JobId, report: RunReport, aside_ms: f64) {
-        let run = Duration::try_from_secs_f64(report.run_ms / 1e3).unwrap_or_default();
+        let run = Duration::try_from_secs_f64(report.run_ms / 1e3).unwrap_or_default().min(LONGEST_WAIT);
         let outputs = report.outputs.tensors();
         self.result = Some(Answer { tab, report, outputs, told: 0, aside_ms });
         self.tell(Input::AttemptSucceeded { tab, job, run });

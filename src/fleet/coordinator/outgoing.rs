@@ -8,7 +8,7 @@ use crate::{
         tab::{Pending, Tab},
     },
     harness::StartOptions,
-    schedule::{Action, Input, Recovery},
+    schedule::{Action, Input, LONGEST_WAIT, Recovery},
     types::{Browser, BrowserId, Cause, EventKind, Failure, JobId, ModelId, SessionId, TabId, Target},
 };
 use std::time::Instant;
@@ -118,7 +118,6 @@ impl Coordinator {
     }
 
     pub(super) fn launch_browser(&mut self, id: BrowserId, browser: Browser) {
-        self.launching.insert(id, browser);
         let backends = self.config.targets.iter().filter(|target| target.browser == browser).map(|t| t.backend);
         let options = LaunchOptions {
             browser,
@@ -126,14 +125,15 @@ impl Coordinator {
             gpu: if self.without_gpu.contains(&browser) { GpuMode::Software } else { self.config.gpu },
             headless: self.config.headless,
             launch_timeout: self.config.launch_timeout,
-            command_timeout: self.config.command_timeout,
+            command_timeout: self.config.command_timeout.min(LONGEST_WAIT),
         };
         let (catalogue, overrides) = (self.catalogue.clone(), self.config.overrides.clone());
         let (reports, signals) = (self.reports.clone(), self.browser_signals.clone());
-        tokio::spawn(async move {
+        let launch = tokio::spawn(async move {
             let result = browser::launch(&catalogue, &overrides, id, &options, signals).await;
             let _ = reports.send(Report::Launched { id, result });
         });
+        self.launching.insert(id, (browser, launch.abort_handle()));
     }
 
     pub(super) fn end_browser(&mut self, id: BrowserId) {
@@ -154,7 +154,7 @@ impl Coordinator {
         self.tabs.insert(tab, Tab::new(browser, target, invitation));
         tokio::spawn(async move {
             let result = running.open_tab(tab, &url).await;
-            let _ = reports.send(Report::TabOpened { tab, result });
+            let _ = reports.send(Report::TabOpened { tab, browser, result });
         });
     }
 
@@ -196,22 +196,29 @@ impl Coordinator {
     fn take_tab_away(&mut self, id: TabId) {
         let Some(tab) = self.tabs.remove(&id) else { return };
         self.channels.lost(id);
-        if let Some((_, browser)) = self.browsers.get(&tab.browser) {
-            let browser = browser.clone();
-            tokio::spawn(async move {
-                if let Err(error) = browser.close_tab(id).await {
-                    tracing::debug!(tab = %id, %error, "a tab could not be closed");
-                }
-            });
-        }
+        self.close_page(id, tab.browser);
+    }
+
+    pub(super) fn close_page(&self, id: TabId, browser: BrowserId) {
+        let Some((_, browser)) = self.browsers.get(&browser) else { return };
+        let browser = browser.clone();
+        tokio::spawn(async move {
+            if let Err(error) = browser.close_tab(id).await {
+                tracing::debug!(tab = %id, %error, "a tab could not be closed");
+            }
+        });
     }
 
     fn drop_model(&mut self, id: TabId, model: ModelId) {
-        let (Some(tab), Some(known)) = (self.tabs.get_mut(&id), self.models.get(&model)) else { return };
-        if tab.loaded.remove(known.served.key.as_str()).is_some() {
+        let Some(served) = self.models.get(&model).map(|known| known.served.clone()) else { return };
+        if self.another_has(&served.key, model) {
+            return;
+        }
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        if tab.loaded.remove(served.key.as_str()).is_some() {
             let request = tab.next_request();
             // A tab without a socket has no session left to drop.
-            let _ = tab.link.as_ref().map(|link| link.release(request, &known.served.key));
+            let _ = tab.link.as_ref().map(|link| link.release(request, &served.key));
         }
     }
 

@@ -131,7 +131,7 @@ fn broken_golden_frames_are_refused_for_what_is_wrong_with_them() {
 #[test]
 fn a_link_writes_the_golden_requests() {
     let (queue, mut frames) = mpsc::unbounded_channel();
-    let link = TabLink::new("http://127.0.0.1:1".into(), queue);
+    let link = TabLink::new("http://127.0.0.1:1".into(), 1 << 30, queue);
     let state = StateCall { session: SessionId(3), call: 1, keep: vec![("present".to_owned(), "past".to_owned())] };
     let (to, outputs) = (Some(TabId(6)), vec!["hidden".to_owned()]);
     let hand_on = HandOn { handover: HandoverId(42), to, outputs, at_least: 65_536 };

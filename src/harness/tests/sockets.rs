@@ -73,7 +73,7 @@ async fn a_tab_introduces_itself_and_is_asked_to_work() {
     assert_eq!(
         tab.hear_header().await,
         json!({"v": 1, "type": "start", "id": 2, "backend": "webnn", "webnn_device": "npu", "threads": 0,
-               "runtime": runtime})
+               "runtime": runtime, "max_frame_bytes": 1 << 30})
     );
 
     // Declared before its first use on this connection, and not again until it was released.
