@@ -207,6 +207,22 @@ pub fn running_sum() -> ModelProto {
     })
 }
 
+/// `after` is the larger of `before` and the largest of `x`, which may be many; `twice` is twice that.
+pub fn largest() -> ModelProto {
+    let nodes = [
+        node("ReduceMax", &["x"], &["largest"]),
+        node("Max", &["before", "largest"], &["after"]),
+        node("Add", &["after", "after"], &["twice"]),
+    ];
+    let number = |name: &str| value(name, Dtype::Float32, &["1"]);
+    model(GraphProto {
+        node: nodes.to_vec(),
+        input: vec![value("x", Dtype::Float32, &["count"]), number("before")],
+        output: vec![number("after"), number("twice")],
+        ..GraphProto::default()
+    })
+}
+
 /// `y` is every number of `x` once: says of its outputs that they are rows, and they are not.
 pub fn unique() -> ModelProto {
     model(GraphProto {
