@@ -101,8 +101,8 @@ pub enum ModelSpecError {
         isolation: Isolation,
     },
     /// There is no folder for the files of its stages.
-    #[error("no folder can be made for the files of a model's stages")]
-    Folder(#[source] io::Error),
+    #[error("the files of a model's stages cannot be kept")]
+    Folder(#[source] BrowserError),
 }
 
 /// Why a job ended without a result, with every attempt that was made.

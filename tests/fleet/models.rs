@@ -133,6 +133,16 @@ pub fn counting() -> ModelProto {
     })
 }
 
+/// As [`counting`], with a second step that negates what the first makes.
+pub fn counting_and_negating() -> ModelProto {
+    let mut model = counting();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node[0].output = vec!["counted".to_owned()];
+    graph.node.push(node("Neg", &["counted"], &["y"]));
+    graph.value_info.push(value("counted", Dtype::Float32, &["1"]));
+    model
+}
+
 /// `y` is what of ten numbers, each ten times its place, stands at the place `i`, for as many places as one likes; a place
 /// that is none is an error of the run.
 pub fn lookup() -> ModelProto {
