@@ -1,7 +1,7 @@
 //! Models in stages: the same answers as whole, in any mix of browsers, whatever dies meanwhile.
 
 use crate::{
-    fleets::{PATIENCE, are_here, builder, target, with_tabs},
+    fleets::{Events, PATIENCE, are_here, builder, target, with_tabs},
     models,
     processes::{self, kill},
 };
@@ -11,7 +11,7 @@ use tabfleet::{
     fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{LoadedCase, ModelFile, NamedTensor, Suite, Tolerance, compare},
     stats::median,
-    types::{Browser, BrowserId, Cause, Dtype, Tensor},
+    types::{Browser, BrowserId, Cause, Dtype, EventKind, Tensor},
 };
 
 fn cases() -> Vec<LoadedCase> {
@@ -176,16 +176,21 @@ async fn no_job_is_lost_when_browsers_of_stages_are_killed() {
     for spares in [0, 1] {
         let shards = Shards::optimal(2).spares(spares).on(["chrome/wasm", "edge/wasm"].map(target));
         let model = sharded(&fleet, &case.model, shards).await.unwrap();
-        let first = model.run(inputs(given)).await.unwrap();
-        for stage in &first.stages {
-            let browser = stage.provenance.browser().unwrap().browser_id;
+        for stage in 0..2 {
+            let before = model.run(inputs(given)).await.unwrap();
+            let browser = before.stages[stage].provenance.browser().unwrap().browser_id;
+            let pid = process_of(&fleet, browser).await.unwrap();
+            let mut events = Events::of(&fleet);
             let jobs = fleet.execute_concurrent((0..200).map(|_| (&model, inputs(given))));
             let killing = async {
-                // Two stages are at work by now.
-                model.run(inputs(given)).await.unwrap();
-                if let Some(pid) = process_of(&fleet, browser).await {
-                    kill(pid);
+                let answered = |kind: &EventKind| match kind {
+                    EventKind::AttemptSucceeded { model, .. } => model.name.ends_with("[2/2]").then_some(()),
+                    _ => None,
+                };
+                for _ in 0..6 {
+                    events.next("an answer", answered).await;
                 }
+                kill(pid);
             };
             let (all, ()) = tokio::join!(jobs, killing);
             assert_eq!(all.len(), 200);
