@@ -127,9 +127,9 @@ impl Pipeline {
         loop {
             let job = Job { fleet, record, options: &options, direct_from, started };
             match job.pass(&cut, inputs.clone()).await {
-                Err(error) if error.failure.cause == Cause::StateLost && direct_from < u64::MAX => {
+                Err(error) if error.failure.cause == Cause::StateLost && direct_from.is_some() => {
                     // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
-                    direct_from = u64::MAX;
+                    direct_from = None;
                     earlier.extend(error.attempts);
                 }
                 Err(error) if error.failure.cause == Cause::NoTarget => {
@@ -198,8 +198,8 @@ struct Job<'a> {
     fleet: &'a Fleet,
     record: &'a ModelRecord,
     options: &'a JobOptions,
-    /// From how many bytes on activations go from tab to tab directly.
-    direct_from: u64,
+    /// From how many bytes on activations go from tab to tab directly, if they do.
+    direct_from: Option<u64>,
     started: Instant,
 }
 
@@ -213,7 +213,7 @@ impl Job<'_> {
             let given = stage.inputs.iter().filter_map(|name| Some((name.clone(), held.get(name)?.clone())));
             let given: Inputs<'static> = given.collect();
             held.retain(|name, _| cut.is_needed_after(name, index));
-            let next = cut.next_of(index, self.direct_from).filter(|_| self.direct_from < u64::MAX);
+            let next = self.direct_from.and_then(|at_least| cut.next_of(index, at_least));
             let step = Step { fleet: self.fleet, stage, given, handed, next, options: self.options_now() };
             let (output, direct_bytes) = step.run().await.map_err(|error| JobError {
                 model: self.record.tag.name.clone(),
