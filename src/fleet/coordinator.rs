@@ -200,6 +200,7 @@ struct Coordinator {
     /// Browsers whose WebGPU had no hardware adapter: they are launched for a software one.
     without_gpu: HashSet<Browser>,
     awaiting_settled: Vec<oneshot::Sender<()>>,
+    awaiting_stages: Vec<(ModelId, oneshot::Sender<bool>)>,
     reports: mpsc::UnboundedSender<Report>,
     tab_signals: mpsc::UnboundedSender<TabSignal>,
     browser_signals: mpsc::UnboundedSender<BrowserSignal>,
@@ -249,6 +250,7 @@ impl Coordinator {
             result: None,
             without_gpu: HashSet::new(),
             awaiting_settled: Vec::new(),
+            awaiting_stages: Vec::new(),
             reports,
             tab_signals,
             browser_signals,

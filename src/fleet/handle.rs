@@ -100,13 +100,14 @@ impl Fleet {
 
     /// Has tabs load a model before jobs need it, all at once, until `tabs` of them have it; each target has its turn.
     /// A model in stages is loaded once, whatever the number: each stage in its home.
-    /// Returns in how many tabs it then is: fewer where there are fewer that take jobs, or where it cannot be loaded.
+    /// Returns in how many tabs it then is, and of a model in stages, how many stages are: fewer where there are fewer
+    /// tabs that take jobs, or where it cannot be loaded.
     ///
     /// # Errors
     /// [`FleetError::Closed`].
     pub async fn warm(&self, model: &Model, tabs: usize) -> Result<usize, FleetError> {
         if let Some(pipeline) = &model.record.pipeline {
-            return Ok(pipeline.warm(self).await);
+            return pipeline.warm(self).await;
         }
         let model = model.record.clone();
         self.ask(|reply| Request::WarmUp(WarmUp { model, tabs, reply })).await

@@ -25,6 +25,8 @@ pub(super) enum Request {
     /// Answered with how many tabs there are, or are to be, of these targets.
     Places(TargetSet, oneshot::Sender<usize>),
     WarmUp(WarmUp),
+    /// Answered with whether a stage is loaded in its home, once it is or is known not to be.
+    AwaitStage(ModelId, oneshot::Sender<bool>),
     /// Answered with the activations, if one of these workers has them.
     FetchHandover {
         id: HandoverId,

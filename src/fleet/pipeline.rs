@@ -5,7 +5,8 @@ mod pace;
 mod step;
 
 use super::{
-    Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards,
+    Fleet, FleetError, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, message::Request,
+    model::ModelRecord, shards::Shards,
 };
 use crate::{
     onnx::{InputError, ShardOptions},
@@ -64,15 +65,25 @@ impl Pipeline {
         }
     }
 
-    /// Has the stages loaded before a job needs them. Returns how many there are, or 0 when they cannot be made.
-    pub async fn warm(&self, fleet: &Fleet) -> usize {
-        match self.cut(fleet, fleet.all_targets()).await {
-            Ok(cut) => cut.stages.len(),
+    /// Has the stages loaded before a job needs them, and waits until each is in its home or cannot be. Returns how many
+    /// are.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn warm(&self, fleet: &Fleet) -> Result<usize, FleetError> {
+        let cut = match self.cut(fleet, fleet.all_targets()).await {
+            Ok(cut) => cut,
             Err(error) => {
                 tracing::warn!(model = self.origin.name, error = told(&error), "its stages cannot be loaded");
-                0
+                return Ok(0);
             }
+        };
+        let mut loaded = 0;
+        for stage in &cut.stages {
+            let is_loaded = fleet.ask(|reply| Request::AwaitStage(stage.record.id, reply)).await?;
+            loaded += usize::from(is_loaded);
         }
+        Ok(loaded)
     }
 
     /// The stages for jobs that may run on these targets.

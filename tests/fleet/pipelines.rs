@@ -110,6 +110,7 @@ async fn several_models_run_as_one_pipeline() {
     assert_eq!(fleet.warm(&model, 1).await.unwrap(), 2, "both are loaded");
     let x = || Tensor::from_values([2], &[-4.0_f32, -9.0]).unwrap();
     let output = model.run([("x", x())]).await.unwrap();
+    assert!(output.stages.iter().all(|stage| stage.timings.create_ms.is_none()), "the first job finds them loaded");
     assert_eq!(output.get("negated").unwrap().to_vec::<f32>().unwrap(), [4.0, 9.0]);
     assert_eq!(output.get("root").unwrap().to_vec::<f32>().unwrap(), [2.0, 3.0]);
     assert_ne!(output.stages[0].provenance.browser().unwrap().tab, output.stages[1].provenance.browser().unwrap().tab);
@@ -122,6 +123,12 @@ async fn several_models_run_as_one_pipeline() {
     if let Err(error) = submitted.await {
         assert_eq!(error.failure.cause, Cause::Cancelled);
     }
+    models::save(folder.path(), "root.onnx", &models::unary("NoSuchOperator", Dtype::Float32, 1));
+    let broken = fleet.get_model(ModelSpec::pipeline(&path)).await.unwrap();
+    let warm = processes::within(PATIENCE, "stages that are loaded or cannot be", fleet.warm(&broken, 1)).await;
+    assert_eq!(warm.unwrap(), 1, "one of two can be loaded");
+    let error = broken.run([("x", x())]).await.unwrap_err();
+    assert_eq!(error.failure.cause, Cause::ModelLoad, "{error}");
     std::fs::write(&path, text.replace("negate.y' }", "negate.z' }")).unwrap();
     let error = fleet.get_model(ModelSpec::pipeline(&path)).await.map(drop).unwrap_err();
     assert!(error.to_string().contains("negate.z"), "{error}");
