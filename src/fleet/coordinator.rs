@@ -89,7 +89,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     };
     let (requests, inbox) = mpsc::unbounded_channel();
     let sessions = Sessions::default();
-    let gate = Gate::new(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes });
+    let gate = Gate::of_queue(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes }, &config.policy);
     let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
     let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
     coordinator.announcement = announcement;

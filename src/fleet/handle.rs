@@ -75,13 +75,13 @@ impl Fleet {
         let (shards, pipeline) = (spec.shards.clone(), spec.pipeline_file());
         let mut record = self.publish(spec).await?;
         if let Some(shards) = shards {
-            record.in_stages(shards, pipeline).await?;
+            record.in_stages(shards, pipeline, &self.config().policy).await?;
         }
         Ok(Model { fleet: self.clone(), record: Arc::new(record) })
     }
 
     pub(super) async fn publish(&self, spec: ModelSpec) -> Result<ModelRecord, ModelSpecError> {
-        spec.publish(self.0.server.models(), self.0.requests.clone()).await
+        spec.publish(self.0.server.models(), self.0.requests.clone(), &self.config().policy).await
     }
 
     /// Asks the coordinator for what needs no answer; a fleet that is closed has no more use for it.

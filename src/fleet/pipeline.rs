@@ -5,12 +5,16 @@ mod pace;
 mod step;
 
 use super::{
-    Fleet, FleetError, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, message::Request,
-    model::ModelRecord, shards::Shards,
+    Fleet, FleetError, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun,
+    gate::{Gate, Room},
+    message::Request,
+    model::ModelRecord,
+    shards::Shards,
+    submit::{entrant, failed, refused},
 };
 use crate::{
     onnx::{InputError, ShardOptions},
-    schedule::{Fallback, TargetSet},
+    schedule::{Fallback, Policy, TargetSet},
     types::{Cause, Failure, Tensor, Timings},
 };
 use cut::Cut;
@@ -22,7 +26,6 @@ use std::{
     time::Instant,
 };
 use step::Step;
-use tokio::sync::Semaphore;
 
 /// Jobs that one stage may be ahead of the next. What is under way holds its activations, so it is bounded.
 const JOBS_PER_STAGE: usize = 4;
@@ -37,14 +40,14 @@ pub(super) struct Pipeline {
     /// Held while a cut is made, so that two callers do not make the same.
     making: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
-    under_way: Semaphore,
+    under_way: Gate,
 }
 
 impl Pipeline {
     /// Sees whether it can be run in stages as asked. They are loaded with the first job.
-    pub fn open(whole: Whole, shards: Shards, origin: Origin) -> Result<Self, ModelSpecError> {
-        whole.plan(&shards.options)?;
-        let under_way = Semaphore::new(shards.options.shards.max(1) * JOBS_PER_STAGE);
+    pub fn open(whole: Whole, shards: Shards, origin: Origin, policy: &Policy) -> Result<Self, ModelSpecError> {
+        let stages = whole.plan(&shards.options)?.stages.len();
+        let under_way = Gate::of_turns(stages * JOBS_PER_STAGE, policy);
         Ok(Self {
             whole: Arc::new(whole),
             pace: Mutex::new(Pace::new(shards.recut_after, Instant::now())),
@@ -119,24 +122,15 @@ impl Pipeline {
         record: &ModelRecord,
         inputs: Inputs<'static>,
         options: JobOptions,
+        submitted: Instant,
     ) -> Result<Output, JobError> {
-        let started = Instant::now();
-        let failed = |cause, message: String| JobError {
-            model: record.tag.name.clone(),
-            failure: Failure::new(cause, message),
-            attempts: Vec::new(),
-            overload: None,
-        };
-        let turn = tokio::time::timeout(options.deadline, self.under_way.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Err(failed(Cause::QueueFull, "the pipeline stayed full until the job's deadline".to_owned()));
-        };
+        let _turn = self.turn(record, &inputs, &options, submitted).await?;
         let allowed = options.allowed.unwrap_or_else(|| fleet.all_targets());
         let inputs: HashMap<String, Tensor<'static>> = inputs.0.into_iter().collect();
-        let mut cut = self.cut(fleet, allowed).await.map_err(|error| failed(Cause::ModelLoad, told(&error)))?;
+        let mut cut = self.cut(fleet, allowed).await.map_err(|error| failed(record, Cause::ModelLoad, told(&error)))?;
         let (mut direct_from, mut earlier) = (self.shards.direct_from, Vec::new());
         loop {
-            let job = Job { fleet, record, options: &options, direct_from, started };
+            let job = Job { fleet, record, options: &options, direct_from, submitted };
             match job.pass(&cut, inputs.clone()).await {
                 Err(error) if error.failure.cause == Cause::StateLost && direct_from.is_some() => {
                     // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
@@ -158,6 +152,21 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// Waits until one more job may be under way.
+    async fn turn(
+        &self,
+        record: &ModelRecord,
+        inputs: &Inputs<'_>,
+        options: &JobOptions,
+        submitted: Instant,
+    ) -> Result<Room, JobError> {
+        let entrant = entrant(record, inputs.bytes(), options, submitted);
+        tokio::time::timeout_at(entrant.expires.into(), self.under_way.enter(entrant)).await.map_err(|_| {
+            let why = format!("the model's stages stayed full for the {:.0?} that the job waits", options.patience());
+            refused(record, &why, self.under_way.refuse(&entrant))
+        })
     }
 
     /// After a stage found no place: a cut into as many stages as there are tabs, if those are fewer.
@@ -211,7 +220,7 @@ struct Job<'a> {
     options: &'a JobOptions,
     /// From how many bytes on activations go from tab to tab directly, if they do.
     direct_from: Option<u64>,
-    started: Instant,
+    submitted: Instant,
 }
 
 impl Job<'_> {
@@ -225,7 +234,7 @@ impl Job<'_> {
             let given: Inputs<'static> = given.collect();
             held.retain(|name, _| cut.is_needed_after(name, index));
             let next = self.direct_from.and_then(|at_least| cut.next_of(index, at_least));
-            let step = Step { fleet: self.fleet, stage, given, handed, next, options: self.options_now() };
+            let step = Step { fleet: self.fleet, stage, given, handed, next, options: self.options_of(index) };
             let (output, direct_bytes) = step.run().await.map_err(|error| JobError {
                 model: self.record.tag.name.clone(),
                 failure: Failure::new(
@@ -240,7 +249,7 @@ impl Job<'_> {
             handed = output.handed_on;
             runs.push(StageRun { provenance: output.provenance, timings: output.timings, direct_bytes });
         }
-        timings.total_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        timings.total_ms = self.submitted.elapsed().as_secs_f64() * 1e3;
         let wanted = self.options.outputs.as_deref().unwrap_or(&cut.outputs);
         let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
         let Some(last) = runs.last() else {
@@ -255,10 +264,13 @@ impl Job<'_> {
         Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages: runs, handed_on: None })
     }
 
-    /// The options of a stage's part, with the time that is left.
-    fn options_now(&self) -> JobOptions {
-        let mut options = self.options.clone();
-        options.deadline = options.deadline.saturating_sub(self.started.elapsed());
+    /// The options of a stage's part, with the time that is left. Once the first stage's tab has had the job, it is no
+    /// longer held to how long it may wait for its turn.
+    fn options_of(&self, stage: usize) -> JobOptions {
+        let (mut options, past) = (self.options.clone(), self.submitted.elapsed());
+        options.deadline = options.deadline.saturating_sub(past);
+        options.queue_timeout =
+            options.queue_timeout.filter(|_| stage == 0).map(|timeout| timeout.saturating_sub(past));
         (options.outputs, options.release, options.fallback) = (None, false, Fallback::Off);
         options
     }

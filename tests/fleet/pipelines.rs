@@ -1,17 +1,18 @@
 //! Models in stages: the same answers as whole, in any mix of browsers, whatever dies meanwhile.
 
 use crate::{
-    fleets::{Events, PATIENCE, are_here, builder, target, with_tabs},
-    models,
+    fleets::{Events, PATIENCE, are_here, builder, started, target, with_tabs},
+    models::{self, ENDLESS, count},
     processes::{self, kill},
 };
+use futures::future::join_all;
 use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
 use tabfleet::{
     browser::{Catalogue, Overrides},
     fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{LoadedCase, ModelFile, NamedTensor, Suite, Tolerance, compare},
     stats::median,
-    types::{Browser, BrowserId, Cause, Dtype, EventKind, Tensor},
+    types::{Browser, BrowserId, Cause, Dtype, EventKind, Priority, Tensor},
 };
 
 fn cases() -> Vec<LoadedCase> {
@@ -251,5 +252,64 @@ async fn when_tabs_are_lost_for_good_the_model_is_cut_anew_or_says_that_nothing_
     let error = tight.run(inputs(given)).await.unwrap_err();
     assert_eq!(error.failure.cause, Cause::NoTarget, "{error}");
     println!("{error}");
+    fleet.close().await.unwrap();
+}
+
+/// A model in two stages, the first of which takes as long as it is told to.
+async fn counting(fleet: &Fleet) -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &models::counting_and_negating());
+    fleet.get_model(ModelSpec::onnx(path).sharded(Shards::optimal(2))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_find_room_in_the_queue_or_are_refused_as_those_of_any_model() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder.configure(|config| config.queue_limit = 10), 2).await;
+    let model = counting(&fleet).await;
+    let endless = |priority| model.try_submit(count(ENDLESS, 1.0), model.options().priority(priority));
+    let held: Vec<_> = (0..8).map(|_| endless(Priority::Low).unwrap()).collect();
+    let refused = endless(Priority::Low).map(|handle| handle.id()).unwrap_err();
+    assert_eq!(refused.failure.cause, Cause::QueueFull, "{refused}");
+    assert_eq!(refused.overload.unwrap().jobs, 8);
+    let low = model.run_with(count(1, 1.0), model.options().priority(Priority::Low)).await.unwrap_err();
+    assert_eq!(low.failure.cause, Cause::QueueFull, "it does not wait: {low}");
+    let normal = endless(Priority::Normal).unwrap();
+    assert!(endless(Priority::Normal).is_err(), "nine of ten");
+    let mut waits = Box::pin(model.submit(count(1, 1.0), model.options()));
+    assert!(futures::poll!(&mut waits).is_pending(), "it waits for room");
+    drop((held, normal));
+    let waited = async { waits.await.unwrap().await };
+    let output = processes::within(PATIENCE, "room and an answer", waited).await.unwrap();
+    assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [-1.0]);
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_matters_most_goes_through_the_stages_before_the_rest_and_none_waits_longer_than_it_wants_to() {
+    const LOW: usize = 200;
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder, 2).await;
+    let model = counting(&fleet).await;
+    let mut events = Events::of(&fleet);
+    // As many as may be under way.
+    let held: Vec<_> = (0..8).map(|_| model.try_submit(count(ENDLESS, 1.0), model.options()).unwrap()).collect();
+    started(&mut events).await;
+    let hasty = model.options().queue_timeout(Duration::from_millis(500));
+    let hasty = processes::within(PATIENCE, "its end", model.run_with(count(1, 1.0), hasty)).await.unwrap_err();
+    assert_eq!(hasty.failure.cause, Cause::QueueFull, "{hasty}");
+    assert!(hasty.failure.message.contains("stages stayed full for the 500ms"), "{hasty}");
+    let answered = std::sync::Mutex::new(Vec::new());
+    let job = async |priority| {
+        let handle = model.try_submit(count(1, 1.0), model.options().priority(priority)).unwrap();
+        handle.await.unwrap();
+        answered.lock().unwrap().push(priority);
+    };
+    let all = join_all((0..LOW).map(|_| job(Priority::Low)).chain([job(Priority::Critical)]));
+    let freed = async { drop(held) };
+    processes::within(PATIENCE, "all answers", async { tokio::join!(all, freed) }).await;
+    let place = answered.lock().unwrap().iter().position(|priority| *priority == Priority::Critical).unwrap();
+    println!("answered after {place} of {LOW}");
+    assert!(place < LOW / 2, "a critical job was answered after {place} low ones that came before it");
     fleet.close().await.unwrap();
 }
