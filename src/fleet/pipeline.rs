@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     onnx::{InputError, ShardOptions},
-    schedule::{Fallback, Policy, TargetSet},
+    schedule::{Attempt, Fallback, Policy, TargetSet},
     types::{Cause, Failure, Tensor, Timings},
 };
 use cut::Cut;
@@ -73,7 +73,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`FleetError::Closed`].
-    pub async fn warm(&self, fleet: &Fleet) -> Result<usize, FleetError> {
+    pub async fn warm(self: &Arc<Self>, fleet: &Fleet) -> Result<usize, FleetError> {
         let cut = match self.cut(fleet, fleet.all_targets()).await {
             Ok(cut) => cut,
             Err(error) => {
@@ -89,16 +89,20 @@ impl Pipeline {
         Ok(loaded)
     }
 
-    /// The stages for jobs that may run on these targets.
-    async fn cut(&self, fleet: &Fleet, allowed: TargetSet) -> Result<Arc<Cut>, ModelSpecError> {
+    /// The stages for jobs that may run on these targets. They are made also when who asked for them gives up.
+    async fn cut(self: &Arc<Self>, fleet: &Fleet, allowed: TargetSet) -> Result<Arc<Cut>, ModelSpecError> {
         if let Some(cut) = self.made(allowed) {
             return Ok(cut);
         }
-        let _making = self.making.lock().await;
-        if let Some(cut) = self.made(allowed) {
-            return Ok(cut);
-        }
-        self.make(fleet, allowed, self.shards.options.clone()).await
+        let (pipeline, fleet) = (self.clone(), fleet.clone());
+        to_its_end(async move {
+            let _making = pipeline.making.lock().await;
+            match pipeline.made(allowed) {
+                Some(cut) => Ok(cut),
+                None => pipeline.make(&fleet, allowed, pipeline.shards.options.clone()).await,
+            }
+        })
+        .await
     }
 
     fn made(&self, allowed: TargetSet) -> Option<Arc<Cut>> {
@@ -117,7 +121,7 @@ impl Pipeline {
 
     /// Runs one job through all stages.
     pub async fn run(
-        &self,
+        self: &Arc<Self>,
         fleet: &Fleet,
         record: &ModelRecord,
         inputs: Inputs<'static>,
@@ -125,32 +129,40 @@ impl Pipeline {
         submitted: Instant,
     ) -> Result<Output, JobError> {
         let _turn = self.turn(record, &inputs, &options, submitted).await?;
+        let expires = (submitted + options.deadline).into();
         let allowed = options.allowed.unwrap_or_else(|| fleet.all_targets());
         let inputs: HashMap<String, Tensor<'static>> = inputs.0.into_iter().collect();
-        let mut cut = self.cut(fleet, allowed).await.map_err(|error| failed(record, Cause::ModelLoad, told(&error)))?;
+        let cut = tokio::time::timeout_at(expires, self.cut(fleet, allowed)).await.map_err(|_| {
+            let why = "the model's stages were not made before the job's deadline";
+            failed(record, Cause::DeadlineExceeded, why)
+        })?;
+        let mut cut = cut.map_err(|error| failed(record, Cause::ModelLoad, told(&error)))?;
         let (mut direct_from, mut earlier) = (self.shards.direct_from, Vec::new());
         loop {
             let job = Job { fleet, record, options: &options, direct_from, submitted };
-            match job.pass(&cut, inputs.clone()).await {
-                Err(error) if error.failure.cause == Cause::StateLost && direct_from.is_some() => {
-                    // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
-                    direct_from = None;
-                    earlier.extend(error.attempts);
-                }
-                Err(error) if error.failure.cause == Cause::NoTarget => {
-                    // No tab is left for one of the stages: fewer, larger ones may still find places.
-                    cut = self.fewer(fleet, allowed, &cut, error).await?;
-                }
+            let mut error = match job.pass(&cut, inputs.clone()).await {
                 Ok(mut output) => {
-                    self.measured(fleet, allowed, &cut, &output).await;
+                    self.measured(fleet, allowed, &cut, &output);
                     output.failed_attempts.splice(..0, earlier);
                     return Ok(output);
                 }
-                Err(mut error) => {
-                    error.attempts.splice(..0, earlier);
-                    return Err(error);
+                Err(error) => error,
+            };
+            match error.failure.cause {
+                // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
+                Cause::StateLost if direct_from.is_some() => direct_from = None,
+                Cause::NoTarget => {
+                    // No tab is left for one of the stages: fewer, larger ones may still find places.
+                    let fewer = self.fewer(fleet, allowed, &cut, &error.failure);
+                    match tokio::time::timeout_at(expires, fewer).await {
+                        Ok(Ok(fewer)) => cut = fewer,
+                        Ok(Err(failure)) => return Err(JobError { failure, ..error }.after(earlier)),
+                        Err(_) => return Err(error.after(earlier)),
+                    }
                 }
+                _ => return Err(error.after(earlier)),
             }
+            earlier.append(&mut error.attempts);
         }
     }
 
@@ -171,45 +183,70 @@ impl Pipeline {
 
     /// After a stage found no place: a cut into as many stages as there are tabs, if those are fewer.
     async fn fewer(
-        &self,
+        self: &Arc<Self>,
         fleet: &Fleet,
         allowed: TargetSet,
         cut: &Arc<Cut>,
-        error: JobError,
-    ) -> Result<Arc<Cut>, JobError> {
-        let _making = self.making.lock().await;
-        if let Some(made) = self.made(allowed).filter(|made| !Arc::ptr_eq(made, cut)) {
-            return Ok(made);
-        }
-        let places = fleet.places(allowed).await.unwrap_or_default();
-        if matches!(*self.whole, Whole::Models(_)) || places == 0 || places >= cut.stages.len() {
-            return Err(error);
-        }
-        let mut options = self.shards.options.clone();
-        options.shards = places;
-        tracing::warn!(model = self.origin.name, places, "fewer tabs than stages are left: the model is cut anew");
-        self.make(fleet, allowed, options).await.map_err(|none| JobError {
-            failure: Failure::new(
-                Cause::NoTarget,
-                format!("{}; and for {places} tabs: {}", error.failure, told(&none)),
-            ),
-            ..error
+        failure: &Failure,
+    ) -> Result<Arc<Cut>, Failure> {
+        let (pipeline, fleet, cut, failure) = (self.clone(), fleet.clone(), cut.clone(), failure.clone());
+        to_its_end(async move {
+            let _making = pipeline.making.lock().await;
+            if let Some(made) = pipeline.made(allowed).filter(|made| !Arc::ptr_eq(made, &cut)) {
+                return Ok(made);
+            }
+            let places = fleet.places(allowed).await.unwrap_or_default();
+            if matches!(*pipeline.whole, Whole::Models(_)) || places == 0 || places >= cut.stages.len() {
+                return Err(failure);
+            }
+            let mut options = pipeline.shards.options.clone();
+            options.shards = places;
+            let model = &pipeline.origin.name;
+            tracing::warn!(model, places, "fewer tabs than stages are left: the model is cut anew");
+            pipeline.make(&fleet, allowed, options).await.map_err(|none| {
+                Failure::new(Cause::NoTarget, format!("{failure}; and for {places} tabs: {}", told(&none)))
+            })
         })
+        .await
     }
 
-    /// Takes in how long each stage took, and cuts anew when that promises a faster slowest stage.
-    async fn measured(&self, fleet: &Fleet, allowed: TargetSet, cut: &Arc<Cut>, output: &Output) {
-        let better = {
+    /// Takes in how long each stage took, and has the model cut anew when that promises a faster slowest stage. The job
+    /// that was measured does not wait for it.
+    fn measured(self: &Arc<Self>, fleet: &Fleet, allowed: TargetSet, cut: &Arc<Cut>, output: &Output) {
+        let uneven = {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
             pace.take_in(cut, output);
-            pace.better(&self.whole, cut, &self.shards.options, Instant::now())
+            pace.uneven(cut, &self.shards.options, Instant::now())
         };
-        let Some(options) = better else { return };
+        if let Some(stage_ms) = uneven {
+            let (pipeline, fleet, cut) = (self.clone(), fleet.clone(), cut.clone());
+            tokio::spawn(async move { pipeline.even_out(&fleet, allowed, cut, stage_ms).await });
+        }
+    }
+
+    /// Cuts anew by what the stages were measured to take, if that promises enough.
+    async fn even_out(&self, fleet: &Fleet, allowed: TargetSet, cut: Arc<Cut>, stage_ms: Vec<f64>) {
         let Ok(_making) = self.making.try_lock() else { return };
+        let (whole, options) = (self.whole.clone(), self.shards.options.clone());
+        let found = tokio::task::spawn_blocking(move || pace::better(&whole, &cut, &options, &stage_ms)).await;
+        let Ok(Some(options)) = found else { return };
         match self.make(fleet, allowed, options).await {
             Ok(_) => tracing::info!(model = self.origin.name, "cut anew by what the stages were measured to take"),
             Err(error) => tracing::warn!(model = self.origin.name, error = told(&error), "it could not be cut anew"),
         }
+    }
+}
+
+/// Does something to its end, also when nobody waits for it any more: the next who needs it finds it done.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::spawn(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+impl JobError {
+    /// With attempts that came before its own.
+    fn after(mut self, earlier: Vec<Attempt>) -> Self {
+        self.attempts.splice(..0, earlier);
+        self
     }
 }
 
@@ -253,12 +290,9 @@ impl Job<'_> {
         let wanted = self.options.outputs.as_deref().unwrap_or(&cut.outputs);
         let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
         let Some(last) = runs.last() else {
-            return Err(JobError {
-                model: self.record.tag.name.clone(),
-                failure: Failure::new(Cause::ModelLoad, "the model was cut into no stages"),
-                attempts: failed_attempts,
-                overload: None,
-            });
+            return Err(
+                failed(self.record, Cause::ModelLoad, "the model was cut into no stages").after(failed_attempts)
+            );
         };
         let (kept, provenance) = (Vec::new(), last.provenance.clone());
         Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages: runs, handed_on: None })

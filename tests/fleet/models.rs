@@ -272,6 +272,17 @@ pub fn loops(trips: &[i64]) -> ModelProto {
     })
 }
 
+/// As [`loops`], and adds to what they make the number in a file of four bytes, as `sum`.
+pub fn loops_beside(trips: &[i64], file: &str) -> ModelProto {
+    let mut model = loops(trips);
+    let graph = model.graph.as_mut().unwrap();
+    let last = std::mem::replace(&mut graph.output, vec![value("sum", Dtype::Float32, &["1"])]);
+    graph.node.push(node("Add", &[&last[0].name, "zero"], &["sum"]));
+    graph.value_info.extend(last);
+    graph.initializer.push(external(file));
+    model
+}
+
 /// What [`expanding`] takes.
 pub fn expand(times: i64) -> Vec<(String, Tensor<'static>)> {
     let x = Tensor::from_values([1], &[1.0_f32]).unwrap();

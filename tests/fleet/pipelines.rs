@@ -6,7 +6,12 @@ use crate::{
     processes::{self, kill},
 };
 use futures::future::join_all;
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    collections::BTreeSet,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tabfleet::{
     browser::{Catalogue, Overrides},
     fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
@@ -311,5 +316,77 @@ async fn what_matters_most_goes_through_the_stages_before_the_rest_and_none_wait
     let place = answered.lock().unwrap().iter().position(|priority| *priority == Priority::Critical).unwrap();
     println!("answered after {place} of {LOW}");
     assert!(place < LOW / 2, "a critical job was answered after {place} low ones that came before it");
+    fleet.close().await.unwrap();
+}
+
+/// A file that lets nobody who opens it read on, until it is dropped.
+struct Clogged {
+    file: PathBuf,
+    kept: PathBuf,
+}
+
+impl Clogged {
+    fn new(file: &Path) -> Self {
+        let kept = file.with_extension("kept");
+        std::fs::rename(file, &kept).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success());
+        Self { file: file.to_owned(), kept }
+    }
+
+    /// Whether somebody is trying to read it.
+    fn holds_somebody(&self) -> bool {
+        // Only then it can be opened to be written at once; and who waited is let go by that.
+        std::fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+            .open(&self.file)
+            .is_ok()
+    }
+}
+
+impl Drop for Clogged {
+    fn drop(&mut self) {
+        // Whoever comes from now on finds the file as it was; and who waits is let go.
+        let clog = self.file.with_extension("clog");
+        std::fs::rename(&self.file, &clog).unwrap();
+        std::fs::rename(&self.kept, &self.file).unwrap();
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(clog).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_job_waits_for_files_of_stages_beyond_its_deadline_or_for_those_of_others() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("zero.bin");
+    std::fs::write(&weights, 0.0_f32.to_le_bytes()).unwrap();
+    // Cut where nobody knows how often loops go round, its stages are uneven.
+    let loops = models::loops_beside(&[4_000, 4_000, 10, 10, 10, 10, 10, 10], "zero.bin");
+    let path = models::save(folder.path(), "loops.onnx", &loops);
+    let shards = Shards::optimal(2).recut_after(Duration::ZERO);
+    let model = fleet.get_model(ModelSpec::onnx(path).sharded(shards)).await.unwrap();
+    let y0 = || Inputs::from([("y0", Tensor::from_values([1], &[-4.0_f32]).unwrap())]);
+
+    let clogged = Clogged::new(&weights);
+    let late = model.options().deadline(Duration::from_secs(5));
+    let late = processes::within(PATIENCE, "its deadline", model.run_with(y0(), late)).await.unwrap_err();
+    assert_eq!(late.failure.cause, Cause::DeadlineExceeded, "{late}");
+    assert!(late.failure.message.contains("stages were not made"), "{late}");
+    drop(clogged);
+    assert!(model.run(y0()).await.is_ok(), "the next has them made");
+
+    let clogged = Clogged::new(&weights);
+    let answers = async {
+        loop {
+            let all = fleet.execute_concurrent((0..40).map(|_| (&model, y0()))).await;
+            assert!(all.into_iter().all(|output| output.unwrap().get("sum").is_some()));
+            if clogged.holds_somebody() {
+                break;
+            }
+        }
+    };
+    processes::within(PATIENCE, "answers while the model is being cut anew", answers).await;
+    drop(clogged);
     fleet.close().await.unwrap();
 }
