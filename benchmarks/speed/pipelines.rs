@@ -117,11 +117,10 @@ async fn chain_of_stages(
     fleet: &Fleet,
     folder: &Path,
     bytes: usize,
-    direct_from: u64,
+    shards: Shards,
 ) -> Result<(Model, Tensors), Failed> {
     let file = read(folder, &format!("chain-{bytes}.onnx"), &chain(STAGES, bytes / 4))?;
     let inputs: Tensors = vec![("x".to_owned(), Tensor::from_values([bytes / 4], &vec![1.0_f32; bytes / 4])?)];
-    let shards = Shards::layers(STAGES).direct_from(direct_from);
     Ok((fleet.get_model(ModelSpec::read(file).sharded(shards)).await?, inputs))
 }
 
@@ -139,8 +138,8 @@ async fn beside_runs(model: &Model, inputs: &Tensors, jobs: usize) -> Result<Vec
 /// A job of 1 MiB through four stages that do next to nothing, one job at a time: from tab to tab, and through the fleet.
 async fn transfer(echo: &mut Echo, folder: &Path) -> Result<[Row; 2], Failed> {
     let fleet = launch(&["chrome/wasm"], STAGES).await?;
-    let (direct, inputs) = chain_of_stages(&fleet, folder, MIB, MIB as u64).await?;
-    let (through, _) = chain_of_stages(&fleet, folder, MIB, u64::MAX).await?;
+    let (direct, inputs) = chain_of_stages(&fleet, folder, MIB, Shards::layers(STAGES).direct_from(MIB as u64)).await?;
+    let (through, _) = chain_of_stages(&fleet, folder, MIB, Shards::layers(STAGES).never_direct()).await?;
     let [mut direct_ms, mut through_ms, mut raw] = [(); 3].map(|()| Vec::new());
     for turn in 0..12 {
         let (by_tabs, by_fleet) = (beside_runs(&direct, &inputs, 10).await?, beside_runs(&through, &inputs, 10).await?);
@@ -174,8 +173,9 @@ async fn threshold(folder: &Path) -> Result<Row, Failed> {
     let mut numbers = Vec::new();
     let mut value = f64::NAN;
     for kib in [4, 16, 64, 256, 1024, 4096] {
-        let (direct, inputs) = chain_of_stages(&fleet, folder, kib << 10, 0).await?;
-        let (through, _) = chain_of_stages(&fleet, folder, kib << 10, u64::MAX).await?;
+        let (direct, inputs) =
+            chain_of_stages(&fleet, folder, kib << 10, Shards::layers(STAGES).direct_from(0)).await?;
+        let (through, _) = chain_of_stages(&fleet, folder, kib << 10, Shards::layers(STAGES).never_direct()).await?;
         let [mut direct_ms, mut through_ms] = [(); 2].map(|()| Vec::new());
         for turn in 0..12 {
             let (by_tabs, by_fleet) =

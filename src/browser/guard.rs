@@ -1,6 +1,6 @@
 //! Nothing a launch starts or writes outlives it, however it ends.
 //!
-//! Each launch has a guard: a `/bin/sh` in a session of its own, whose stdin is a pipe that only this process holds.
+//! Each launch has a guard (and so has whatever else a fleet writes for its tabs): a `/bin/sh` in a session of its own, whose stdin is a pipe that only this process holds.
 //! When the pipe closes (the launch was closed or dropped, or this process was killed), the guard kills the process
 //! groups it was told of and whatever else carries the launch's mark in its environment, removes the launch's folder,
 //! and exits. So there is one way to clean up, and it does not depend on this process being alive.
@@ -21,8 +21,8 @@ pub(super) const MARK: &str = "TABFLEET_FLEET";
 /// How long a guard may take to end what it guards. It takes a tenth of a second; one that is stopped takes for ever.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// The guard of one launch. Dropping it ends everything of the launch.
-pub(super) struct Guard {
+/// The guard of one launch, or of a folder alone. Dropping it ends everything of the launch.
+pub(crate) struct Guard {
     mark: String,
     folder: PathBuf,
     /// A std mutex: held for a write of a few bytes into a pipe that is always drained. `None` once closed.
@@ -39,7 +39,7 @@ impl Guard {
         let folder = tempfile::Builder::new()
             .prefix("tabfleet-")
             .tempdir()
-            .map_err(|e| system("a folder for the browser's profile could not be made", e))?;
+            .map_err(|e| system("no temporary folder could be made", e))?;
         let mark = format!("{:032x}", rand::random::<u128>());
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("guard.sh"), "tabfleet-guard", &mark]).arg(folder.path());

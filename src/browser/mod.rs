@@ -26,6 +26,7 @@ pub use catalogue::Catalogue;
 pub use error::BrowserError;
 pub use find::{DriverKind, Found, Overrides};
 pub use gpu::GpuMode;
+pub(crate) use guard::Guard;
 pub use launch::{LaunchOptions, launch};
 pub use memory::tree_memory;
 pub use signal::{BrowserSignal, BrowserSignalKind};

@@ -39,8 +39,9 @@ pub struct FleetConfig {
     /// What becomes of a job that no target can take. It is meant for jobs that may run anywhere: one that is pinned to
     /// targets, and a model in stages, does not fall back.
     pub fallback: Fallback,
-    /// Jobs that may be under way, waiting or running; further calls wait until there is room. Jobs of low priority may
-    /// fill four fifths of it and are refused beyond, those of normal priority nine tenths, of high nineteen twentieths.
+    /// Jobs that may be under way, waiting or running; further calls wait until there is room, in the order that the
+    /// queue has. Jobs of low priority may fill four fifths of it and are refused beyond, those of normal priority nine
+    /// tenths, of high nineteen twentieths. A model in stages has one job under way for each call.
     pub queue_limit: usize,
     /// Bytes of inputs of jobs under way, shared out likewise.
     pub queue_bytes: u64,

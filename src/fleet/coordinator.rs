@@ -97,7 +97,7 @@ pub(super) async fn launch(config: FleetConfig) -> Result<Fleet, FleetError> {
     };
     let (requests, inbox) = mpsc::unbounded_channel();
     let sessions = Sessions::default();
-    let gate = Gate::new(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes });
+    let gate = Gate::of_queue(QueueLimits { jobs: config.queue_limit, bytes: config.queue_bytes }, &config.policy);
     let (announcement, questions) = config.announce.then(|| announce(&server, &config)).flatten().unzip();
     let mut coordinator = Coordinator::new(config.clone(), catalogue, server.clone(), events.clone(), recording);
     coordinator.announcement = announcement;
@@ -211,6 +211,7 @@ struct Coordinator {
     /// Browsers whose WebGPU had no hardware adapter: they are launched for a software one.
     without_gpu: HashSet<Browser>,
     awaiting_settled: Vec<oneshot::Sender<()>>,
+    awaiting_stages: Vec<(ModelId, oneshot::Sender<bool>)>,
     reports: mpsc::UnboundedSender<Report>,
     tab_signals: mpsc::UnboundedSender<TabSignal>,
     browser_signals: mpsc::UnboundedSender<BrowserSignal>,
@@ -260,6 +261,7 @@ impl Coordinator {
             result: None,
             without_gpu: HashSet::new(),
             awaiting_settled: Vec::new(),
+            awaiting_stages: Vec::new(),
             reports,
             tab_signals,
             browser_signals,

@@ -101,8 +101,8 @@ pub enum ModelSpecError {
         isolation: Isolation,
     },
     /// There is no folder for the files of its stages.
-    #[error("no folder can be made for the files of a model's stages")]
-    Folder(#[source] io::Error),
+    #[error("the files of a model's stages cannot be kept")]
+    Folder(#[source] BrowserError),
 }
 
 /// Why a job ended without a result, with every attempt that was made.
@@ -114,7 +114,8 @@ pub struct JobError {
     pub failure: Failure,
     /// The attempts, in order. None when the job was never handed to a tab.
     pub attempts: Vec<Attempt>,
-    /// When the queue had no room for the job (`queue-full`): how full it is, and when to try again.
+    /// When there was no room for the job in the queue or in the stages of its model (`queue-full`), or it met its
+    /// model's limit (`model-limit`): how full it is there, and when to try again.
     pub overload: Option<Box<Overload>>,
 }
 

@@ -95,13 +95,13 @@ impl Fleet {
         let (shards, pipeline) = (spec.shards.clone(), spec.pipeline_file());
         let mut record = self.publish(spec).await?;
         if let Some(shards) = shards {
-            record.in_stages(shards, pipeline).await?;
+            record.in_stages(shards, pipeline, &self.config().policy).await?;
         }
         Ok(Model { fleet: self.clone(), record: Arc::new(record) })
     }
 
     pub(super) async fn publish(&self, spec: ModelSpec) -> Result<ModelRecord, ModelSpecError> {
-        spec.publish(self.0.server.models(), self.0.requests.clone()).await
+        spec.publish(self.0.server.models(), self.0.requests.clone(), &self.config().policy).await
     }
 
     /// Asks the coordinator for what needs no answer; a fleet that is closed has no more use for it.
@@ -128,14 +128,14 @@ impl Fleet {
     /// loaded on a target, or takes the worker along there, twice in a row, is left to its jobs there.
     /// A model in stages is loaded once, whatever the number: each stage in its home.
     ///
-    /// Returns in how many tabs it is, once no tab is about to have it: fewer where there are fewer that take jobs, or
-    /// where it cannot be loaded.
+    /// Returns in how many tabs it is, once no tab is about to have it, and of a model in stages, how many stages are:
+    /// fewer where there are fewer tabs that take jobs, or where it cannot be loaded.
     ///
     /// # Errors
     /// [`FleetError::Closed`].
     pub async fn warm(&self, model: &Model, tabs: usize) -> Result<usize, FleetError> {
         if let Some(pipeline) = &model.record.pipeline {
-            return Ok(pipeline.warm(self).await);
+            return pipeline.warm(self).await;
         }
         let model = model.record.clone();
         self.ask(|reply| Request::WarmUp(WarmUp { model, tabs, reply })).await

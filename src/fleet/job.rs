@@ -91,9 +91,9 @@ impl JobOptions {
         self
     }
 
-    /// How long it may wait for its turn, counted from the call: for its model's limit, for room in the queue, and for a
-    /// tab. It ends then with `model-limit`, `queue-full`, `tab-limit` or `browser-limit`. Without it, as long as the
-    /// deadline.
+    /// How long it may wait for its turn, counted from the call: for its model's limit, for room in the queue (and of a
+    /// model in stages, for room in those), and for a tab. It ends then with `model-limit`, `queue-full`, `tab-limit` or
+    /// `browser-limit`. Without it, as long as the deadline. Once a tab has had it, it is no longer held to this.
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
         self.queue_timeout = Some(timeout);
         self

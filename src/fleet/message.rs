@@ -1,8 +1,7 @@
 //! What the coordinator is asked by handles, and told by the tasks it started.
 
 use super::{
-    FleetError, JobError, Output, gate::Room, handover::Passing, model::ModelRecord, native::NativeResult, turns::Turn,
-    warm::WarmUp,
+    FleetError, JobError, Output, gate::Room, handover::Passing, model::ModelRecord, native::NativeResult, warm::WarmUp,
 };
 use crate::{
     browser::{BrowserError, Heartbeat, RunningBrowser},
@@ -25,6 +24,8 @@ pub(super) enum Request {
     /// Answered with how many tabs there are, or are to be, of these targets.
     Places(TargetSet, oneshot::Sender<usize>),
     WarmUp(WarmUp),
+    /// Answered with whether a stage is loaded in its home, once it is or is known not to be.
+    AwaitStage(ModelId, oneshot::Sender<bool>),
     /// Answered with the activations, if one of these workers has them.
     FetchHandover {
         id: HandoverId,
@@ -52,7 +53,7 @@ pub(super) enum Request {
 }
 
 /// What a job holds until it has ended: its model's turn, if turns are limited, and its room in the queue.
-pub(super) type Leave = (Option<Turn>, Room);
+pub(super) type Leave = (Option<Room>, Room);
 
 /// A job on its way into the queue.
 pub(super) struct Submission {
@@ -67,7 +68,8 @@ pub(super) struct Submission {
     /// From the call to the job's end, within the caller's own span.
     pub span: tracing::Span,
     pub reply: oneshot::Sender<Result<Output, JobError>>,
-    pub _leave: Leave,
+    /// `None` for one stage's part: the job has its leave as a whole.
+    pub _leave: Option<Leave>,
 }
 
 /// From a task the coordinator started.

@@ -32,7 +32,6 @@ mod shards;
 mod submit;
 mod tab;
 mod targets;
-mod turns;
 mod warm;
 
 pub use alerts::{Alert, AlertConfig, AlertConfigError, AlertKind, Alerts};

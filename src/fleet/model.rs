@@ -3,15 +3,15 @@
 use super::{
     Fleet, Inputs, JobError, JobHandle, JobOptions, ModelSpecError, Output,
     batch::BatchedModel,
+    gate::Gate,
     message::Request,
     pipeline::{Origin, Pipeline, Whole},
     shards::Shards,
-    turns::Turns,
 };
 use crate::{
     harness::{CpuFallback, ModelFiles, ModelStore, ServedFile},
     onnx::{self, ModelFile, ModelGraph},
-    schedule::{Batching, LONGEST_WAIT},
+    schedule::{Batching, LONGEST_WAIT, Policy},
     types::{Family, Isolation, ModelId, ModelTag, Target},
 };
 use serde_json::{Map, Value};
@@ -115,7 +115,7 @@ impl ModelSpec {
         self
     }
 
-    /// Most jobs of the model under way at once, waiting or running; further ones wait in the order of their calls.
+    /// Most jobs of the model under way at once, waiting or running; further ones wait in the order that the queue has.
     /// Without it as the fleet's configuration says, and else as many as the fleet takes.
     pub fn concurrency(mut self, jobs: usize) -> Self {
         self.concurrency = Some(jobs);
@@ -159,6 +159,7 @@ impl ModelSpec {
         self,
         store: &ModelStore,
         requests: mpsc::UnboundedSender<Request>,
+        policy: &Policy,
     ) -> Result<ModelRecord, ModelSpecError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (path, file) = match self.source {
@@ -191,7 +192,7 @@ impl ModelSpec {
             session_options: self.session_options,
         });
         let id = ModelId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let turns = self.concurrency.map(Turns::new);
+        let turns = self.concurrency.map(|most| Gate::of_turns(most, policy));
         let (key, isolation, store) = (key.into(), self.isolation, store.clone());
         Ok(ModelRecord { id, key, tag, file, served, isolation, turns, pipeline: None, batched, store, requests })
     }
@@ -250,10 +251,10 @@ pub(super) struct ModelRecord {
     pub file: Option<ModelFile>,
     pub served: Arc<ModelFiles>,
     pub isolation: Isolation,
-    /// Of how many jobs at once, if that is limited.
-    pub turns: Option<Turns>,
+    /// To how many jobs at once, if that is limited.
+    pub turns: Option<Gate>,
     /// Its stages, when it was cut.
-    pub pipeline: Option<Pipeline>,
+    pub pipeline: Option<Arc<Pipeline>>,
     /// How its jobs run together, when they may.
     pub batched: Option<BatchedModel>,
     store: ModelStore,
@@ -262,7 +263,12 @@ pub(super) struct ModelRecord {
 
 impl ModelRecord {
     /// Runs it in stages from now on: those of the pipeline file that was named, or those that it is cut into.
-    pub async fn in_stages(&mut self, shards: Shards, pipeline: Option<PathBuf>) -> Result<(), ModelSpecError> {
+    pub async fn in_stages(
+        &mut self,
+        shards: Shards,
+        pipeline: Option<PathBuf>,
+        policy: &Policy,
+    ) -> Result<(), ModelSpecError> {
         let (file, name) = (self.file.clone(), self.tag.name.clone());
         if self.isolation != Isolation::Shared {
             return Err(ModelSpecError::IsolatedStages { model: name, isolation: self.isolation });
@@ -279,7 +285,7 @@ impl ModelRecord {
             cpu_fallback: self.served.cpu_fallback,
             session_options: self.served.session_options.clone(),
         };
-        self.pipeline = Some(Pipeline::open(whole, shards, origin)?);
+        self.pipeline = Some(Arc::new(Pipeline::open(whole, shards, origin, policy)?));
         Ok(())
     }
 }
@@ -356,13 +362,14 @@ impl Model {
         self.submit(inputs, options).await?.await
     }
 
-    /// Takes a job into the queue, without waiting for its result. Waits while the queue is full, but for a job of low
-    /// priority, which is refused then.
+    /// Takes a job into the queue, without waiting for its result. Waits while the model's [limit](ModelSpec::concurrency)
+    /// is reached, and while the queue is full; but not a job of low priority for room in the queue, which is refused
+    /// then.
     ///
     /// # Errors
-    /// [`JobError`] with `bad-input` when the inputs do not fit the model; `model-limit` or `queue-full` when there was no
-    /// room in time, the latter with how full the queue is and when to try again; `fleet-closed`. The handle resolves to
-    /// the errors of [`run`](Self::run).
+    /// [`JobError`] with `bad-input` when the inputs do not fit the model; with `model-limit` or `queue-full` when it
+    /// waited in vain for as long as it may ([`JobOptions::queue_timeout`], else its deadline), with how full it is and
+    /// when to try again; `fleet-closed`. The handle resolves to the errors of [`run`](Self::run).
     pub async fn submit<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<JobHandle, JobError> {
         self.fleet.submit(&self.record, inputs.into(), options).await
     }
@@ -370,7 +377,7 @@ impl Model {
     /// As [`submit`](Self::submit), but without waiting.
     ///
     /// # Errors
-    /// As [`submit`](Self::submit); `queue-full` at once when there is no room.
+    /// As [`submit`](Self::submit); `model-limit` or `queue-full` at once when the limit is reached or there is no room.
     pub fn try_submit<'a>(&self, inputs: impl Into<Inputs<'a>>, options: JobOptions) -> Result<JobHandle, JobError> {
         self.fleet.try_submit(&self.record, inputs.into(), options)
     }

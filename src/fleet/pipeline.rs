@@ -5,11 +5,16 @@ mod pace;
 mod step;
 
 use super::{
-    Fleet, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun, model::ModelRecord, shards::Shards,
+    Fleet, FleetError, Inputs, JobError, JobOptions, ModelSpecError, Output, StageRun,
+    gate::{Gate, Room},
+    message::Request,
+    model::ModelRecord,
+    shards::Shards,
+    submit::{entrant, failed, refused},
 };
 use crate::{
     onnx::{InputError, ShardOptions},
-    schedule::{Fallback, TargetSet},
+    schedule::{Attempt, Fallback, Policy, TargetSet},
     types::{Cause, Failure, Tensor, Timings},
 };
 use cut::Cut;
@@ -21,7 +26,6 @@ use std::{
     time::Instant,
 };
 use step::Step;
-use tokio::sync::Semaphore;
 
 /// Jobs that one stage may be ahead of the next. What is under way holds its activations, so it is bounded.
 const JOBS_PER_STAGE: usize = 4;
@@ -36,14 +40,14 @@ pub(super) struct Pipeline {
     /// Held while a cut is made, so that two callers do not make the same.
     making: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
-    under_way: Semaphore,
+    under_way: Gate,
 }
 
 impl Pipeline {
     /// Sees whether it can be run in stages as asked. They are loaded with the first job.
-    pub fn open(whole: Whole, shards: Shards, origin: Origin) -> Result<Self, ModelSpecError> {
-        whole.plan(&shards.options)?;
-        let under_way = Semaphore::new(shards.options.shards.max(1) * JOBS_PER_STAGE);
+    pub fn open(whole: Whole, shards: Shards, origin: Origin, policy: &Policy) -> Result<Self, ModelSpecError> {
+        let stages = whole.plan(&shards.options)?.stages.len();
+        let under_way = Gate::of_turns(stages * JOBS_PER_STAGE, policy);
         Ok(Self {
             whole: Arc::new(whole),
             pace: Mutex::new(Pace::new(shards.recut_after, Instant::now())),
@@ -64,27 +68,41 @@ impl Pipeline {
         }
     }
 
-    /// Has the stages loaded before a job needs them. Returns how many there are, or 0 when they cannot be made.
-    pub async fn warm(&self, fleet: &Fleet) -> usize {
-        match self.cut(fleet, fleet.all_targets()).await {
-            Ok(cut) => cut.stages.len(),
+    /// Has the stages loaded before a job needs them, and waits until each is in its home or cannot be. Returns how many
+    /// are.
+    ///
+    /// # Errors
+    /// [`FleetError::Closed`].
+    pub async fn warm(self: &Arc<Self>, fleet: &Fleet) -> Result<usize, FleetError> {
+        let cut = match self.cut(fleet, fleet.all_targets()).await {
+            Ok(cut) => cut,
             Err(error) => {
                 tracing::warn!(model = self.origin.name, error = told(&error), "its stages cannot be loaded");
-                0
+                return Ok(0);
             }
+        };
+        let mut loaded = 0;
+        for stage in &cut.stages {
+            let is_loaded = fleet.ask(|reply| Request::AwaitStage(stage.record.id, reply)).await?;
+            loaded += usize::from(is_loaded);
         }
+        Ok(loaded)
     }
 
-    /// The stages for jobs that may run on these targets.
-    async fn cut(&self, fleet: &Fleet, allowed: TargetSet) -> Result<Arc<Cut>, ModelSpecError> {
+    /// The stages for jobs that may run on these targets. They are made also when who asked for them gives up.
+    async fn cut(self: &Arc<Self>, fleet: &Fleet, allowed: TargetSet) -> Result<Arc<Cut>, ModelSpecError> {
         if let Some(cut) = self.made(allowed) {
             return Ok(cut);
         }
-        let _making = self.making.lock().await;
-        if let Some(cut) = self.made(allowed) {
-            return Ok(cut);
-        }
-        self.make(fleet, allowed, self.shards.options.clone()).await
+        let (pipeline, fleet) = (self.clone(), fleet.clone());
+        to_its_end(async move {
+            let _making = pipeline.making.lock().await;
+            match pipeline.made(allowed) {
+                Some(cut) => Ok(cut),
+                None => pipeline.make(&fleet, allowed, pipeline.shards.options.clone()).await,
+            }
+        })
+        .await
     }
 
     fn made(&self, allowed: TargetSet) -> Option<Arc<Cut>> {
@@ -103,93 +121,132 @@ impl Pipeline {
 
     /// Runs one job through all stages.
     pub async fn run(
-        &self,
+        self: &Arc<Self>,
         fleet: &Fleet,
         record: &ModelRecord,
         inputs: Inputs<'static>,
         options: JobOptions,
+        submitted: Instant,
     ) -> Result<Output, JobError> {
-        let started = Instant::now();
-        let failed = |cause, message: String| JobError {
-            model: record.tag.name.clone(),
-            failure: Failure::new(cause, message),
-            attempts: Vec::new(),
-            overload: None,
-        };
-        let turn = tokio::time::timeout(options.deadline, self.under_way.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Err(failed(Cause::QueueFull, "the pipeline stayed full until the job's deadline".to_owned()));
-        };
+        let _turn = self.turn(record, &inputs, &options, submitted).await?;
+        let expires = (submitted + options.deadline).into();
         let allowed = options.allowed.unwrap_or_else(|| fleet.all_targets());
         let inputs: HashMap<String, Tensor<'static>> = inputs.0.into_iter().collect();
-        let mut cut = self.cut(fleet, allowed).await.map_err(|error| failed(Cause::ModelLoad, told(&error)))?;
+        let cut = tokio::time::timeout_at(expires, self.cut(fleet, allowed)).await.map_err(|_| {
+            let why = "the model's stages were not made before the job's deadline";
+            failed(record, Cause::DeadlineExceeded, why)
+        })?;
+        let mut cut = cut.map_err(|error| failed(record, Cause::ModelLoad, told(&error)))?;
         let (mut direct_from, mut earlier) = (self.shards.direct_from, Vec::new());
         loop {
-            let job = Job { fleet, record, options: &options, direct_from, started };
-            match job.pass(&cut, inputs.clone()).await {
-                Err(error) if error.failure.cause == Cause::StateLost && direct_from < u64::MAX => {
-                    // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
-                    direct_from = u64::MAX;
-                    earlier.extend(error.attempts);
-                }
-                Err(error) if error.failure.cause == Cause::NoTarget => {
-                    // No tab is left for one of the stages: fewer, larger ones may still find places.
-                    cut = self.fewer(fleet, allowed, &cut, error).await?;
-                }
+            let job = Job { fleet, record, options: &options, direct_from, submitted };
+            let mut error = match job.pass(&cut, inputs.clone()).await {
                 Ok(mut output) => {
-                    self.measured(fleet, allowed, &cut, &output).await;
+                    self.measured(fleet, allowed, &cut, &output);
                     output.failed_attempts.splice(..0, earlier);
                     return Ok(output);
                 }
-                Err(mut error) => {
-                    error.attempts.splice(..0, earlier);
-                    return Err(error);
+                Err(error) => error,
+            };
+            match error.failure.cause {
+                // The tabs that held its activations are lost: it begins again, and the fleet holds all of it.
+                Cause::StateLost if direct_from.is_some() => direct_from = None,
+                Cause::NoTarget => {
+                    // No tab is left for one of the stages: fewer, larger ones may still find places.
+                    let fewer = self.fewer(fleet, allowed, &cut, &error.failure);
+                    match tokio::time::timeout_at(expires, fewer).await {
+                        Ok(Ok(fewer)) => cut = fewer,
+                        Ok(Err(failure)) => return Err(JobError { failure, ..error }.after(earlier)),
+                        Err(_) => return Err(error.after(earlier)),
+                    }
                 }
+                _ => return Err(error.after(earlier)),
             }
+            earlier.append(&mut error.attempts);
         }
+    }
+
+    /// Waits until one more job may be under way.
+    async fn turn(
+        &self,
+        record: &ModelRecord,
+        inputs: &Inputs<'_>,
+        options: &JobOptions,
+        submitted: Instant,
+    ) -> Result<Room, JobError> {
+        let entrant = entrant(record, inputs.bytes(), options, submitted);
+        tokio::time::timeout_at(entrant.expires.into(), self.under_way.enter(entrant)).await.map_err(|_| {
+            let why = format!("the model's stages stayed full for the {:.0?} that the job waits", options.patience());
+            refused(record, &why, self.under_way.refuse(&entrant))
+        })
     }
 
     /// After a stage found no place: a cut into as many stages as there are tabs, if those are fewer.
     async fn fewer(
-        &self,
+        self: &Arc<Self>,
         fleet: &Fleet,
         allowed: TargetSet,
         cut: &Arc<Cut>,
-        error: JobError,
-    ) -> Result<Arc<Cut>, JobError> {
-        let _making = self.making.lock().await;
-        if let Some(made) = self.made(allowed).filter(|made| !Arc::ptr_eq(made, cut)) {
-            return Ok(made);
-        }
-        let places = fleet.places(allowed).await.unwrap_or_default();
-        if matches!(*self.whole, Whole::Models(_)) || places == 0 || places >= cut.stages.len() {
-            return Err(error);
-        }
-        let mut options = self.shards.options.clone();
-        options.shards = places;
-        tracing::warn!(model = self.origin.name, places, "fewer tabs than stages are left: the model is cut anew");
-        self.make(fleet, allowed, options).await.map_err(|none| JobError {
-            failure: Failure::new(
-                Cause::NoTarget,
-                format!("{}; and for {places} tabs: {}", error.failure, told(&none)),
-            ),
-            ..error
+        failure: &Failure,
+    ) -> Result<Arc<Cut>, Failure> {
+        let (pipeline, fleet, cut, failure) = (self.clone(), fleet.clone(), cut.clone(), failure.clone());
+        to_its_end(async move {
+            let _making = pipeline.making.lock().await;
+            if let Some(made) = pipeline.made(allowed).filter(|made| !Arc::ptr_eq(made, &cut)) {
+                return Ok(made);
+            }
+            let places = fleet.places(allowed).await.unwrap_or_default();
+            if matches!(*pipeline.whole, Whole::Models(_)) || places == 0 || places >= cut.stages.len() {
+                return Err(failure);
+            }
+            let mut options = pipeline.shards.options.clone();
+            options.shards = places;
+            let model = &pipeline.origin.name;
+            tracing::warn!(model, places, "fewer tabs than stages are left: the model is cut anew");
+            pipeline.make(&fleet, allowed, options).await.map_err(|none| {
+                Failure::new(Cause::NoTarget, format!("{failure}; and for {places} tabs: {}", told(&none)))
+            })
         })
+        .await
     }
 
-    /// Takes in how long each stage took, and cuts anew when that promises a faster slowest stage.
-    async fn measured(&self, fleet: &Fleet, allowed: TargetSet, cut: &Arc<Cut>, output: &Output) {
-        let better = {
+    /// Takes in how long each stage took, and has the model cut anew when that promises a faster slowest stage. The job
+    /// that was measured does not wait for it.
+    fn measured(self: &Arc<Self>, fleet: &Fleet, allowed: TargetSet, cut: &Arc<Cut>, output: &Output) {
+        let uneven = {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
             pace.take_in(cut, output);
-            pace.better(&self.whole, cut, &self.shards.options, Instant::now())
+            pace.uneven(cut, &self.shards.options, Instant::now())
         };
-        let Some(options) = better else { return };
+        if let Some(stage_ms) = uneven {
+            let (pipeline, fleet, cut) = (self.clone(), fleet.clone(), cut.clone());
+            tokio::spawn(async move { pipeline.even_out(&fleet, allowed, cut, stage_ms).await });
+        }
+    }
+
+    /// Cuts anew by what the stages were measured to take, if that promises enough.
+    async fn even_out(&self, fleet: &Fleet, allowed: TargetSet, cut: Arc<Cut>, stage_ms: Vec<f64>) {
         let Ok(_making) = self.making.try_lock() else { return };
+        let (whole, options) = (self.whole.clone(), self.shards.options.clone());
+        let found = tokio::task::spawn_blocking(move || pace::better(&whole, &cut, &options, &stage_ms)).await;
+        let Ok(Some(options)) = found else { return };
         match self.make(fleet, allowed, options).await {
             Ok(_) => tracing::info!(model = self.origin.name, "cut anew by what the stages were measured to take"),
             Err(error) => tracing::warn!(model = self.origin.name, error = told(&error), "it could not be cut anew"),
         }
+    }
+}
+
+/// Does something to its end, also when nobody waits for it any more: the next who needs it finds it done.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::spawn(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+impl JobError {
+    /// With attempts that came before its own.
+    fn after(mut self, earlier: Vec<Attempt>) -> Self {
+        self.attempts.splice(..0, earlier);
+        self
     }
 }
 
@@ -198,9 +255,9 @@ struct Job<'a> {
     fleet: &'a Fleet,
     record: &'a ModelRecord,
     options: &'a JobOptions,
-    /// From how many bytes on activations go from tab to tab directly.
-    direct_from: u64,
-    started: Instant,
+    /// From how many bytes on activations go from tab to tab directly, if they do.
+    direct_from: Option<u64>,
+    submitted: Instant,
 }
 
 impl Job<'_> {
@@ -213,8 +270,8 @@ impl Job<'_> {
             let given = stage.inputs.iter().filter_map(|name| Some((name.clone(), held.get(name)?.clone())));
             let given: Inputs<'static> = given.collect();
             held.retain(|name, _| cut.is_needed_after(name, index));
-            let next = cut.next_of(index, self.direct_from).filter(|_| self.direct_from < u64::MAX);
-            let step = Step { fleet: self.fleet, stage, given, handed, next, options: self.options_now() };
+            let next = self.direct_from.and_then(|at_least| cut.next_of(index, at_least));
+            let step = Step { fleet: self.fleet, stage, given, handed, next, options: self.options_of(index) };
             let (output, direct_bytes) = step.run().await.map_err(|error| JobError {
                 model: self.record.tag.name.clone(),
                 failure: Failure::new(
@@ -229,25 +286,25 @@ impl Job<'_> {
             handed = output.handed_on;
             runs.push(StageRun { provenance: output.provenance, timings: output.timings, direct_bytes });
         }
-        timings.total_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        timings.total_ms = self.submitted.elapsed().as_secs_f64() * 1e3;
         let wanted = self.options.outputs.as_deref().unwrap_or(&cut.outputs);
         let tensors = wanted.iter().filter_map(|name| held.remove_entry(name)).collect();
         let Some(last) = runs.last() else {
-            return Err(JobError {
-                model: self.record.tag.name.clone(),
-                failure: Failure::new(Cause::ModelLoad, "the model was cut into no stages"),
-                attempts: failed_attempts,
-                overload: None,
-            });
+            return Err(
+                failed(self.record, Cause::ModelLoad, "the model was cut into no stages").after(failed_attempts)
+            );
         };
         let (kept, provenance) = (Vec::new(), last.provenance.clone());
         Ok(Output { tensors, kept, provenance, timings, failed_attempts, stages: runs, handed_on: None })
     }
 
-    /// The options of a stage's part, with the time that is left.
-    fn options_now(&self) -> JobOptions {
-        let mut options = self.options.clone();
-        options.deadline = options.deadline.saturating_sub(self.started.elapsed());
+    /// The options of a stage's part, with the time that is left. Once the first stage's tab has had the job, it is no
+    /// longer held to how long it may wait for its turn.
+    fn options_of(&self, stage: usize) -> JobOptions {
+        let (mut options, past) = (self.options.clone(), self.submitted.elapsed());
+        options.deadline = options.deadline.saturating_sub(past);
+        options.queue_timeout =
+            options.queue_timeout.filter(|_| stage == 0).map(|timeout| timeout.saturating_sub(past));
         (options.outputs, options.release, options.fallback) = (None, false, Fallback::Off);
         options
     }

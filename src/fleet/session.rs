@@ -135,6 +135,18 @@ impl State {
     }
 }
 
+/// A state that only the call under way knows of: it ends with the call, however that ends, unless it is claimed.
+struct Unclaimed<'a> {
+    fleet: &'a Fleet,
+    session: Option<SessionId>,
+}
+
+impl Drop for Unclaimed<'_> {
+    fn drop(&mut self) {
+        self.session.into_iter().for_each(|session| self.fleet.request(Request::EndSession(session)));
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Recorded {
     inputs: TensorBatch,
@@ -190,30 +202,28 @@ impl Call<'_> {
 
     /// Sends the call where the state is, after making it anew where there is none.
     async fn attempt(&self, turn: &mut Turn, call: &Recorded) -> Result<Output, JobError> {
-        let state = match turn.progress().state {
-            Some(state) => state,
-            None => self.rebuilt(turn.progress().recorded.clone()).await?,
-        };
-        if turn.progress().state.is_none() && state.calls > 0 {
+        let known = turn.progress().state;
+        let mut state = known.unwrap_or_else(State::new);
+        let session = (state.calls == 0).then_some(state.session);
+        let mut unclaimed = Unclaimed { fleet: self.fleet, session };
+        if known.is_none() {
+            for call in turn.progress().recorded.clone() {
+                // A run has to have an output; what is kept is one.
+                let outputs = (!call.keep.is_empty()).then(Vec::new);
+                self.step(state, &call, outputs).await?;
+                state.calls += 1;
+            }
+        }
+        turn.now_has(Some(state));
+        if known.is_none() && state.calls > 0 {
+            unclaimed.session = None;
             let (State { session, calls }, model) = (state, self.model.tag.clone());
             self.fleet.0.events.emit(|| EventKind::SessionRebuilt { session, model, calls });
         }
-        turn.now_has(Some(state));
         let output = self.step(state, call, self.options.job.outputs.clone()).await?;
         turn.now_has(Some(State { calls: state.calls + 1, ..state }));
+        unclaimed.session = None;
         Ok(output)
-    }
-
-    /// A state that has been through these calls; one that is yet to be begun where there are none.
-    async fn rebuilt(&self, recorded: Vec<Recorded>) -> Result<State, JobError> {
-        let mut state = State::new();
-        for call in recorded {
-            // A run has to have an output; what is kept is one.
-            let outputs = (!call.keep.is_empty()).then(Vec::new);
-            self.step(state, &call, outputs).await?;
-            state.calls += 1;
-        }
-        Ok(state)
     }
 
     async fn step(&self, state: State, call: &Recorded, outputs: Option<Vec<String>>) -> Result<Output, JobError> {

@@ -18,7 +18,7 @@ pub struct Shards {
     pub(super) targets: Vec<Target>,
     pub(super) spares: usize,
     pub(super) recut_after: Duration,
-    pub(super) direct_from: u64,
+    pub(super) direct_from: Option<u64>,
 }
 
 impl Shards {
@@ -41,7 +41,7 @@ impl Shards {
     pub fn new(shards: usize, strategy: ShardStrategy) -> Self {
         let options = ShardOptions::new(shards, strategy);
         let recut_after = Duration::from_secs(60);
-        Self { options, targets: Vec::new(), spares: 0, recut_after, direct_from: DIRECT_FROM }
+        Self { options, targets: Vec::new(), spares: 0, recut_after, direct_from: Some(DIRECT_FROM) }
     }
 
     /// How many stages are asked for.
@@ -90,9 +90,14 @@ impl Shards {
 
     /// From how many bytes on an activation that only the next stage needs goes straight from tab to tab, where both are
     /// in one browser that has channels between tabs: 1 MiB if not said, since smaller ones go faster through the fleet.
-    /// [`u64::MAX`] has all go through the fleet.
     pub fn direct_from(mut self, bytes: u64) -> Self {
-        self.direct_from = bytes;
+        self.direct_from = Some(bytes);
+        self
+    }
+
+    /// All activations go through the fleet, however large.
+    pub fn never_direct(mut self) -> Self {
+        self.direct_from = None;
         self
     }
 }

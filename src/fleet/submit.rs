@@ -2,14 +2,14 @@
 
 use super::{
     Fleet, Inputs, JobError, JobOptions, Output,
+    gate::{Gate, Room},
     handover::Passing,
     message::{Leave, Request, Submission},
     model::ModelRecord,
-    turns::{Turn, Turns},
 };
 use crate::{
     harness::{RunRequest, StateCall, TensorBatch},
-    schedule::{Fallback, JobSpec, Overload, SessionCall, TargetSet},
+    schedule::{Entrant, Fallback, JobSpec, Overload, SessionCall, TargetSet},
     types::{Cause, Failure, Isolation, JobId, Priority},
 };
 use std::{
@@ -111,10 +111,12 @@ fn closed(model: &ModelRecord) -> JobError {
     failed(model, Cause::FleetClosed, "the fleet is closed")
 }
 
-fn refused(model: &ModelRecord, why: &str, overload: Overload) -> JobError {
-    let Overload { jobs, bytes, retry_after, .. } = overload;
-    let message =
-        format!("{why}: {jobs} jobs with {bytes} bytes of inputs are under way; try again after {retry_after:.0?}");
+pub(super) fn refused(model: &ModelRecord, why: &str, overload: Overload) -> JobError {
+    let Overload { jobs, bytes, waiting, retry_after, .. } = overload;
+    let before = if waiting > 0 { format!(", and {waiting} wait for room before it") } else { String::new() };
+    let message = format!(
+        "{why}: {jobs} jobs with {bytes} bytes of inputs are under way{before}; try again after {retry_after:.0?}"
+    );
     JobError { overload: Some(Box::new(overload)), ..failed(model, Cause::QueueFull, message) }
 }
 
@@ -126,39 +128,13 @@ impl Fleet {
         inputs: Inputs<'_>,
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
-        match &model.pipeline {
-            Some(_) => self.through_stages(model, inputs, options),
-            None => self.submit_whole(model, inputs, options).await,
-        }
-    }
-
-    /// As [`submit`](Self::submit), of one stage of a model.
-    pub(super) async fn submit_stage(
-        &self,
-        stage: &Arc<ModelRecord>,
-        inputs: &Inputs<'_>,
-        passing: Passing,
-        options: JobOptions,
-    ) -> Result<JobHandle, JobError> {
-        let handed = passing.handed.as_ref().map(|handed| handed.names()).unwrap_or_default();
-        check(stage, inputs, &handed)?;
-        self.submit_payload(stage, Payload { passing: Some(passing), ..Payload::new(inputs) }, options).await
-    }
-
-    /// As [`submit`](Self::submit), of what was not cut.
-    async fn submit_whole(
-        &self,
-        model: &Arc<ModelRecord>,
-        inputs: Inputs<'_>,
-        options: JobOptions,
-    ) -> Result<JobHandle, JobError> {
         check(model, &inputs, &[])?;
         let submitted = Instant::now();
-        let leave = self.leave(model, inputs.bytes(), &options).await?;
-        self.send(model, Payload::new(&inputs), options, leave, submitted)
+        let leave = self.leave(model, inputs.bytes(), &options, submitted).await?;
+        self.set_off(model, inputs, options, leave, submitted)
     }
 
-    /// As [`submit_whole`](Self::submit_whole), of what was checked and encoded before.
+    /// As [`submit`](Self::submit), of what was checked and encoded before.
     pub(super) async fn submit_payload(
         &self,
         model: &Arc<ModelRecord>,
@@ -166,29 +142,8 @@ impl Fleet {
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
         let submitted = Instant::now();
-        let leave = self.leave(model, payload.inputs.body_len() as u64, &options).await?;
-        self.send(model, payload, options, leave, submitted)
-    }
-
-    /// Waits for a job's turn of its model and for room in the queue; one of low priority does not wait for room.
-    async fn leave(&self, model: &ModelRecord, bytes: u64, options: &JobOptions) -> Result<Leave, JobError> {
-        let (submitted, gate, priority) = (Instant::now(), &self.0.gate, options.priority);
-        let turn = turn(model, options.patience()).await?;
-        let room = match gate.try_enter(priority, bytes) {
-            Ok(room) => room,
-            Err(_) if priority == Priority::Low => {
-                return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(priority)));
-            }
-            Err(_) => {
-                let left = options.patience().saturating_sub(submitted.elapsed());
-                let late = |_| {
-                    let why = format!("the queue stayed full for the {:.0?} that the job waits", options.patience());
-                    refused(model, &why, gate.refuse(priority))
-                };
-                tokio::time::timeout(left, gate.enter(priority, bytes)).await.map_err(late)?
-            }
-        };
-        Ok((turn, room))
+        let leave = self.leave(model, payload.inputs.body_len() as u64, &options, submitted).await?;
+        self.send(model, payload, options, Some(leave), submitted)
     }
 
     /// Takes a job into the queue if there is room now.
@@ -198,18 +153,71 @@ impl Fleet {
         inputs: Inputs<'_>,
         options: JobOptions,
     ) -> Result<JobHandle, JobError> {
-        if model.pipeline.is_some() {
-            return self.through_stages(model, inputs, options);
-        }
         check(model, &inputs, &[])?;
-        let (gate, priority) = (&self.0.gate, options.priority);
+        let (submitted, gate) = (Instant::now(), &self.0.gate);
+        let entrant = entrant(model, inputs.bytes(), &options, submitted);
         let turn = match &model.turns {
-            Some(turns) => Some(turns.now().ok_or_else(|| at_its_limit(model, turns, Duration::ZERO))?),
+            Some(turns) => {
+                let turn = turns.try_enter(entrant);
+                Some(turn.ok_or_else(|| at_its_limit(model, turns, &entrant, Duration::ZERO))?)
+            }
             None => None,
         };
-        let room = gate.try_enter(priority, inputs.bytes());
-        let room = room.map_err(|_| refused(model, "the queue is full", gate.refuse(priority)))?;
-        self.send(model, Payload::new(&inputs), options, (turn, room), Instant::now())
+        let room = gate.try_enter(entrant);
+        let room = room.ok_or_else(|| refused(model, "the queue is full", gate.refuse(&entrant)))?;
+        self.set_off(model, inputs, options, (turn, room), submitted)
+    }
+
+    /// Takes one stage's part of a job into the queue, where the job has room.
+    pub(super) fn submit_stage(
+        &self,
+        stage: &Arc<ModelRecord>,
+        inputs: &Inputs<'_>,
+        passing: Passing,
+        options: JobOptions,
+    ) -> Result<JobHandle, JobError> {
+        let handed = passing.handed.as_ref().map(|handed| handed.names()).unwrap_or_default();
+        check(stage, inputs, &handed)?;
+        let payload = Payload { passing: Some(passing), ..Payload::new(inputs) };
+        self.send(stage, payload, options, None, Instant::now())
+    }
+
+    /// Waits for a job's turn of its model and for room in the queue; one of low priority does not wait for room.
+    async fn leave(
+        &self,
+        model: &ModelRecord,
+        bytes: u64,
+        options: &JobOptions,
+        submitted: Instant,
+    ) -> Result<Leave, JobError> {
+        let (gate, entrant) = (&self.0.gate, entrant(model, bytes, options, submitted));
+        let turn = turn(model, entrant, options.patience()).await?;
+        if let Some(room) = gate.try_enter(entrant) {
+            return Ok((turn, room));
+        }
+        if options.priority == Priority::Low {
+            return Err(refused(model, "jobs of low priority are not taken now", gate.refuse(&entrant)));
+        }
+        let room = tokio::time::timeout_at(entrant.expires.into(), gate.enter(entrant)).await.map_err(|_| {
+            let why = format!("the queue stayed full for the {:.0?} that the job waits", options.patience());
+            refused(model, &why, gate.refuse(&entrant))
+        })?;
+        Ok((turn, room))
+    }
+
+    /// Has a job done that was let in: by the coordinator, or through the stages of its model.
+    fn set_off(
+        &self,
+        model: &Arc<ModelRecord>,
+        inputs: Inputs<'_>,
+        options: JobOptions,
+        leave: Leave,
+        submitted: Instant,
+    ) -> Result<JobHandle, JobError> {
+        match &model.pipeline {
+            Some(_) => Ok(self.through_stages(model, inputs, options, leave, submitted)),
+            None => self.send(model, Payload::new(&inputs), options, Some(leave), submitted),
+        }
     }
 
     /// Has a task see the job through the stages of its model, each of which goes into the queue when its turn comes.
@@ -218,20 +226,19 @@ impl Fleet {
         model: &Arc<ModelRecord>,
         inputs: Inputs<'_>,
         options: JobOptions,
-    ) -> Result<JobHandle, JobError> {
-        check(model, &inputs, &[])?;
+        leave: Leave,
+        submitted: Instant,
+    ) -> JobHandle {
         let job = JobId(self.0.next_job.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         let (fleet, record, inputs) = (self.clone(), model.clone(), inputs.into_owned());
         let task = tokio::spawn(async move {
             let Some(pipeline) = &record.pipeline else { return };
-            let result = match turn(&record, options.patience()).await {
-                Ok(_turn) => pipeline.run(&fleet, &record, inputs, options).await,
-                Err(error) => Err(error),
-            };
+            let result = pipeline.run(&fleet, &record, inputs, options, submitted).await;
+            drop(leave);
             let _ = reply.send(result);
         });
-        Ok(JobHandle { job, model: model.clone(), answer, work: Work::Stages(task.abort_handle()), ended: false })
+        JobHandle { job, model: model.clone(), answer, work: Work::Stages(task.abort_handle()), ended: false }
     }
 
     fn send(
@@ -239,7 +246,7 @@ impl Fleet {
         model: &Arc<ModelRecord>,
         payload: Payload,
         options: JobOptions,
-        leave: Leave,
+        leave: Option<Leave>,
         submitted: Instant,
     ) -> Result<JobHandle, JobError> {
         let Payload { inputs, session, passing } = payload;
@@ -294,24 +301,30 @@ impl Fleet {
     }
 }
 
+/// The job, as who decides on its way in knows it.
+pub(super) fn entrant(model: &ModelRecord, bytes: u64, options: &JobOptions, submitted: Instant) -> Entrant {
+    let JobOptions { priority, caller, .. } = *options;
+    Entrant { priority, caller, model: model.id, bytes, submitted, expires: submitted + options.patience() }
+}
+
 /// Waits until the model may have another job under way.
-async fn turn(model: &ModelRecord, patience: Duration) -> Result<Option<Turn>, JobError> {
+async fn turn(model: &ModelRecord, entrant: Entrant, patience: Duration) -> Result<Option<Room>, JobError> {
     match &model.turns {
         Some(turns) => {
-            let taken = tokio::time::timeout(patience, turns.next()).await;
-            Ok(Some(taken.map_err(|_| at_its_limit(model, turns, patience))?))
+            let taken = tokio::time::timeout_at(entrant.expires.into(), turns.enter(entrant)).await;
+            Ok(Some(taken.map_err(|_| at_its_limit(model, turns, &entrant, patience))?))
         }
         None => Ok(None),
     }
 }
 
-fn at_its_limit(model: &ModelRecord, turns: &Turns, patience: Duration) -> JobError {
+fn at_its_limit(model: &ModelRecord, turns: &Gate, entrant: &Entrant, patience: Duration) -> JobError {
     let message = format!(
         "the model's limit of {} jobs under way is reached, and the job waits no longer than {patience:.0?}; raise it \
          (ModelSpec::concurrency, model_concurrency), let the job wait longer (queue_timeout), or ask for less at once",
         turns.most()
     );
-    failed(model, Cause::ModelLimit, message)
+    JobError { overload: Some(Box::new(turns.refuse(entrant))), ..failed(model, Cause::ModelLimit, message) }
 }
 
 /// Checks inputs against what the model takes, less what is in its tab already.

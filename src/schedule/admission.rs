@@ -1,7 +1,22 @@
-//! Who may enter the queue: it is bounded in jobs and in bytes, and what matters less may fill only a part of it.
+//! Who may enter the queue: it is bounded in jobs and in bytes, and what matters less may fill only a part of it. Who finds
+//! no room waits, in the order that the queue itself has, ageing included; and so do jobs that wait for one of a number
+//! of turns.
 
-use crate::types::Priority;
-use std::time::{Duration, Instant};
+mod ends;
+
+#[cfg(test)]
+mod tests;
+
+use super::{
+    Policy, TargetSet,
+    queue::{Ageing, Queue, Ticket},
+};
+use crate::types::{Backend, Browser, Caller, JobId, ModelId, Priority, Target};
+use ends::Ends;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 /// How much may be under way at once, waiting or running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,140 +34,193 @@ pub struct Overload {
     pub jobs: usize,
     /// The bytes of their inputs.
     pub bytes: u64,
-    /// How long a job that is taken in now would wait, by how fast they have ended of late; `None` before any has.
+    /// Jobs that wait to be taken in before this one.
+    pub waiting: usize,
+    /// How long a job of its priority that is taken in now would wait for those that matter as much or more, by how fast
+    /// jobs have ended of late; `None` before any has.
     pub expected_wait: Option<Duration>,
-    /// When there will be room for it, by the same; a second where nothing is known.
+    /// When there will be room for it behind those that wait for room already, by the same; a second where nothing is
+    /// known.
     pub retry_after: Duration,
 }
 
-/// What is under way, and how fast it ends.
+/// A job that is to be let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entrant {
+    pub priority: Priority,
+    pub caller: Caller,
+    pub model: ModelId,
+    /// Of its inputs.
+    pub bytes: u64,
+    pub submitted: Instant,
+    /// When it no longer waits.
+    pub expires: Instant,
+}
+
+/// What is under way, who waits to be, and how fast jobs end.
 #[derive(Debug)]
 pub(crate) struct Admission {
     limits: QueueLimits,
-    jobs: usize,
-    bytes: u64,
-    /// When a job last ended and others were left.
-    last_end: Option<Instant>,
-    /// Between two ends, smoothed.
-    interval: Option<Duration>,
+    /// The part that jobs of each priority may fill, in percent.
+    shares: [usize; Priority::ALL.len()],
+    inside: Crowd,
+    line: Queue,
+    waiting: HashMap<JobId, Entrant>,
+    outside: Crowd,
+    next: u64,
+    ends: Ends,
 }
 
-/// How much a new measurement counts in the smoothed interval.
-const SMOOTHING: f64 = 0.05;
 /// When to come again if nothing is known.
 const A_WHILE: Duration = Duration::from_secs(1);
 
-/// The part of the queue that jobs of a priority may fill, in percent. What is left is for those that matter more.
-const fn share(priority: Priority) -> usize {
-    match priority {
-        Priority::Low => 80,
-        Priority::Normal => 90,
-        Priority::High => 95,
-        Priority::Critical => 100,
+/// What the queue leaves free of what matters less is for those that matter more.
+const QUEUE_SHARES: [usize; Priority::ALL.len()] = [80, 90, 95, 100];
+
+/// The line is one, wherever its jobs go later: for the queue that it is made of they are all for the same target.
+const INSIDE: Target = Target::new(Browser::Chrome, Backend::Wasm);
+
+/// Jobs and their bytes, by priority.
+#[derive(Debug, Default)]
+struct Crowd([(usize, u64); Priority::ALL.len()]);
+
+impl Crowd {
+    fn add(&mut self, entrant: &Entrant) {
+        let (jobs, bytes) = &mut self.0[entrant.priority as usize];
+        (*jobs, *bytes) = (*jobs + 1, *bytes + entrant.bytes);
+    }
+
+    fn remove(&mut self, entrant: &Entrant) {
+        let (jobs, bytes) = &mut self.0[entrant.priority as usize];
+        (*jobs, *bytes) = (*jobs - 1, *bytes - entrant.bytes);
+    }
+
+    fn all(&self) -> (usize, u64) {
+        self.at_least(Priority::Low)
+    }
+
+    fn at_least(&self, priority: Priority) -> (usize, u64) {
+        let those = &self.0[priority as usize..];
+        those.iter().fold((0, 0), |sum, (jobs, bytes)| (sum.0 + jobs, sum.1 + bytes))
     }
 }
 
 impl Admission {
-    pub fn new(limits: QueueLimits) -> Self {
-        Self { limits, jobs: 0, bytes: 0, last_end: None, interval: None }
+    /// That of the queue.
+    pub fn of_queue(limits: QueueLimits, policy: &Policy) -> Self {
+        Self::new(limits, QUEUE_SHARES, policy)
     }
 
-    /// Takes a job in, or says why not.
-    pub fn enter(&mut self, priority: Priority, bytes: u64) -> Result<(), Overload> {
-        let most_jobs = self.most_jobs(priority);
-        let most_bytes = self.limits.bytes / 100 * share(priority) as u64;
-        let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= most_bytes;
-        if self.jobs >= most_jobs || !fits {
-            return Err(self.overload(priority));
+    /// That of so many turns, at least one, all of which are for whoever comes first in the line.
+    pub fn of_turns(most: usize, policy: &Policy) -> Self {
+        Self::new(QueueLimits { jobs: most.max(1), bytes: u64::MAX }, [100; Priority::ALL.len()], policy)
+    }
+
+    fn new(limits: QueueLimits, shares: [usize; Priority::ALL.len()], policy: &Policy) -> Self {
+        let ageing = Ageing { after: policy.aged_after, share: policy.aged_share };
+        Self {
+            limits,
+            shares,
+            inside: Crowd::default(),
+            line: Queue::new(ageing),
+            waiting: HashMap::new(),
+            outside: Crowd::default(),
+            next: 1,
+            ends: Ends::default(),
         }
-        self.jobs += 1;
-        self.bytes += bytes;
-        Ok(())
     }
 
-    /// A job that was taken in has ended.
-    pub fn leave(&mut self, bytes: u64, now: Instant) {
-        self.jobs -= 1;
-        self.bytes -= bytes;
-        if let Some(last) = self.last_end {
-            let took = now.saturating_duration_since(last);
-            let before = self.interval.unwrap_or(took);
-            self.interval = Some(before.mul_f64(1.0 - SMOOTHING) + took.mul_f64(SMOOTHING));
+    /// Jobs that may be under way at once.
+    pub const fn most(&self) -> usize {
+        self.limits.jobs
+    }
+
+    /// A job waits for room from now on.
+    pub fn wait(&mut self, entrant: Entrant) -> JobId {
+        let id = JobId(self.next);
+        self.next += 1;
+        self.waiting.insert(id, entrant);
+        self.outside.add(&entrant);
+        self.line.insert(route(), &ticket(id, &entrant));
+        id
+    }
+
+    /// A job no longer waits.
+    pub fn give_up(&mut self, id: JobId) {
+        let Some(entrant) = self.waiting.remove(&id) else { return };
+        self.outside.remove(&entrant);
+        self.line.remove(route(), &ticket(id, &entrant));
+    }
+
+    /// Lets in the first of those who wait, if there is room for it. To be asked until nobody is.
+    pub fn next(&mut self, now: Instant) -> Option<(JobId, Entrant)> {
+        let id = self.line.first(|_| true)?;
+        let entrant = *self.waiting.get(&id)?;
+        // Who has waited for long enough must not be kept out by what is free for others only.
+        let priority = if self.line.is_due(id) { Priority::Critical } else { entrant.priority };
+        if !self.has_room(priority, entrant.bytes) {
+            return None;
         }
-        // Once nothing is left, the time until the next end is the caller's.
-        self.last_end = (self.jobs > 0).then_some(now);
+        self.waiting.remove(&id);
+        self.outside.remove(&entrant);
+        self.line.take(route(), &ticket(id, &entrant), INSIDE, now);
+        self.inside.add(&entrant);
+        self.ends.wait(now);
+        Some((id, entrant))
     }
 
-    /// What somebody is told who finds no room.
-    pub fn overload(&self, priority: Priority) -> Overload {
-        let over = self.jobs.saturating_sub(self.most_jobs(priority)) + 1;
-        let times = |count: usize| self.interval.map(|interval| interval.saturating_mul(count as u32));
+    /// A job that was let in has ended.
+    pub fn leave(&mut self, entrant: &Entrant, now: Instant) {
+        self.inside.remove(entrant);
+        self.ends.count(entrant.bytes, now);
+        if self.inside.all().0 == 0 {
+            self.ends.rest();
+        }
+    }
+
+    /// What somebody is told who finds no room for a job like this.
+    pub fn overload(&self, priority: Priority, bytes: u64, now: Instant) -> Overload {
+        let ((jobs_inside, bytes_inside), (jobs_before, bytes_before)) =
+            (self.inside.all(), self.outside.at_least(priority));
+        let jobs_over = (jobs_inside + jobs_before + 1).saturating_sub(self.most_jobs(priority));
+        let bytes_to_come = bytes_inside.saturating_add(bytes_before);
+        // Once nothing else is there it goes, however large it is.
+        let bytes_over = bytes_to_come.saturating_add(bytes).saturating_sub(self.most_bytes(priority));
+        let bytes_over = bytes_over.min(bytes_to_come);
+        let for_jobs = if jobs_over > 0 { self.ends.time_for_jobs(jobs_over, now) } else { Some(Duration::ZERO) };
+        let for_bytes = if bytes_over > 0 { self.ends.time_for_bytes(bytes_over, now) } else { Some(Duration::ZERO) };
+        let retry_after = for_jobs.zip(for_bytes).map_or(A_WHILE, |(for_jobs, for_bytes)| for_jobs.max(for_bytes));
+        let waits_for = self.inside.at_least(priority).0 + jobs_before;
         Overload {
-            jobs: self.jobs,
-            bytes: self.bytes,
-            expected_wait: times(self.jobs),
-            retry_after: times(over).unwrap_or(A_WHILE).max(Duration::from_millis(1)),
+            jobs: jobs_inside,
+            bytes: bytes_inside,
+            waiting: jobs_before,
+            expected_wait: self.ends.time_for_jobs(waits_for, now),
+            retry_after: retry_after.max(Duration::from_millis(1)),
         }
+    }
+
+    fn has_room(&self, priority: Priority, bytes: u64) -> bool {
+        let (jobs_inside, bytes_inside) = self.inside.all();
+        let fits = bytes_inside == 0 || bytes_inside.saturating_add(bytes) <= self.most_bytes(priority);
+        jobs_inside < self.most_jobs(priority) && fits
     }
 
     /// At least one, however small the queue.
     fn most_jobs(&self, priority: Priority) -> usize {
-        (self.limits.jobs.saturating_mul(share(priority))).div_ceil(100).max(1)
+        (self.limits.jobs.saturating_mul(self.shares[priority as usize])).div_ceil(100).max(1)
+    }
+
+    const fn most_bytes(&self, priority: Priority) -> u64 {
+        self.limits.bytes / 100 * self.shares[priority as usize] as u64
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+fn route() -> TargetSet {
+    [INSIDE].into_iter().collect()
+}
 
-    const LIMITS: QueueLimits = QueueLimits { jobs: 100, bytes: 1000 };
-
-    #[test]
-    fn what_matters_less_is_refused_first_and_told_when_to_come_again() {
-        let mut admission = Admission::new(LIMITS);
-        let start = Instant::now();
-        let refused: Vec<usize> = Priority::ALL
-            .iter()
-            .map(|priority| {
-                while admission.enter(*priority, 1).is_ok() {}
-                admission.jobs
-            })
-            .collect();
-        assert_eq!(refused, [80, 90, 95, 100]);
-        let nothing_known = admission.enter(Priority::Low, 1).expect_err("it is full");
-        assert_eq!((nothing_known.jobs, nothing_known.expected_wait), (100, None));
-        (1..=3).for_each(|n| admission.leave(1, start + Duration::from_millis(10 * n)));
-        let overload = admission.enter(Priority::Low, 1).expect_err("97 of 80");
-        assert_eq!(overload.expected_wait, Some(Duration::from_millis(970)));
-        assert_eq!(overload.retry_after, Duration::from_millis(180), "when 18 more have ended");
-    }
-
-    #[test]
-    fn inputs_fill_it_too_but_one_job_may_always_go() {
-        let mut admission = Admission::new(LIMITS);
-        assert_eq!(admission.enter(Priority::Low, 5000), Ok(()));
-        assert!(admission.enter(Priority::Critical, 1).is_err());
-        admission.leave(5000, Instant::now());
-        assert_eq!(admission.enter(Priority::Low, 800), Ok(()));
-        assert!(admission.enter(Priority::Low, 1).is_err());
-        assert_eq!(admission.enter(Priority::Critical, 200), Ok(()));
-    }
-
-    proptest! {
-        #[test]
-        fn it_never_holds_more_than_its_limits(steps in prop::collection::vec((0..4_usize, 1..100_u64, any::<bool>()), 0..300)) {
-            let mut admission = Admission::new(LIMITS);
-            let (mut inside, now) = (Vec::new(), Instant::now());
-            for (priority, bytes, leaves) in steps {
-                if leaves {
-                    inside.pop().into_iter().for_each(|bytes| admission.leave(bytes, now));
-                } else if admission.enter(Priority::ALL[priority], bytes).is_ok() {
-                    inside.push(bytes);
-                }
-                prop_assert_eq!((admission.jobs, admission.bytes), (inside.len(), inside.iter().sum()));
-                prop_assert!(admission.jobs <= LIMITS.jobs && admission.bytes <= LIMITS.bytes);
-            }
-        }
-    }
+fn ticket(job: JobId, entrant: &Entrant) -> Ticket {
+    let Entrant { priority, caller, model, submitted, expires, .. } = *entrant;
+    Ticket { job, order: job.0, submitted, expires, priority, caller, model }
 }

@@ -31,7 +31,7 @@ mod vitals;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, Entrant};
 pub use admission::{Overload, QueueLimits};
 pub use batching::{BatchSpec, Batching};
 pub use channels::{Channels, Way, WorkerId};

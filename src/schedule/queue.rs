@@ -135,6 +135,11 @@ impl Queue {
         aged.map(|(_, job)| job).or_else(|| best().map(|(_, job)| job))
     }
 
+    /// Whether a job goes next because of its age.
+    pub fn is_due(&self, job: JobId) -> bool {
+        self.groups.values().any(|group| group.due(self.ageing).is_some_and(|(_, due)| due == job))
+    }
+
     /// Every job of the groups that `suits` is true of.
     pub fn all(&self, suits: impl Fn(TargetSet) -> bool) -> Vec<JobId> {
         self.groups.iter().filter(|(route, _)| suits(**route)).flat_map(|(_, group)| group.jobs()).collect()

@@ -37,8 +37,7 @@ fn case() -> LoadedCase {
     suite.cases.iter().find(|case| case.name == "bert-encoder").unwrap().load().unwrap()
 }
 
-async fn from_bytes(fleet: &Fleet, case: &LoadedCase, bytes: u64) -> Model {
-    let shards = Shards::optimal(STAGES).direct_from(bytes);
+async fn in_stages(fleet: &Fleet, case: &LoadedCase, shards: Shards) -> Model {
     fleet.get_model(ModelSpec::read(case.model.clone()).sharded(shards)).await.unwrap()
 }
 
@@ -50,16 +49,16 @@ async fn activations_go_straight_from_tab_to_tab_and_change_nothing() {
     for browser in ["chrome/wasm", "edge/wasm", "firefox/wasm", "webkit/wasm"] {
         let Some(builder) = builder(&[browser]) else { continue };
         let fleet = with_tabs(builder, STAGES).await;
-        let through = from_bytes(&fleet, &case, u64::MAX).await;
+        let through = in_stages(&fleet, &case, Shards::optimal(STAGES).never_direct()).await;
         let right = through.run(inputs.clone()).await.unwrap();
         assert!(right.stages.iter().all(|stage| stage.direct_bytes == 0));
-        let direct = from_bytes(&fleet, &case, 0).await;
+        let direct = in_stages(&fleet, &case, Shards::optimal(STAGES).direct_from(0)).await;
         assert!(until_it_goes_directly(&direct, &inputs).await.tensors == right.tensors, "{browser}");
         for output in fleet.execute_concurrent((0..20).map(|_| (&direct, inputs.clone()))).await {
             assert!(output.unwrap().tensors == right.tensors, "{browser}");
         }
         // What is smaller than was said goes through the fleet.
-        let large = from_bytes(&fleet, &case, 1 << 30).await;
+        let large = in_stages(&fleet, &case, Shards::optimal(STAGES).direct_from(1 << 30)).await;
         assert!(!went_directly(&large.run(inputs.clone()).await.unwrap()));
         fleet.close().await.unwrap();
     }

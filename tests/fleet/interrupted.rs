@@ -4,7 +4,7 @@ use crate::{
     command::tabfleet,
     fleets::{PATIENCE, are_here},
     metrics::{free_address, get},
-    models::{self, ENDLESS, count, counting},
+    models::{self, ENDLESS, count, counting, counting_and_negating},
     processes::{descendants, kill, resume, signal, stop, until, within},
     schema_check::departures,
 };
@@ -19,22 +19,37 @@ use tabfleet::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStderr},
+    process::{Child, ChildStderr, Command},
 };
 
 /// How many attempts have succeeded, as the metrics tell it.
 const SUCCEEDED: &str = "tabfleet_attempts_succeeded_total{target=\"chrome/wasm\"}";
 
-/// A suite of three good cases and one that never ends.
-fn suite(folder: &Path) -> PathBuf {
+/// A suite of so many good cases and one that never ends. Their models can be cut in two.
+fn suite(folder: &Path, good: i64) {
     let suite = folder.join("suite");
-    for number in 1..=3 {
-        let y = ("y".to_owned(), Tensor::from_values([1], &[number as f32]).unwrap());
-        models::save_case(&suite, &format!("good-{number}"), &counting(), &count(number, 1.0), &[y]);
-    }
-    let y = ("y".to_owned(), Tensor::from_values([1], &[0.0_f32]).unwrap());
-    models::save_case(&suite, "hangs", &counting(), &count(ENDLESS, 1.0), &[y]);
-    suite
+    let case = |name: &str, trips: i64| {
+        let y = ("y".to_owned(), Tensor::from_values([1], &[-trips as f32]).unwrap());
+        models::save_case(&suite, name, &counting_and_negating(), &count(trips, 1.0), &[y]);
+    };
+    (1..=good).for_each(|number| case(&format!("good-{number}"), number));
+    case("hangs", ENDLESS);
+}
+
+/// A matrix of such a suite. Folders are made where its `TMPDIR` says, so that what is left of them can be looked for.
+fn matrix(folder: &Path, targets: &[&str], more: &[&str]) -> Command {
+    let temporary = folder.join("tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let targets = targets.join(",");
+    let asked = ["matrix", "suite", "--targets", &targets, "--in-flight-per-tab", "1", "--case-timeout", "1h"];
+    let mut command = tabfleet(folder, &[&asked[..], more].concat());
+    command.env("TMPDIR", temporary);
+    command
+}
+
+/// The folders that it has made and that are still there.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder.join("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// A matrix that never ends by itself, at the moment at which all its good cases have passed on every target.
@@ -49,32 +64,14 @@ struct Busy {
 
 impl Busy {
     async fn start(folder: &Path, targets: &[&str]) -> Self {
-        suite(folder);
+        suite(folder, 3);
         let json = folder.join("m.json");
-        let mut command = tabfleet(
-            folder,
-            &[
-                "matrix",
-                "suite",
-                "--targets",
-                &targets.join(","),
-                "--json",
-                "m.json",
-                "--in-flight-per-tab",
-                "1",
-                "--case-timeout",
-                "1h",
-            ],
-        );
-        // Folders are made where this says, so that what is left of them can be looked for.
-        let temporary = folder.join("tmp");
-        std::fs::create_dir_all(&temporary).unwrap();
-        let mut child = command.env("TMPDIR", &temporary).spawn().unwrap();
+        let mut child = matrix(folder, targets, &["--json", "m.json"]).spawn().unwrap();
         let words = BufReader::new(child.stderr.take().unwrap()).lines();
         let passed = || MatrixReport::read(&json).is_ok_and(|report| report.results.len() == 3 * targets.len());
         until(2 * PATIENCE, "all cases but the endless one", passed).await;
         let processes: Vec<u32> = descendants(child.id().unwrap()).into_iter().map(|(pid, _)| pid).collect();
-        let folders: Vec<PathBuf> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let folders = folders(folder);
         assert!(processes.len() > targets.len() && folders.len() >= targets.len(), "{processes:?} {folders:?}");
         Self { child, words, json, processes, folders }
     }
@@ -195,4 +192,25 @@ async fn nothing_outlives_a_killed_command() {
     until(PATIENCE, "processes and folders to be gone", || busy.nothing_is_left()).await;
     println!("{} processes and {} folders gone after {:?}", busy.processes.len(), busy.folders.len(), before.elapsed());
     the_results_so_far_are_kept(&MatrixReport::read(&busy.json).unwrap(), here.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_stages_go_with_a_killed_command() {
+    if !cfg!(target_os = "linux") || !are_here(&["chrome/wasm"]) {
+        println!("SKIPPED: it takes Linux and Chrome");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    suite(folder.path(), 0);
+    let mut child = matrix(folder.path(), &["chrome/wasm"], &["--shards", "2"]).spawn().unwrap();
+    let holds_stages = |folder: &PathBuf| {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files.filter(|file| file.path().extension().is_some_and(|extension| extension == "onnx")).count() == 2
+    };
+    until(2 * PATIENCE, "files of stages", || folders(folder.path()).iter().any(holds_stages)).await;
+    let processes = descendants(child.id().unwrap());
+    kill(child.id().unwrap());
+    child.wait().await.unwrap();
+    let nothing_is_left = || !processes.iter().any(|(pid, _)| lives(*pid)) && folders(folder.path()).is_empty();
+    until(PATIENCE, "processes and folders to be gone", nothing_is_left).await;
 }

@@ -133,6 +133,16 @@ pub fn counting() -> ModelProto {
     })
 }
 
+/// As [`counting`], with a second step that negates what the first makes.
+pub fn counting_and_negating() -> ModelProto {
+    let mut model = counting();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node[0].output = vec!["counted".to_owned()];
+    graph.node.push(node("Neg", &["counted"], &["y"]));
+    graph.value_info.push(value("counted", Dtype::Float32, &["1"]));
+    model
+}
+
 /// `y` is what of ten numbers, each ten times its place, stands at the place `i`, for as many places as one likes; a place
 /// that is none is an error of the run.
 pub fn lookup() -> ModelProto {
@@ -217,6 +227,22 @@ pub fn running_sum() -> ModelProto {
     })
 }
 
+/// `after` is the larger of `before` and the largest of `x`, which may be many; `twice` is twice that.
+pub fn largest() -> ModelProto {
+    let nodes = [
+        node("ReduceMax", &["x"], &["largest"]),
+        node("Max", &["before", "largest"], &["after"]),
+        node("Add", &["after", "after"], &["twice"]),
+    ];
+    let number = |name: &str| value(name, Dtype::Float32, &["1"]);
+    model(GraphProto {
+        node: nodes.to_vec(),
+        input: vec![value("x", Dtype::Float32, &["count"]), number("before")],
+        output: vec![number("after"), number("twice")],
+        ..GraphProto::default()
+    })
+}
+
 /// `y` is every number of `x` once: says of its outputs that they are rows, and they are not.
 pub fn unique() -> ModelProto {
     model(GraphProto {
@@ -254,6 +280,17 @@ pub fn loops(trips: &[i64]) -> ModelProto {
         output: vec![value(&names(trips.len())[1], Dtype::Float32, &["1"])],
         ..GraphProto::default()
     })
+}
+
+/// As [`loops`], and adds to what they make the number in a file of four bytes, as `sum`.
+pub fn loops_beside(trips: &[i64], file: &str) -> ModelProto {
+    let mut model = loops(trips);
+    let graph = model.graph.as_mut().unwrap();
+    let last = std::mem::replace(&mut graph.output, vec![value("sum", Dtype::Float32, &["1"])]);
+    graph.node.push(node("Add", &[&last[0].name, "zero"], &["sum"]));
+    graph.value_info.extend(last);
+    graph.initializer.push(external(file));
+    model
 }
 
 /// What [`expanding`] takes.

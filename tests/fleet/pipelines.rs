@@ -1,17 +1,23 @@
 //! Models in stages: the same answers as whole, in any mix of browsers, whatever dies meanwhile.
 
 use crate::{
-    fleets::{PATIENCE, are_here, builder, target, with_tabs},
-    models,
+    fleets::{Events, PATIENCE, are_here, builder, started, target, with_tabs},
+    models::{self, ENDLESS, count},
     processes::{self, kill},
 };
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
+use futures::future::join_all;
+use std::{
+    collections::BTreeSet,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tabfleet::{
     browser::{Catalogue, Overrides},
     fleet::{Fleet, Inputs, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::{LoadedCase, ModelFile, NamedTensor, Suite, Tolerance, compare},
     stats::median,
-    types::{Browser, BrowserId, Cause, Dtype, Tensor},
+    types::{Browser, BrowserId, Cause, Dtype, EventKind, Priority, Tensor},
 };
 
 fn cases() -> Vec<LoadedCase> {
@@ -110,6 +116,7 @@ async fn several_models_run_as_one_pipeline() {
     assert_eq!(fleet.warm(&model, 1).await.unwrap(), 2, "both are loaded");
     let x = || Tensor::from_values([2], &[-4.0_f32, -9.0]).unwrap();
     let output = model.run([("x", x())]).await.unwrap();
+    assert!(output.stages.iter().all(|stage| stage.timings.create_ms.is_none()), "the first job finds them loaded");
     assert_eq!(output.get("negated").unwrap().to_vec::<f32>().unwrap(), [4.0, 9.0]);
     assert_eq!(output.get("root").unwrap().to_vec::<f32>().unwrap(), [2.0, 3.0]);
     assert_ne!(output.stages[0].provenance.browser().unwrap().tab, output.stages[1].provenance.browser().unwrap().tab);
@@ -122,6 +129,12 @@ async fn several_models_run_as_one_pipeline() {
     if let Err(error) = submitted.await {
         assert_eq!(error.failure.cause, Cause::Cancelled);
     }
+    models::save(folder.path(), "root.onnx", &models::unary("NoSuchOperator", Dtype::Float32, 1));
+    let broken = fleet.get_model(ModelSpec::pipeline(&path)).await.unwrap();
+    let warm = processes::within(PATIENCE, "stages that are loaded or cannot be", fleet.warm(&broken, 1)).await;
+    assert_eq!(warm.unwrap(), 1, "one of two can be loaded");
+    let error = broken.run([("x", x())]).await.unwrap_err();
+    assert_eq!(error.failure.cause, Cause::ModelLoad, "{error}");
     std::fs::write(&path, text.replace("negate.y' }", "negate.z' }")).unwrap();
     let error = fleet.get_model(ModelSpec::pipeline(&path)).await.map(drop).unwrap_err();
     assert!(error.to_string().contains("negate.z"), "{error}");
@@ -176,16 +189,21 @@ async fn no_job_is_lost_when_browsers_of_stages_are_killed() {
     for spares in [0, 1] {
         let shards = Shards::optimal(2).spares(spares).on(["chrome/wasm", "edge/wasm"].map(target));
         let model = sharded(&fleet, &case.model, shards).await.unwrap();
-        let first = model.run(inputs(given)).await.unwrap();
-        for stage in &first.stages {
-            let browser = stage.provenance.browser().unwrap().browser_id;
+        for stage in 0..2 {
+            let before = model.run(inputs(given)).await.unwrap();
+            let browser = before.stages[stage].provenance.browser().unwrap().browser_id;
+            let pid = process_of(&fleet, browser).await.unwrap();
+            let mut events = Events::of(&fleet);
             let jobs = fleet.execute_concurrent((0..200).map(|_| (&model, inputs(given))));
             let killing = async {
-                // Two stages are at work by now.
-                model.run(inputs(given)).await.unwrap();
-                if let Some(pid) = process_of(&fleet, browser).await {
-                    kill(pid);
+                let answered = |kind: &EventKind| match kind {
+                    EventKind::AttemptSucceeded { model, .. } => model.name.ends_with("[2/2]").then_some(()),
+                    _ => None,
+                };
+                for _ in 0..6 {
+                    events.next("an answer", answered).await;
                 }
+                kill(pid);
             };
             let (all, ()) = tokio::join!(jobs, killing);
             assert_eq!(all.len(), 200);
@@ -239,5 +257,136 @@ async fn when_tabs_are_lost_for_good_the_model_is_cut_anew_or_says_that_nothing_
     let error = tight.run(inputs(given)).await.unwrap_err();
     assert_eq!(error.failure.cause, Cause::NoTarget, "{error}");
     println!("{error}");
+    fleet.close().await.unwrap();
+}
+
+/// A model in two stages, the first of which takes as long as it is told to.
+async fn counting(fleet: &Fleet) -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    let path = models::save(folder.path(), "counting.onnx", &models::counting_and_negating());
+    fleet.get_model(ModelSpec::onnx(path).sharded(Shards::optimal(2))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_find_room_in_the_queue_or_are_refused_as_those_of_any_model() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder.configure(|config| config.queue_limit = 10), 2).await;
+    let model = counting(&fleet).await;
+    let endless = |priority| model.try_submit(count(ENDLESS, 1.0), model.options().priority(priority));
+    let held: Vec<_> = (0..8).map(|_| endless(Priority::Low).unwrap()).collect();
+    let refused = endless(Priority::Low).map(|handle| handle.id()).unwrap_err();
+    assert_eq!(refused.failure.cause, Cause::QueueFull, "{refused}");
+    assert_eq!(refused.overload.unwrap().jobs, 8);
+    let low = model.run_with(count(1, 1.0), model.options().priority(Priority::Low)).await.unwrap_err();
+    assert_eq!(low.failure.cause, Cause::QueueFull, "it does not wait: {low}");
+    let normal = endless(Priority::Normal).unwrap();
+    assert!(endless(Priority::Normal).is_err(), "nine of ten");
+    let mut waits = Box::pin(model.submit(count(1, 1.0), model.options()));
+    assert!(futures::poll!(&mut waits).is_pending(), "it waits for room");
+    drop((held, normal));
+    let waited = async { waits.await.unwrap().await };
+    let output = processes::within(PATIENCE, "room and an answer", waited).await.unwrap();
+    assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [-1.0]);
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_matters_most_goes_through_the_stages_before_the_rest_and_none_waits_longer_than_it_wants_to() {
+    const LOW: usize = 200;
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder, 2).await;
+    let model = counting(&fleet).await;
+    let mut events = Events::of(&fleet);
+    // As many as may be under way.
+    let held: Vec<_> = (0..8).map(|_| model.try_submit(count(ENDLESS, 1.0), model.options()).unwrap()).collect();
+    started(&mut events).await;
+    let hasty = model.options().queue_timeout(Duration::from_millis(500));
+    let hasty = processes::within(PATIENCE, "its end", model.run_with(count(1, 1.0), hasty)).await.unwrap_err();
+    assert_eq!(hasty.failure.cause, Cause::QueueFull, "{hasty}");
+    assert!(hasty.failure.message.contains("stages stayed full for the 500ms"), "{hasty}");
+    let answered = std::sync::Mutex::new(Vec::new());
+    let job = async |priority| {
+        let handle = model.try_submit(count(1, 1.0), model.options().priority(priority)).unwrap();
+        handle.await.unwrap();
+        answered.lock().unwrap().push(priority);
+    };
+    let all = join_all((0..LOW).map(|_| job(Priority::Low)).chain([job(Priority::Critical)]));
+    let freed = async { drop(held) };
+    processes::within(PATIENCE, "all answers", async { tokio::join!(all, freed) }).await;
+    let place = answered.lock().unwrap().iter().position(|priority| *priority == Priority::Critical).unwrap();
+    println!("answered after {place} of {LOW}");
+    assert!(place < LOW / 2, "a critical job was answered after {place} low ones that came before it");
+    fleet.close().await.unwrap();
+}
+
+/// A file that lets nobody who opens it read on, until it is dropped.
+struct Clogged {
+    file: PathBuf,
+    kept: PathBuf,
+}
+
+impl Clogged {
+    fn new(file: &Path) -> Self {
+        let kept = file.with_extension("kept");
+        std::fs::rename(file, &kept).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success());
+        Self { file: file.to_owned(), kept }
+    }
+
+    /// Whether somebody is trying to read it.
+    fn holds_somebody(&self) -> bool {
+        // Only then it can be opened to be written at once; and who waited is let go by that.
+        std::fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+            .open(&self.file)
+            .is_ok()
+    }
+}
+
+impl Drop for Clogged {
+    fn drop(&mut self) {
+        // Whoever comes from now on finds the file as it was; and who waits is let go.
+        let clog = self.file.with_extension("clog");
+        std::fs::rename(&self.file, &clog).unwrap();
+        std::fs::rename(&self.kept, &self.file).unwrap();
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(clog).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_job_waits_for_files_of_stages_beyond_its_deadline_or_for_those_of_others() {
+    let Some(builder) = builder(&["chrome/wasm"]) else { return };
+    let fleet = with_tabs(builder, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("zero.bin");
+    std::fs::write(&weights, 0.0_f32.to_le_bytes()).unwrap();
+    // Cut where nobody knows how often loops go round, its stages are uneven.
+    let loops = models::loops_beside(&[4_000, 4_000, 10, 10, 10, 10, 10, 10], "zero.bin");
+    let path = models::save(folder.path(), "loops.onnx", &loops);
+    let shards = Shards::optimal(2).recut_after(Duration::ZERO);
+    let model = fleet.get_model(ModelSpec::onnx(path).sharded(shards)).await.unwrap();
+    let y0 = || Inputs::from([("y0", Tensor::from_values([1], &[-4.0_f32]).unwrap())]);
+
+    let clogged = Clogged::new(&weights);
+    let late = model.options().deadline(Duration::from_secs(5));
+    let late = processes::within(PATIENCE, "its deadline", model.run_with(y0(), late)).await.unwrap_err();
+    assert_eq!(late.failure.cause, Cause::DeadlineExceeded, "{late}");
+    assert!(late.failure.message.contains("stages were not made"), "{late}");
+    drop(clogged);
+    assert!(model.run(y0()).await.is_ok(), "the next has them made");
+
+    let clogged = Clogged::new(&weights);
+    let answers = async {
+        loop {
+            let all = fleet.execute_concurrent((0..40).map(|_| (&model, y0()))).await;
+            assert!(all.into_iter().all(|output| output.unwrap().get("sum").is_some()));
+            if clogged.holds_somebody() {
+                break;
+            }
+        }
+    };
+    processes::within(PATIENCE, "answers while the model is being cut anew", answers).await;
+    drop(clogged);
     fleet.close().await.unwrap();
 }

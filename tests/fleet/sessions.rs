@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tabfleet::{
     fleet::{Fleet, JobError, MetricName, Model, ModelSpec, Output, SessionOptions},
     onnx::{LoadedCase, NamedTensor, Tolerance, compare},
-    types::{Cause, EventKind, KeptLocation, SessionEnd, TabId, Target, Tensor},
+    types::{Cause, EventKind, KeptLocation, Priority, SessionEnd, TabId, Target, Tensor},
 };
 
 const MIB: u64 = 1 << 20;
@@ -442,5 +442,39 @@ async fn what_a_session_cannot_do_is_refused_with_what_to_do() {
     let no_more: [(&str, &str); 0] = [];
     let output = model.execute_in_session("s", trips(), model.options().keep(no_more)).await.unwrap();
     assert_eq!(output.get("y").unwrap().to_vec::<f32>().unwrap(), [64.0]);
+    fleet.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_cannot_be_rebuilt_to_its_end_leaves_nothing_in_a_tab() {
+    let Some(builder) = builder(&["chrome/wasm", "edge/wasm"]) else { return };
+    let fleet = builder.configure(|config| config.queue_bytes = 10_000).launch().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let busy = counting_on(&fleet, &folder).await;
+    let path = models::save(folder.path(), "largest.onnx", &models::largest());
+    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
+    let call = async |count: usize, before: Option<f32>, priority| {
+        let number = |numbers: &[f32]| Tensor::from_values([numbers.len()], numbers).unwrap();
+        let mut inputs = vec![("x", number(&vec![1.0; count]))];
+        inputs.extend(before.map(|before| ("before", number(&[before]))));
+        let options = model.options().pin(target("chrome/wasm")).priority(priority);
+        model.execute_in_session("s", inputs, options.keep([("after", "before")]).rebuild_within(MIB)).await
+    };
+    call(1, Some(0.0), Priority::Normal).await.unwrap();
+    let output = call(1999, None, Priority::Normal).await.unwrap();
+    let mut events = Events::of(&fleet);
+    assert!(fleet.cut_socket(output.provenance.browser().unwrap().tab).await.unwrap());
+    let lost = |kind: &EventKind| matches!(kind, EventKind::SessionEnded { .. }).then_some(());
+    events.next("the state to be lost", lost).await;
+    // Beside this the second call has no room as one of low priority.
+    let elsewhere = busy.options().pin(target("edge/wasm"));
+    let busy = busy.try_submit(count(models::ENDLESS, 1.0), elsewhere).unwrap();
+    let error = call(1, None, Priority::Low).await.unwrap_err();
+    assert_eq!(error.failure.cause, Cause::QueueFull, "{error}");
+    let begun = |kind: &EventKind| matches!(kind, EventKind::SessionBegun { .. }).then_some(());
+    events.next("the state to be made anew by the first call", begun).await;
+    let held = async || fleet.health().await.unwrap().tabs.iter().map(|tab| tab.sessions).sum::<u32>();
+    within(PATIENCE, "a tab without sessions", async { while held().await > 0 {} }).await;
+    drop(busy);
     fleet.close().await.unwrap();
 }

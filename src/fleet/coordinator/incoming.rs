@@ -36,6 +36,10 @@ impl Coordinator {
                 self.tell(Input::Submit { job, spec });
             }
             Request::WarmUp(warm_up) => self.warm_up(warm_up),
+            Request::AwaitStage(stage, reply) => {
+                self.awaiting_stages.push((stage, reply));
+                self.tell_of_stages();
+            }
             Request::FetchHandover { id, holders, reply } => self.fetch_handover(id, holders, reply),
             Request::DropHandover { id, holders } => self.drop_handover(id, holders),
             Request::Cancel(job) => {

@@ -27,6 +27,18 @@ impl Coordinator {
         self.carry_out();
         self.tell_settled();
         self.answer_warm_ups();
+        self.tell_of_stages();
+    }
+
+    /// Answers those who wait for a stage to be loaded, when it is or will not be.
+    pub(super) fn tell_of_stages(&mut self) {
+        for (stage, reply) in std::mem::take(&mut self.awaiting_stages) {
+            match self.scheduler.stage_is_loaded(stage) {
+                // Whoever no longer waits does not need to know.
+                Some(is_loaded) => drop(reply.send(is_loaded)),
+                None => self.awaiting_stages.push((stage, reply)),
+            }
+        }
     }
 
     pub(super) fn tell_settled(&mut self) {

@@ -61,7 +61,7 @@ metrics! {
     JobsSubmitted: Counter "tabfleet_jobs_submitted_total" [];
     /// Jobs that ended: with a `result`, or with a failure of a category
     JobsEnded: Counter "tabfleet_jobs_ended_total" ["outcome"];
-    /// Jobs for which the queue had no room and that did not wait for it
+    /// Jobs for which the queue had no room: none that they could wait for, or none for as long as they did
     JobsRefused: Counter "tabfleet_jobs_refused_total" ["priority"];
     /// Attempts that tabs were given
     AttemptsStarted: Counter "tabfleet_attempts_started_total" ["target"];
@@ -143,7 +143,7 @@ metrics! {
     JobsUnderWay: Gauge "tabfleet_jobs_under_way" [];
     /// Bytes of inputs of jobs under way
     InputBytes: Gauge "tabfleet_input_bytes" [];
-    /// How long a job that is taken in now would wait; absent until a job has ended behind others
+    /// How long a job of normal priority that is taken in now would wait; absent until a job has ended
     ExpectedWait: Gauge "tabfleet_expected_wait_seconds" [];
     /// Tabs by the stage of their life
     Tabs: Gauge "tabfleet_tabs" ["target", "stage"];

@@ -1,6 +1,7 @@
 //! One cut of a model: its plan, the files of its stages, and the stages as the fleet knows them.
 
 use crate::{
+    browser::Guard,
     fleet::{Fleet, ModelSpec, ModelSpecError, handover::Next, message::Request, model::ModelRecord, shards::Shards},
     harness::CpuFallback,
     onnx::{self, ModelGraph, ShardError, ShardOptions, ShardPlan},
@@ -16,7 +17,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tempfile::TempDir;
 
 /// What is run in stages.
 pub(in crate::fleet) enum Whole {
@@ -75,8 +75,9 @@ pub(in crate::fleet) struct Cut {
     pub outputs: Vec<String>,
     /// The last stage that needs a tensor; outputs of the model are needed to the end.
     last_needed: HashMap<String, usize>,
-    /// Holds the stages' files while tabs may fetch them.
-    _folder: TempDir,
+    /// Holds the stages' files while tabs may fetch them. They are as large as the model: they must not outlive a fleet
+    /// that is killed.
+    _files: Guard,
 }
 
 impl Cut {
@@ -91,10 +92,12 @@ impl Cut {
     ) -> Result<Self, ModelSpecError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let pipeline = PipelineId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = TempDir::with_prefix("tabfleet-stages-").map_err(ModelSpecError::Folder)?;
-        let (writer, path, planned) = (whole.clone(), folder.path().to_owned(), plan.clone());
-        let written = tokio::task::spawn_blocking(move || writer.write_stages(&planned, &path)).await;
-        let files = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let guard = Guard::start().await.map_err(ModelSpecError::Folder)?;
+        let (writer, planned) = (whole.clone(), plan.clone());
+        // Whoever writes holds the guard: what nobody waits for any more is removed when it is written, not before.
+        let writing = move || writer.write_stages(&planned, guard.folder()).map(|files| (guard, files));
+        let written = tokio::task::spawn_blocking(writing).await;
+        let (guard, files) = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
         let count = plan.stages.len();
         let mut stages = Vec::with_capacity(count);
@@ -133,7 +136,7 @@ impl Cut {
             let names = made.outputs.iter().map(|tensor| &tensor.info.name);
             stage.for_next = names.filter(|name| last_needed.get(*name) == Some(&(index + 1))).cloned().collect();
         }
-        Ok(Self { plan, stages, outputs, last_needed, _folder: folder })
+        Ok(Self { plan, stages, outputs, last_needed, _files: guard })
     }
 
     /// What a stage may hand to the next one's tab directly.

@@ -49,10 +49,9 @@ impl Pace {
         }
     }
 
-    /// Options for a plan whose slowest stage is expected to be faster, when there is one and the present one has stood
-    /// for long enough.
-    pub fn better(&mut self, whole: &Whole, cut: &Cut, options: &ShardOptions, now: Instant) -> Option<ShardOptions> {
-        let Whole::Model(graph) = whole else { return None };
+    /// How long each stage takes, in milliseconds, when the slowest takes so long that another plan is worth looking for and
+    /// the present one has stood for long enough.
+    pub fn uneven(&mut self, cut: &Cut, options: &ShardOptions, now: Instant) -> Option<Vec<f64>> {
         let due = now.saturating_duration_since(self.since) >= self.pause;
         let known = self.stage_ms.iter().all(|times| times.len() == WINDOW);
         if !due || !known || options.strategy != ShardStrategy::Optimal || cut.stages.len() < 2 {
@@ -67,13 +66,20 @@ impl Pace {
         }
         // Whatever comes of it, it is not thought about again at once.
         self.since = now;
-        let options = ShardOptions {
-            shards: cut.stages.len(),
-            node_ms: Some(graph.node_ms(&cut.plan, &stage_ms, &options.speeds)),
-            ..options.clone()
-        };
-        let expected = graph.plan(&options).ok()?;
-        let expected = expected.stages.iter().map(|stage| stage.compute_ms).fold(0.0, f64::max);
-        (expected < GAIN * slowest).then_some(options)
+        Some(stage_ms)
     }
+}
+
+/// Options for a plan whose slowest stage is expected to be faster than what was measured, when there is one.
+pub(super) fn better(whole: &Whole, cut: &Cut, options: &ShardOptions, stage_ms: &[f64]) -> Option<ShardOptions> {
+    let Whole::Model(graph) = whole else { return None };
+    let slowest = stage_ms.iter().copied().fold(0.0, f64::max);
+    let options = ShardOptions {
+        shards: cut.stages.len(),
+        node_ms: Some(graph.node_ms(&cut.plan, stage_ms, &options.speeds)),
+        ..options.clone()
+    };
+    let expected = graph.plan(&options).ok()?;
+    let expected = expected.stages.iter().map(|stage| stage.compute_ms).fold(0.0, f64::max);
+    (expected < GAIN * slowest).then_some(options)
 }

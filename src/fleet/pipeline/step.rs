@@ -60,6 +60,6 @@ impl Step<'_> {
     async fn attempt(&self, handed: Option<Arc<HandedOn>>) -> Result<Output, JobError> {
         let passing = Passing { handed, next: self.next.clone() };
         let options = self.options.clone();
-        self.fleet.submit_stage(&self.stage.record, &self.given, passing, options).await?.await
+        self.fleet.submit_stage(&self.stage.record, &self.given, passing, options)?.await
     }
 }

@@ -4,7 +4,7 @@ use super::{Action, Scheduler};
 use crate::{
     schedule::{
         TargetSet,
-        stages::{Seat, StageSpec},
+        stages::{Seat, Stage as StageOf, StageSpec},
         tabs::{InFlight, Stage},
     },
     types::{Backend, BrowserId, Cause, Failure, JobId, ModelId, Placement, TabId, Target},
@@ -22,6 +22,15 @@ impl Scheduler {
     /// The tab that a stage's jobs go to now.
     pub fn home(&self, stage: ModelId) -> Option<TabId> {
         self.stages.get(stage)?.home.map(|seat| seat.tab)
+    }
+
+    /// Whether a stage is loaded in its home; `None` while it may yet be.
+    pub fn stage_is_loaded(&self, model: ModelId) -> Option<bool> {
+        let Some(stage) = self.stages.get(model) else { return Some(false) };
+        match stage.home {
+            Some(home) => home.loaded.then_some(true),
+            None => (self.loads_nowhere(model) || !self.home_may_come(model)).then_some(false),
+        }
     }
 
     pub(super) fn declare_stage(&mut self, model: ModelId, spec: StageSpec) {
@@ -77,6 +86,18 @@ impl Scheduler {
         self.admitted(route, hopeful, self.breakers.ejected())
     }
 
+    /// Whether no target is left that did not fail to load or run a stage.
+    fn loads_nowhere(&self, model: ModelId) -> bool {
+        let open = |stage: &StageOf| stage.spec.allowed.intersection(self.hopeful()).difference(stage.barred);
+        self.stages.get(model).is_none_or(|stage| open(stage).is_empty())
+    }
+
+    /// Whether a tab may yet come up where a stage may live.
+    fn home_may_come(&self, model: ModelId) -> bool {
+        let mut targets = self.stage_targets(model).iter();
+        targets.any(|target| self.tabs.ready(target).count() < self.tabs_wanted(target))
+    }
+
     fn drop_lost_seats(&mut self, model: ModelId) {
         let targets = self.stage_targets(model);
         let Some(stage) = self.stages.get(model) else { return };
@@ -121,7 +142,10 @@ impl Scheduler {
             stage.home = Some(stage.spares.remove(position));
             return;
         }
+        // Where it failed before it is only loaded again for a job, which is then told why.
+        let is_needed = stage.first_waiting().is_some();
         match self.seat_for(model, Wanted::Home) {
+            Some(_) if !is_needed && self.loads_nowhere(model) => {}
             Some(seat) => {
                 self.make_room(model, seat.tab);
                 self.load(model, seat, Wanted::Home, now);
@@ -249,8 +273,7 @@ impl Scheduler {
     /// A stage for which there is no tab: its jobs wait while one may yet come up, and else end.
     fn without_home(&mut self, model: ModelId) {
         let targets = self.stage_targets(model);
-        let hopeful = targets.iter().any(|target| self.tabs.ready(target).count() < self.tabs_wanted(target));
-        let Some(stage) = self.stages.get(model).filter(|_| !hopeful) else { return };
+        let Some(stage) = self.stages.get(model).filter(|_| !self.home_may_come(model)) else { return };
         let failure = if targets.is_empty() {
             self.no_target(stage.spec.allowed)
         } else {
