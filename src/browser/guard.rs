@@ -1,11 +1,12 @@
 //! Nothing a launch starts or writes outlives it, however it ends.
 //!
-//! Each launch has a guard (and so has whatever else a fleet writes for its tabs): a `/bin/sh` in a session of its own, whose stdin is a pipe that only this process holds.
-//! When the pipe closes (the launch was closed or dropped, or this process was killed), the guard kills the process
-//! groups it was told of and whatever else carries the launch's mark in its environment, removes the launch's folder,
-//! and exits. So there is one way to clean up, and it does not depend on this process being alive.
+//! Each launch has a guard, and so has whatever else a fleet writes for its tabs: a `/bin/sh` in a session of its own,
+//! whose stdin is a pipe that only this process holds. When the pipe closes (the launch was closed or dropped, or this
+//! process was killed), the guard kills the process groups it was told of and whatever else carries the launch's mark in
+//! its environment, removes the launch's folder, and exits. So there is one way to clean up, and it does not depend on
+//! this process being alive.
 
-use super::{BrowserError, BrowserSignal, process};
+use super::{BrowserError, process};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use std::{
     sync::Mutex,
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// The environment variable that carries a launch's mark.
 pub(super) const MARK: &str = "TABFLEET_FLEET";
@@ -32,9 +33,9 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Starts a guard with a fresh folder that only this user can read. Until it has exited there is a sender of
-    /// `signals`, so that whoever listens knows when nothing is left.
-    pub async fn start(signals: mpsc::UnboundedSender<BrowserSignal>) -> Result<Self, BrowserError> {
+    /// Starts a guard with a fresh folder that only this user can read. `token` is dropped when the guard has exited: by
+    /// that whoever gave it knows when nothing is left.
+    pub async fn start(token: impl Send + 'static) -> Result<Self, BrowserError> {
         let system = |what: &str, source| BrowserError::System { what: what.into(), source };
         let folder = tempfile::Builder::new()
             .prefix("tabfleet-")
@@ -55,7 +56,7 @@ impl Guard {
         tokio::spawn(async move {
             let clean = child.wait().await.is_ok_and(|status| status.success());
             sender.send_replace(Some(clean));
-            drop(signals);
+            drop(token);
         });
         // From here on the folder is the guard's to remove.
         Ok(Self { mark, folder: folder.keep(), pipe: Mutex::new(pipe), exited })

@@ -365,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_program_writes_once_it_listens_is_not_kept_but_for_its_last_words() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let guard = Arc::new(guard::Guard::start(mpsc::unbounded_channel().0).await.unwrap());
+        let guard = Arc::new(guard::Guard::start(()).await.unwrap());
         let args = ["-c", "i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); echo $i; done; exec tail -f /dev/null"];
         let (args, env) = (args.into_iter().map(Into::into).collect(), BTreeMap::new());
         let program = Program { binary: "/bin/sh".into(), args, env, without_env: Vec::new() };

@@ -154,7 +154,7 @@ impl Admission {
 
     /// Lets in the first of those who wait, if there is room for it. To be asked until nobody is.
     pub fn next(&mut self, now: Instant) -> Option<(JobId, Entrant)> {
-        let id = self.line.first(|_| true)?;
+        let id = self.line.first(&[], |_| true)?;
         let entrant = *self.waiting.get(&id)?;
         // Who has waited for long enough must not be kept out by what is free for others only.
         let priority = if self.line.is_due(id) { Priority::Critical } else { entrant.priority };

@@ -137,7 +137,7 @@ impl Queue {
 
     /// Whether a job goes next because of its age.
     pub fn is_due(&self, job: JobId) -> bool {
-        self.groups.values().any(|group| group.due(self.ageing).is_some_and(|(_, due)| due == job))
+        self.groups.values().any(|group| group.due(self.ageing, &[]).is_some_and(|(_, due)| due == job))
     }
 
     /// Every job of the groups that `suits` is true of.

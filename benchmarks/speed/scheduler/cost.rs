@@ -51,7 +51,9 @@ impl Fleet {
                     self.ended += 1;
                     continue;
                 }
-                Action::LoadModel { tab, model } => Input::ModelLoaded { tab, model, failure: None },
+                Action::LoadModel { tab, model } | Action::WarmModel { tab, model } => {
+                    Input::ModelLoaded { tab, model, failure: None }
+                }
                 Action::RunCanary { tab } => Input::CanaryAnswered { tab, failure: None },
                 Action::PingTab { tab } => Input::TabAlive { tab, heap_bytes: Some(1 << 20) },
                 Action::PingBrowser { id } => {

@@ -418,7 +418,9 @@ impl World {
                 Action::DropModel { .. } | Action::ForgetSession { .. } | Action::SessionEnded { .. } => {}
                 Action::FallBack { .. } => {}
                 Action::RunCanary { tab } => self.hand(tab, Work::Canary),
-                Action::LoadModel { tab, model } => self.hand(tab, Work::Load(model)),
+                Action::LoadModel { tab, model } | Action::WarmModel { tab, model } => {
+                    self.hand(tab, Work::Load(model))
+                }
                 Action::RetireTab { tab, .. } => {
                     self.counts.tabs_retired += 1;
                     self.tabs.remove(&tab);

@@ -92,7 +92,7 @@ impl Cut {
     ) -> Result<Self, ModelSpecError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let pipeline = PipelineId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let guard = Guard::start().await.map_err(ModelSpecError::Folder)?;
+        let guard = Guard::start(()).await.map_err(ModelSpecError::Folder)?;
         let (writer, planned) = (whole.clone(), plan.clone());
         // Whoever writes holds the guard: what nobody waits for any more is removed when it is written, not before.
         let writing = move || writer.write_stages(&planned, guard.folder()).map(|files| (guard, files));

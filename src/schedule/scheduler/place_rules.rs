@@ -149,7 +149,10 @@ impl Scheduler {
             }
             let cold = is_new && !release && !alone;
             let loads = None;
-            tab.hand(InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, cold, permits, loads }, now);
+            tab.hand(
+                InFlight { job: id, with: companions, bytes, timeout, work, alone, queued, cold, permits, loads },
+                now,
+            );
         });
         self.actions.push_back(Action::StartAttempt { tab, job: id, attempt, placement, with });
         Some(target)
