@@ -138,11 +138,12 @@ impl Scheduler {
     pub(super) fn end_displaced_call(&mut self, id: JobId) -> bool {
         let call = self.jobs.get(&id).and_then(|job| job.spec.session);
         let Some(SessionCall { session, begins: false, .. }) = call else { return false };
-        let failure = match self.sessions.remove(session).map(|session| session.seat) {
-            Some(Err(why)) => why,
-            _ => gone("the tab that held it is gone"),
-        };
-        self.end(id, failure);
+        // It may have been begun anew meanwhile, and have a state in another tab: that one stays.
+        let why = self.sessions.get(session).and_then(|session| session.seat.clone().err());
+        if why.is_some() {
+            self.sessions.remove(session);
+        }
+        self.end(id, why.unwrap_or_else(|| gone("the tab that held it is gone")));
         true
     }
 

@@ -185,6 +185,23 @@ fn the_time_to_live_does_not_run_while_a_call_is_under_way() {
 }
 
 #[test]
+fn a_state_begun_anew_outlives_the_tab_of_the_one_before() {
+    let mut world = World::new(&[CHROME_WASM], two_tabs());
+    let tab = world.begin(1);
+    assert_eq!(world.begin(2), tab);
+    let (at_work, in_line) = (world.call(2, false), world.call(1, false));
+    let anew = world.call(1, true);
+    let other = world.tab_of(anew).expect("the other tab is idle");
+    assert_ne!(other, tab);
+    world.answer(anew, None);
+    world.tell(Input::TabLost { tab, failure: crash() });
+    assert_eq!((world.how(at_work), world.how(in_line)), (Err(Cause::StateLost), Err(Cause::StateLost)));
+    assert_eq!(world.states, BTreeMap::from([(SessionId(1), other)]));
+    let next = world.call(1, false);
+    assert_eq!(world.tab_of(next), Some(other));
+}
+
+#[test]
 fn a_call_given_up_midway_costs_the_state_and_one_refused_does_not() {
     let mut world = World::new(&[CHROME_WASM], two_tabs());
     let tab = world.begin(1);
