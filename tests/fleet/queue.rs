@@ -8,7 +8,7 @@ use crate::{
 };
 use std::time::Duration;
 use tabfleet::{
-    fleet::{Fleet, Model, ModelSpec},
+    fleet::{Fleet, FleetConfig, Model, ModelSpec},
     types::{Caller, Cause, EventKind, JobId, Priority},
 };
 
@@ -31,7 +31,11 @@ fn started_in_order(events: &mut Events) -> Vec<JobId> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_matters_most_goes_first_and_callers_take_turns() {
     let Some(builder) = builder(&["chrome/wasm"]) else { return };
-    let fleet = builder.configure(|config| config.policy.in_flight_per_tab = 1).launch().await.unwrap();
+    // However long the first one takes, nobody's age counts.
+    let one_at_a_time = |config: &mut FleetConfig| {
+        (config.policy.in_flight_per_tab, config.policy.aged_after) = (1, 10 * PATIENCE);
+    };
+    let fleet = builder.configure(one_at_a_time).launch().await.unwrap();
     let (model, _folder) = counting_on(&fleet).await;
     model.run(count(1, 1.0)).await.unwrap();
     let mut events = Events::of(&fleet);
