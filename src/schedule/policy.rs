@@ -1,9 +1,21 @@
 //! The scheduler's numbers, each with its default and reason, and the ranges they must keep to.
 
-use super::backoff::{Backoff, BackoffError, Decorrelated, Exponential, Fibonacci, Jitter, Linear};
+mod breaker;
+mod range;
+mod retry;
+
+#[cfg(test)]
+mod tests;
+
+pub use breaker::{BreakerPolicy, SlidingWindowType};
+pub use range::PolicyError;
+pub(super) use retry::Pauses;
+pub use retry::RetryBackoff;
+
 use super::{Retirement, Scaling};
-use crate::types::{Browser, names};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use crate::types::Browser;
+use range::{at_least, by, check, in_order, lasts, within};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The longest that anything is waited for, ten years: as good as never, and far from where clocks end. A job with a longer
 /// time gets this; a policy with one is refused.
@@ -115,41 +127,6 @@ pub struct Policy {
     pub seed: u64,
 }
 
-/// How pauses grow, each with jitter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryBackoff {
-    /// Each twice as long as the one before.
-    Exponential,
-    /// Each longer than the one before by the first.
-    Linear,
-    /// Each as long as the two before.
-    Fibonacci,
-    /// Each drawn between the first and three times the one before.
-    DecorrelatedJitter,
-}
-names!(RetryBackoff {
-    Exponential = "exponential",
-    Linear = "linear",
-    Fibonacci = "fibonacci",
-    DecorrelatedJitter = "decorrelated-jitter",
-});
-
-/// The pauses of one job.
-pub(super) struct Pauses(Box<dyn Backoff + Send + Sync>);
-
-impl Pauses {
-    /// The next one. They go on for ever; the job's deadline ends them.
-    pub fn next(&mut self) -> Duration {
-        self.0.next_backoff().unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Pauses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pauses")
-    }
-}
-
 /// Two limits of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
@@ -218,100 +195,10 @@ impl Default for Policy {
     }
 }
 
-/// How a breaker decides; names and meaning as in resilience4j.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BreakerPolicy {
-    /// It opens when this many of the calls in the window failed, in percent.
-    pub failure_rate_threshold: f64,
-    /// It opens when this many of the calls in the window were slow, in percent.
-    pub slow_call_rate_threshold: f64,
-    /// A call that takes longer may be slow (see [`Policy::slow_call_factor`]).
-    pub slow_call_duration_threshold: Duration,
-    /// What the window's size counts.
-    pub sliding_window_type: SlidingWindowType,
-    /// The window: calls, or seconds.
-    pub sliding_window_size: u32,
-    /// Calls in the window before it decides anything.
-    pub minimum_number_of_calls: u32,
-    /// How long it stays open the first time; each further time doubles it.
-    pub wait_duration_in_open_state: Duration,
-    /// The longest it stays open.
-    pub wait_duration_cap: Duration,
-    /// Probes let through when it is half-open; all of them must succeed.
-    pub permitted_number_of_calls_in_half_open_state: u32,
-}
-
-/// What the size of a breaker's window counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlidingWindowType {
-    /// Calls.
-    CountBased,
-    /// Seconds.
-    TimeBased,
-}
-
-impl BreakerPolicy {
-    /// A browser's defaults: so many failures in a window of twice as many calls, how long it then stays open, and what
-    /// is slow.
-    pub const fn of(browser: Browser) -> Self {
-        let (failures, wait_seconds, slow_ms) = match browser {
-            Browser::Chrome => (5, 30, 2000),
-            Browser::Firefox => (4, 20, 1800),
-            Browser::Edge => (5, 25, 2000),
-            Browser::Webkit => (3, 45, 2500),
-        };
-        Self {
-            failure_rate_threshold: 50.0,
-            slow_call_rate_threshold: 100.0,
-            slow_call_duration_threshold: Duration::from_millis(slow_ms),
-            sliding_window_type: SlidingWindowType::CountBased,
-            sliding_window_size: 2 * failures,
-            minimum_number_of_calls: failures,
-            wait_duration_in_open_state: Duration::from_secs(wait_seconds),
-            wait_duration_cap: Duration::from_secs(300),
-            permitted_number_of_calls_in_half_open_state: 3,
-        }
-    }
-
-    /// The breaker of one model: it opens a call earlier than the target's, so that one bad model is turned away before it
-    /// has opened the target's for all; but not after fewer than three, of which one bad one is no half.
-    #[must_use]
-    pub fn for_one_model(self) -> Self {
-        let earlier = self.minimum_number_of_calls.saturating_sub(1).max(3);
-        Self { minimum_number_of_calls: earlier.min(self.minimum_number_of_calls), ..self }
-    }
-}
-
-/// A number that cannot be used.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{field} is {value}, but must be {range}")]
-pub struct PolicyError {
-    /// Which one; of a breaker with its browser, as in `breakers.chrome.sliding_window_size`.
-    pub field: String,
-    /// What it is.
-    pub value: String,
-    /// What it may be.
-    pub range: String,
-    /// The other one that this depends on, if it does.
-    pub bound: Option<String>,
-}
-
 impl Policy {
     /// The numbers of a browser's breakers.
     pub fn breaker(&self, browser: Browser) -> BreakerPolicy {
         self.breakers.get(&browser).cloned().unwrap_or_else(|| BreakerPolicy::of(browser))
-    }
-
-    /// The pauses of one job.
-    pub(super) fn pauses(&self, seed: u64) -> Result<Pauses, BackoffError> {
-        let (first, cap, jitter) = (self.retry_pause, self.retry_pause_cap, Jitter::Equal);
-        let seed = self.seed ^ seed;
-        Ok(Pauses(match self.retry_backoff {
-            RetryBackoff::Exponential => Box::new(Exponential::new(first, 2.0, cap, jitter, seed)?),
-            RetryBackoff::Linear => Box::new(Linear::new(first, first, cap, jitter, seed)?),
-            RetryBackoff::Fibonacci => Box::new(Fibonacci::new(first, cap, jitter, seed)?),
-            RetryBackoff::DecorrelatedJitter => Box::new(Decorrelated::new(first, cap, seed)?),
-        }))
     }
 
     /// What is waited for, from some moment on; other times are only compared with what has passed.
@@ -378,119 +265,5 @@ impl Policy {
             check(limits.soft <= limits.hard, format!("{name}.soft"), limits.soft, range).map_err(by(&bound))?;
         }
         self.breakers.iter().try_for_each(|(browser, breaker)| breaker.validate(&format!("breakers.{browser}")))
-    }
-}
-
-impl BreakerPolicy {
-    fn validate(&self, of: &str) -> Result<(), PolicyError> {
-        let field = |name: &str| format!("{of}.{name}");
-        within(&field("failure_rate_threshold"), self.failure_rate_threshold, f64::MIN_POSITIVE, 100.0)?;
-        within(&field("slow_call_rate_threshold"), self.slow_call_rate_threshold, f64::MIN_POSITIVE, 100.0)?;
-        at_least(&field("minimum_number_of_calls"), self.minimum_number_of_calls, 1)?;
-        at_least(&field("sliding_window_size"), self.sliding_window_size, 1)?;
-        let too_small = self.sliding_window_type == SlidingWindowType::CountBased
-            && self.sliding_window_size < self.minimum_number_of_calls;
-        let range = || format!("at least minimum_number_of_calls, {}", self.minimum_number_of_calls);
-        check(!too_small, field("sliding_window_size"), self.sliding_window_size, range)
-            .map_err(by(&field("minimum_number_of_calls")))?;
-        let probes = self.permitted_number_of_calls_in_half_open_state;
-        at_least(&field("permitted_number_of_calls_in_half_open_state"), probes, 1)?;
-        let (wait, cap) = (self.wait_duration_in_open_state, self.wait_duration_cap);
-        lasts(&field("wait_duration_in_open_state"), wait, Duration::from_millis(1))?;
-        check(cap <= LONGEST_WAIT, field("wait_duration_cap"), format!("{cap:?}"), || {
-            format!("at most {LONGEST_WAIT:?}")
-        })?;
-        in_order(&field("wait_duration_in_open_state"), wait, &field("wait_duration_cap"), cap)
-    }
-}
-
-fn check(
-    good: bool,
-    field: impl Into<String>,
-    value: impl ToString,
-    range: impl FnOnce() -> String,
-) -> Result<(), PolicyError> {
-    let refused = || PolicyError { field: field.into(), value: value.to_string(), range: range(), bound: None };
-    if good { Ok(()) } else { Err(refused()) }
-}
-
-/// Says which other number the range depends on.
-fn by(bound: &str) -> impl FnOnce(PolicyError) -> PolicyError {
-    let bound = Some(bound.to_owned());
-    |error| PolicyError { bound, ..error }
-}
-
-fn at_least<T: PartialOrd + ToString>(field: &str, value: T, least: T) -> Result<(), PolicyError> {
-    check(value >= least, field, value.to_string(), || format!("at least {}", least.to_string()))
-}
-
-fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), PolicyError> {
-    let low = if least == f64::MIN_POSITIVE { "above 0".to_owned() } else { format!("at least {least}") };
-    check((least..=most).contains(&value), field, value, || format!("{low} and at most {most}"))
-}
-
-fn in_order(less: &str, low: Duration, field: &str, value: Duration) -> Result<(), PolicyError> {
-    check(low <= value, field, format!("{value:?}"), || format!("at least {less}, {low:?}")).map_err(by(less))
-}
-
-fn lasts(field: &str, value: Duration, least: Duration) -> Result<(), PolicyError> {
-    check(value >= least, field, format!("{value:?}"), || format!("at least {least:?}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(change: impl FnOnce(&mut Policy)) -> PolicyError {
-        let mut policy = Policy::default();
-        change(&mut policy);
-        policy.validate().expect_err("it is out of range")
-    }
-
-    fn refused_breaker(change: impl FnOnce(&mut BreakerPolicy)) -> String {
-        let mut breaker = BreakerPolicy::of(Browser::Chrome);
-        change(&mut breaker);
-        refused(|policy| policy.breakers = BTreeMap::from([(Browser::Chrome, breaker)])).to_string()
-    }
-
-    #[test]
-    fn the_defaults_can_be_used() {
-        assert_eq!(Policy::default().validate(), Ok(()));
-        for browser in Browser::ALL {
-            assert_eq!(BreakerPolicy::of(*browser).validate(""), Ok(()));
-            assert_eq!(BreakerPolicy::of(*browser).for_one_model().validate(""), Ok(()));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused_with_the_field_the_value_and_the_range() {
-        let messages = [
-            refused_breaker(|breaker| breaker.failure_rate_threshold = 0.0),
-            refused_breaker(|breaker| breaker.slow_call_rate_threshold = f64::NAN),
-            refused_breaker(|breaker| breaker.sliding_window_size = 4),
-            refused_breaker(|breaker| breaker.permitted_number_of_calls_in_half_open_state = 0),
-            refused_breaker(|breaker| breaker.wait_duration_cap = Duration::from_secs(1)),
-            refused(|policy| policy.tab_memory.hard = 1 << 20).to_string(),
-            refused(|policy| policy.missed_heartbeats = 0).to_string(),
-            refused(|policy| policy.health_check_interval = Duration::from_secs(1)).to_string(),
-            refused(|policy| policy.health_check_interval = Duration::MAX).to_string(),
-            refused_breaker(|breaker| breaker.wait_duration_cap = Duration::MAX),
-        ];
-        assert_eq!(
-            messages,
-            [
-                "breakers.chrome.failure_rate_threshold is 0, but must be above 0 and at most 100",
-                "breakers.chrome.slow_call_rate_threshold is NaN, but must be above 0 and at most 100",
-                "breakers.chrome.sliding_window_size is 4, but must be at least minimum_number_of_calls, 5",
-                "breakers.chrome.permitted_number_of_calls_in_half_open_state is 0, but must be at least 1",
-                "breakers.chrome.wait_duration_cap is 1s, but must be at least \
-                 breakers.chrome.wait_duration_in_open_state, 30s",
-                "tab_memory.soft is 2147483648, but must be at most tab_memory.hard, 1048576 bytes",
-                "missed_heartbeats is 0, but must be at least 1",
-                "health_check_interval is 1s, but must be at least heartbeat_interval, 2s",
-                "health_check_interval is 18446744073709551615.999999999s, but must be at most 315360000s",
-                "breakers.chrome.wait_duration_cap is 18446744073709551615.999999999s, but must be at most 315360000s",
-            ]
-        );
     }
 }
