@@ -261,6 +261,8 @@ fn what_waits_and_what_tabs_hold_are_jobs_and_nothing_else() {
     world.loads_slowly = true;
     world.tell(Input::WarmUp { model: ModelId(9), tabs: 1, timeout: Duration::from_secs(60) });
     assert_eq!(told(&world), (0, 0, 0), "a model is loaded for later");
+    let tab = *world.tabs.keys().next().expect("open");
+    world.tell(Input::ModelLoaded { tab, model: ModelId(9), failure: None });
     let job = world.submit_spec(&[CHROME_WASM], |spec| spec.attempts = 5);
     let cancelled = world.submit(&[CHROME_WASM]);
     assert_eq!(told(&world), (0, 2, 2));
