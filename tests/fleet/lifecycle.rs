@@ -1,10 +1,10 @@
 //! Tabs that load models in advance, and that are replaced because they have done enough; and what is left of browsers
-//! and tabs that are ended before they are up.
+//! that are ended before they are up.
 
 use crate::{
     fleets::{Events, PATIENCE, builder, with_tabs},
     models::{self, count, counting},
-    processes::{Remains, descendants, kill, resume, stop, until, within},
+    processes::{Remains, descendants, kill, stop, until, within},
 };
 use std::{path::Path, sync::Mutex, time::Duration};
 use tabfleet::{
@@ -153,42 +153,4 @@ async fn a_fleet_is_closed_while_a_browser_that_hangs_is_being_launched() {
     let remains = Remains::of_process(next);
     within(PATIENCE, "the fleet to be closed", fleet.close()).await.unwrap();
     assert!(remains.nothing(), "{remains:?}, {:?}", remains.processes());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tab_that_was_given_up_before_it_was_open_is_closed_when_it_is() {
-    let Some(builder) = builder(&["chrome/wasm"]) else { return };
-    let fleet = builder
-        .configure(|config| {
-            config.policy.retirement.jobs = 2;
-            config.policy.retirement.jobs_not_before = Duration::ZERO;
-            config.policy.open_timeout = Duration::from_secs(5);
-            (config.policy.give_up_after, config.policy.restart_browser_after) = (100, 100);
-        })
-        .launch()
-        .await
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = models::save(folder.path(), "counting.onnx", &counting());
-    let model = fleet.get_model(ModelSpec::onnx(path)).await.unwrap();
-    let browser = fleet.processes().await.unwrap()[0].1;
-    let remains = Remains::of_process(browser);
-    model.run(count(10, 1.0)).await.unwrap();
-    let mut events = Events::of(&fleet);
-    // A browser that stands still opens no tab, but those that are open go on.
-    stop(browser);
-    model.run(count(10, 1.0)).await.unwrap();
-    let lost = |kind: &EventKind| matches!(kind, EventKind::TabLost { .. }).then_some(());
-    events.next("a tab that did not open in time", lost).await;
-    resume(browser);
-    let replaced = |kind: &EventKind| matches!(kind, EventKind::TabClosed { .. }).then_some(());
-    events.next("the first tab to be replaced", replaced).await;
-    let pages = async || remains.ask_devtools("/json/list").await.matches("/tab?token=").count();
-    within(PATIENCE, "no page but the fleet's own", async {
-        while pages().await != fleet.tabs().await.unwrap().len() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    fleet.close().await.unwrap();
 }
