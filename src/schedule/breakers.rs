@@ -3,12 +3,13 @@
 use super::{
     Policy, TargetSet,
     breaker::{Breaker, Call, Change, Permit},
+    by_id::ById,
 };
 use crate::types::{BreakerHealth, BreakerState, Cause, ModelId, Target};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -43,7 +44,7 @@ pub(super) struct Breakers {
     /// Targets whose breaker is not closed.
     tripped: TargetSet,
     /// The same for models that have such a breaker.
-    tripped_for: HashMap<ModelId, TargetSet>,
+    tripped_for: ById<ModelId, TargetSet>,
     /// Whether half-open targets are probed by a canary first.
     canary: bool,
     random: ChaCha8Rng,
@@ -57,7 +58,7 @@ impl Breakers {
             models: BTreeMap::new(),
             due: BTreeSet::new(),
             tripped: TargetSet::EMPTY,
-            tripped_for: HashMap::new(),
+            tripped_for: ById::default(),
             canary: policy.canary,
             random: ChaCha8Rng::seed_from_u64(policy.seed),
         }

@@ -10,6 +10,7 @@ mod batching;
 mod breaker;
 mod breakers;
 mod browsers;
+mod by_id;
 mod channels;
 mod jobs;
 mod per_target;

@@ -36,7 +36,7 @@ const NOT_LOADED: f64 = 0.7;
 /// Health below which it makes no further difference.
 const LEAST_HEALTH: f64 = 0.05;
 /// Tabs of one target that are looked at, the least loaded first: all of a usual fleet's, and a bound for a large one's. If
-/// none of them has the model, those are, too, that were handed it last.
+/// none of them has the model, one more is that was handed it lately.
 const LOOKED_AT: usize = 4;
 
 /// How many runs of jobs that may run together a tab may hold: the one it is at, and one so that it is never idle. What
@@ -74,10 +74,11 @@ struct Prospects<'a> {
 }
 
 impl Prospects<'_> {
-    /// The tabs of the target that were handed the model last, each with what it holds.
+    /// The tabs of the target with room that were handed the model last, each with what it holds: the one first that was
+    /// handed it longest ago, which holds the least of it.
     fn recent<'a>(&self, target: Target, tabs: &'a Tabs) -> impl Iterator<Item = (usize, TabId, &'a Tab)> {
         let recent = self.speed.into_iter().flat_map(move |speed| speed.recent(target));
-        recent.filter_map(|id| tabs.get(id).map(|tab| (tab.in_flight.len(), id, tab)))
+        recent.filter_map(|id| tabs.get_with_room(id).map(|tab| (tab.in_flight.len(), id, tab)))
     }
 }
 
@@ -136,12 +137,10 @@ impl Placing<'_> {
             (is_loaded, farthest) = (is_loaded || has_model(tab), Some((load, id)));
             look_at((load, id, tab));
         }
-        // Where there are many tabs, others may have the model.
-        for (load, id, tab) in prospects.recent(target, self.tabs).filter(|_| !is_loaded) {
-            let is_another = Some((load, id)) > farthest && self.tabs.has_room(id);
-            if is_another && has_model(tab) && self.fits(job, (load, id, tab)) {
-                look_at((load, id, tab));
-            }
+        if !is_loaded {
+            // Where there are many tabs, another may have the model.
+            let mut recent = prospects.recent(target, self.tabs).filter(|(load, id, _)| Some((*load, *id)) > farthest);
+            recent.find(|found| has_model(found.2) && self.fits(job, *found)).into_iter().for_each(look_at);
         }
         (looked_at, best)
     }

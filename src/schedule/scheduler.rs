@@ -23,6 +23,7 @@ use super::{
     batching::Batches,
     breakers::Breakers,
     browsers::{self, Slot},
+    by_id::ById,
     jobs::{Attempt, Job, JobSpec},
     per_target::PerTarget,
     pools::Pools,
@@ -41,7 +42,7 @@ use crate::types::{
 };
 use repairs::Repairs;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 use time_rules::Timer;
@@ -225,7 +226,7 @@ pub struct Scheduler {
     tabs: Tabs,
     /// When a tab is opened again beside those that work, where one did not start.
     not_before: BTreeMap<Target, Instant>,
-    jobs: HashMap<JobId, Job>,
+    jobs: ById<JobId, Job>,
     queue: Queue,
     stages: Stages,
     batches: Batches,
@@ -270,7 +271,7 @@ impl Scheduler {
             threads: BTreeMap::new(),
             proven: TargetSet::EMPTY,
             slots: BTreeMap::new(),
-            jobs: HashMap::new(),
+            jobs: ById::default(),
             stages: Stages::default(),
             batches: Batches::default(),
             pools: Pools::default(),
@@ -324,7 +325,7 @@ impl Scheduler {
 
     /// Whether every hopeful target has a ready tab.
     pub fn settled(&self) -> bool {
-        self.hopeful().iter().all(|target| self.tabs.least_loaded(target).is_some())
+        self.hopeful().iter().all(|target| self.tabs.has_ready(target))
     }
 
     /// Permits that tabs hold for jobs.

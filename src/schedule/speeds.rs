@@ -1,15 +1,15 @@
 //! How long runs of each model take on each target, by what was measured while the fleet runs.
 
-use super::{TargetSet, per_target::PerTarget};
+use super::{TargetSet, by_id::ById, per_target::PerTarget};
 use crate::types::{ModelId, TabId, Target};
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 /// Tabs of a target that are remembered to have been handed a model.
 const RECENT: usize = 4;
 
 /// Every model that has run, or was to run.
 #[derive(Debug, Default)]
-pub(super) struct Speeds(HashMap<ModelId, Speed>);
+pub(super) struct Speeds(ById<ModelId, Speed>);
 
 /// One model on every target.
 #[derive(Debug, Default)]
@@ -76,9 +76,9 @@ impl Speed {
         self.measured[target].mean()
     }
 
-    /// The tabs of the target that were handed the model last.
+    /// The tabs of the target that were handed the model last, the last one last.
     pub fn recent(&self, target: Target) -> impl Iterator<Item = TabId> {
-        self.recent[target].iter().copied()
+        self.recent[target].iter().rev().copied()
     }
 
     /// How long a run takes at the least, by what is known for certain; `None` until it is measured well enough.

@@ -2,10 +2,10 @@
 
 mod tab;
 
-use super::per_target::PerTarget;
+use super::{by_id::ById, per_target::PerTarget};
 use crate::types::{Browser, ModelId, TabId, Target};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 use tab::Room;
@@ -22,7 +22,9 @@ pub(super) struct Line {
 /// All tabs, with the ready ones of each target kept in order of load.
 #[derive(Debug)]
 pub(super) struct Tabs {
-    all: BTreeMap<TabId, Tab>,
+    all: ById<TabId, Placed>,
+    /// In the order in which they were opened.
+    ids: BTreeSet<TabId>,
     line: Line,
     orders: Orders,
     counts: PerTarget<usize>,
@@ -30,11 +32,17 @@ pub(super) struct Tabs {
     worn: BTreeSet<TabId>,
 }
 
+/// A tab, and where it stands in the orders.
+#[derive(Debug)]
+struct Placed {
+    tab: Tab,
+    standing: Standing,
+}
+
 #[derive(Debug, Default)]
 struct Orders {
-    by_load: PerTarget<BTreeSet<(usize, TabId)>>,
-    /// Those of them that have room.
-    with_room: PerTarget<BTreeSet<(usize, TabId)>>,
+    /// The ready ones: those first that have room, and the least loaded first among both.
+    ready: PerTarget<BTreeSet<(Load, TabId)>>,
     /// When others will have room, though nothing else happens.
     openings: BTreeSet<(Instant, TabId)>,
     deadlines: BTreeSet<(Instant, TabId)>,
@@ -44,12 +52,18 @@ struct Orders {
     coming: PerTarget<usize>,
 }
 
+/// How much a ready tab holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Load {
+    is_full: bool,
+    held: usize,
+}
+
 /// Where a tab stands in the orders.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
     held: usize,
-    by_load: Option<usize>,
-    with_room: Option<usize>,
+    ready: Option<Load>,
     opening: Option<Instant>,
     deadline: Option<Instant>,
     coming: usize,
@@ -58,22 +72,25 @@ struct Standing {
 impl Tabs {
     pub fn new(line: Line) -> Self {
         let (orders, counts) = (Orders::default(), PerTarget::default());
-        Self { all: BTreeMap::new(), line, orders, counts, worn: BTreeSet::new() }
+        Self { all: ById::default(), ids: BTreeSet::new(), line, orders, counts, worn: BTreeSet::new() }
     }
 
     pub fn get(&self, id: TabId) -> Option<&Tab> {
-        self.all.get(&id)
+        self.all.get(&id).map(|placed| &placed.tab)
     }
 
     pub fn insert(&mut self, id: TabId, tab: Tab) {
-        self.orders.change((id, tab.target), Standing::default(), Standing::of(&tab, self.line));
+        let standing = Standing::of(&tab, self.line);
+        self.orders.change((id, tab.target), Standing::default(), standing);
         self.counts[tab.target] += 1;
-        self.all.insert(id, tab);
+        self.all.insert(id, Placed { tab, standing });
+        self.ids.insert(id);
     }
 
     pub fn remove(&mut self, id: TabId) -> Option<Tab> {
-        let tab = self.all.remove(&id)?;
-        self.orders.change((id, tab.target), Standing::of(&tab, self.line), Standing::default());
+        let Placed { tab, standing } = self.all.remove(&id)?;
+        self.ids.remove(&id);
+        self.orders.change((id, tab.target), standing, Standing::default());
         if !self.worn.remove(&id) {
             self.counts[tab.target] -= 1;
         }
@@ -82,10 +99,11 @@ impl Tabs {
 
     /// The tab is to be replaced: it no longer counts as one of its target's.
     pub fn wear_out(&mut self, id: TabId, why: String) {
-        let Some(tab) = self.all.get_mut(&id) else { return };
+        let Some(tab) = self.get_mut(id) else { return };
+        let target = tab.target;
         tab.worn = Some(why);
         if self.worn.insert(id) {
-            self.counts[tab.target] -= 1;
+            self.counts[target] -= 1;
         }
     }
 
@@ -96,26 +114,26 @@ impl Tabs {
 
     /// Changes a tab and keeps the orders true.
     pub fn update<T>(&mut self, id: TabId, change: impl FnOnce(&mut Tab) -> T) -> Option<T> {
-        let tab = self.all.get_mut(&id)?;
-        let before = Standing::of(tab, self.line);
+        let Placed { tab, standing } = self.all.get_mut(&id)?;
         let result = change(tab);
-        self.orders.change((id, tab.target), before, Standing::of(tab, self.line));
+        let before = std::mem::replace(standing, Standing::of(tab, self.line));
+        self.orders.change((id, tab.target), before, *standing);
         Some(result)
     }
 
     /// Changes what no order depends on: anything but stage, line and head.
     pub fn get_mut(&mut self, id: TabId) -> Option<&mut Tab> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id).map(|placed| &mut placed.tab)
     }
 
     pub fn forget_model(&mut self, model: ModelId) {
-        for tab in self.all.values_mut() {
-            tab.loaded.remove(&model);
+        for placed in self.all.values_mut() {
+            placed.tab.loaded.remove(&model);
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TabId, &Tab)> {
-        self.all.iter().map(|(id, tab)| (*id, tab))
+        self.ids.iter().filter_map(|id| Some((*id, self.get(*id)?)))
     }
 
     /// How many tabs the target has, those that are to be replaced left out.
@@ -128,29 +146,30 @@ impl Tabs {
         self.orders.coming[target]
     }
 
-    /// The ready tab of `target` with the fewest jobs, and how many those are.
-    pub fn least_loaded(&self, target: Target) -> Option<(usize, TabId)> {
-        self.orders.by_load[target].first().copied()
+    /// Whether a tab of `target` is ready.
+    pub fn has_ready(&self, target: Target) -> bool {
+        !self.orders.ready[target].is_empty()
     }
 
-    /// Ready tabs of `target`, the least loaded first.
+    /// Ready tabs of `target` and how much they hold: those first that take another job, and of both the least loaded.
     pub fn ready(&self, target: Target) -> impl Iterator<Item = (usize, TabId)> {
-        self.orders.by_load[target].iter().copied()
+        self.orders.ready[target].iter().map(|(load, id)| (load.held, *id))
     }
 
-    /// Whether the tab is one of those that take another job.
-    pub fn has_room(&self, id: TabId) -> bool {
-        self.all.get(&id).is_some_and(|tab| tab.room(self.line) == Room::Now)
+    /// The tab, if it is one of those that take another job.
+    pub fn get_with_room(&self, id: TabId) -> Option<&Tab> {
+        let has_room = |placed: &&Placed| placed.standing.ready.is_some_and(|load| !load.is_full);
+        self.all.get(&id).filter(has_room).map(|placed| &placed.tab)
     }
 
     /// Whether the tab holds as much as it should.
     pub fn holds_enough(&self, id: TabId) -> bool {
-        self.all.get(&id).is_none_or(|tab| tab.holds_enough(self.line))
+        self.get(id).is_none_or(|tab| tab.holds_enough(self.line))
     }
 
     /// Those of them that take another job.
     pub fn with_room(&self, target: Target) -> impl Iterator<Item = (usize, TabId)> {
-        self.orders.with_room[target].iter().copied()
+        self.orders.ready[target].iter().take_while(|(load, _)| !load.is_full).map(|(load, id)| (load.held, *id))
     }
 
     /// Tabs that are so near to the end of what they are at that another job may follow are among those with room from
@@ -183,8 +202,7 @@ impl Standing {
         let (held, room) = (tab.in_flight.len(), tab.room(line));
         Self {
             held,
-            by_load: (tab.stage == Stage::Ready).then_some(held),
-            with_room: (room == Room::Now).then_some(held),
+            ready: (tab.stage == Stage::Ready).then_some(Load { is_full: room != Room::Now, held }),
             opening: if let Room::From(at) = room { Some(at) } else { None },
             deadline: tab.deadline(),
             coming: usize::from(tab.ready_since.is_none()),
@@ -198,8 +216,7 @@ impl Orders {
         *held = *held + to.held - from.held;
         let coming = &mut self.coming[target];
         *coming = *coming + to.coming - from.coming;
-        replace(&mut self.by_load[target], id, from.by_load, to.by_load);
-        replace(&mut self.with_room[target], id, from.with_room, to.with_room);
+        replace(&mut self.ready[target], id, from.ready, to.ready);
         replace(&mut self.openings, id, from.opening, to.opening);
         replace(&mut self.deadlines, id, from.deadline, to.deadline);
     }

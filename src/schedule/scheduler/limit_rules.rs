@@ -28,7 +28,7 @@ impl Scheduler {
         let targets = job.open_to.intersection(self.hopeful());
         let has_room = |targets: TargetSet| targets.iter().any(|target| self.tabs.with_room(target).next().is_some());
         let names: Vec<String> = targets.iter().map(|target| target.to_string()).collect();
-        let (names, ready) = (names.join(", "), targets.iter().any(|target| self.tabs.least_loaded(target).is_some()));
+        let (names, ready) = (names.join(", "), targets.iter().any(|target| self.tabs.has_ready(target)));
         let failure = match self.policy.in_flight_per_browser {
             Some(most) if has_room(targets) && self.not_full(targets).is_empty() => Failure::new(
                 Cause::BrowserLimit,

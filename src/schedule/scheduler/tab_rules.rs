@@ -321,7 +321,7 @@ impl Scheduler {
     pub(super) fn open_missing_tabs(&mut self, now: Instant) {
         for target in self.hopeful().iter() {
             let missing = self.tabs_wanted(target).saturating_sub(self.tabs.count(target));
-            let works = || self.tabs.least_loaded(target).is_some();
+            let works = || self.tabs.has_ready(target);
             if missing == 0 || self.not_before.contains_key(&target) && works() {
                 continue;
             }

@@ -277,9 +277,11 @@ impl Tab {
     /// Whether it holds as much as a tab should: so many jobs, or so much work, and while it is not known how much that is,
     /// two.
     pub fn holds_enough(&self, line: Line) -> bool {
-        let is_known = |in_flight: &InFlight| !in_flight.work.is_zero();
-        let longest = if self.in_flight.iter().all(is_known) { line.jobs } else { line.jobs.min(2) };
-        self.in_flight.len() >= longest || (self.work > line.work && !self.is_short)
+        let held = self.in_flight.len();
+        let is_unknown = |in_flight: &InFlight| in_flight.work.is_zero();
+        held >= line.jobs
+            || (self.work > line.work && !self.is_short)
+            || (held >= 2 && self.in_flight.iter().any(is_unknown))
     }
 
     /// Whether another job may be handed to it.
