@@ -4,6 +4,7 @@ mod batch_rules;
 mod breaker_rules;
 mod browser_rules;
 mod check_rules;
+mod end_rules;
 mod health;
 mod isolation_rules;
 mod job_rules;

@@ -145,9 +145,16 @@ async fn run_reads_and_writes_npy() {
     std::fs::write(folder.path().join("x.pb"), tabfleet::onnx::tensor_to_proto("any name", &x)).unwrap();
     write_npy(&folder.path().join("x.npy"), &x).unwrap();
     let inputs = ["run", "counting.onnx", "-i", "trips=trips.npy", "--input", "x=x.pb"];
-    let ended =
-        run(folder.path(), &[&inputs[..], &["--targets", "chrome/wasm", "--output-dir", "out/put"]].concat()).await;
+    let written = ["--targets", "chrome/wasm", "--output-dir", "out/put"];
+    let mut command = tabfleet(folder.path(), &[&inputs[..], &written].concat());
+    command.env("RUST_LOG", "tabfleet::placement=debug");
+    let ended = ended(command).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    // The terms of the choice, and nothing else.
+    let placements: Vec<&str> = ended.err.lines().collect();
+    let [placement] = placements[..] else { panic!("{placements:?}") };
+    assert!(placement.contains(" = prior ") && placement.contains("× load 1.00 ×"), "{placement}");
+    assert!(placement.ends_with("best of 1 tabs") || placement.contains("best of 1 tabs "), "{placement}");
     assert!(ended.out.contains("y: float32 [1] = [3.500000]"), "{}", ended.out);
     assert!(ended.out.contains("ran on chrome/wasm ("), "{}", ended.out);
     let y = read_tensor_file(&folder.path().join("out/put/y.npy")).unwrap();
