@@ -1,6 +1,6 @@
 //! Which tab runs a job, and why.
 //!
-//! Every tab that has room is scored by the product of its terms, each from 0 to 1 (see [`Placement`]):
+//! Tabs that have room are scored by the product of their terms, each from 0 to 1 (see [`Placement`]):
 //!
 //! | term | is 1 | else |
 //! |---|---|---|

@@ -202,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_tabs_are_remembered_and_the_one_that_was_handed_the_model_longest_ago_comes_first() {
+        let mut speeds = Speeds::default();
+        for tab in [7, 1, 2, 3, 1, 4] {
+            speeds.handed(MODEL, CHROME, TabId(tab));
+        }
+        let recent = |target| -> Vec<TabId> { speeds.of(MODEL).expect("handed").recent(target).collect() };
+        assert_eq!(recent(CHROME), [2, 3, 1, 4].map(TabId));
+        assert!(recent(FIREFOX).is_empty());
+    }
+
+    #[test]
     fn the_shortest_run_is_remembered_and_in_time_forgotten() {
         let mut speeds = Speeds::default();
         let shortest = |speeds: &Speeds| speeds.of(MODEL).and_then(|speed| speed.shortest_ms(CHROME));
