@@ -1,11 +1,14 @@
 //! Jobs of one model that run together in real browsers: each has its own answer, its own end, and its own mistakes.
 
 use crate::{
-    fleets::{Events, PATIENCE, builder, launched, started},
+    fleets::{Events, PATIENCE, builder, launched},
     models::{self, count, counting, lookup, mixing, off_the_mean, slow_rows, unary, unique},
     processes::{kill, within},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tabfleet::{
     fleet::{Fleet, JobError, JobHandle, MetricName, Model, ModelSpec, ModelSpecError, Output, Shards},
     onnx::Suite,
@@ -44,18 +47,31 @@ impl Bench {
     }
 
     /// Asks for jobs while the tab is busy: they all wait when it is done.
-    async fn ask(&mut self, jobs: &[Inputs]) -> Vec<JobHandle> {
+    async fn ask(&self, jobs: &[Inputs]) -> Vec<JobHandle> {
+        let mut events = Events::of(&self.fleet);
         let first = self.busy.try_submit(count(3_000_000, 1.0), self.busy.options()).unwrap();
-        started(&mut self.events).await;
+        all_started(&mut events, [first.id()]).await;
         let submit = |inputs: &Inputs| self.model.try_submit(inputs.clone(), self.model.options()).unwrap();
         let jobs = jobs.iter().map(submit).collect();
         within(PATIENCE, "the tab to be free", first).await.unwrap();
         jobs
     }
 
-    async fn run(&mut self, jobs: &[Inputs]) -> Vec<Result<Output, JobError>> {
+    async fn run(&self, jobs: &[Inputs]) -> Vec<Result<Output, JobError>> {
         let handles = self.ask(jobs).await;
         within(PATIENCE, "all answers", futures::future::join_all(handles)).await
+    }
+}
+
+/// Waits until each of these jobs was given to a tab.
+async fn all_started(events: &mut Events, jobs: impl IntoIterator<Item = JobId>) {
+    let mut missing: BTreeSet<JobId> = jobs.into_iter().collect();
+    while !missing.is_empty() {
+        let pick = |kind: &EventKind| match kind {
+            EventKind::AttemptStarted { job, .. } => Some(*job),
+            _ => None,
+        };
+        missing.remove(&events.next("a job to be given to a tab", pick).await);
     }
 }
 
@@ -69,7 +85,7 @@ fn values(output: &Output) -> Vec<f32> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_alike_runs_together_and_everybody_gets_their_own_rows() {
-    let Some(mut bench) = Bench::of(&unary("Neg", Dtype::Float32, 2)).await else { return };
+    let Some(bench) = Bench::of(&unary("Neg", Dtype::Float32, 2)).await else { return };
     let alone = bench.model.run(floats("x", &[1, 3], &[1.0, 2.0, 3.0])).await.unwrap();
     assert_eq!((alone.provenance.browser().unwrap().batch, values(&alone)), (1, vec![-1.0, -2.0, -3.0]));
 
@@ -89,7 +105,10 @@ async fn what_is_alike_runs_together_and_everybody_gets_their_own_rows() {
         assert_eq!(values(output), expected, "bit by bit");
     }
     let batches: Vec<u32> = outputs.iter().map(|output| output.provenance.browser().unwrap().batch).collect();
-    assert_eq!(batches, [5, 5, 5, 2, 5, 5, 2, 1], "nobody runs with other columns");
+    // How many go together once a run was measured depends on how long it took: here, the two of four columns.
+    let pair = batches[3];
+    assert!((1..=2).contains(&pair), "{batches:?}");
+    assert_eq!(batches, [5, 5, 5, pair, 5, 5, pair, 1], "nobody runs with other columns");
     let together: Vec<&Output> =
         outputs.iter().filter(|output| output.provenance.browser().unwrap().batch == 5).collect();
     let runs: Vec<f64> = together.iter().map(|output| output.timings.run_ms).collect();
@@ -98,7 +117,8 @@ async fn what_is_alike_runs_together_and_everybody_gets_their_own_rows() {
     assert!(waits.clone().is_sorted_by(|a, b| a > b), "who came later waited less: {:?}", waits.collect::<Vec<_>>());
 
     let metrics = bench.fleet.metrics().await.unwrap();
-    assert_eq!(metrics.get(MetricName::BatchJobs, &["chrome/wasm"]), Some(4.0), "runs of 1, 5, 2 and 1: {metrics}");
+    let runs = if pair == 2 { 4.0 } else { 5.0 };
+    assert_eq!(metrics.get(MetricName::BatchJobs, &["chrome/wasm"]), Some(runs), "of 1, {batches:?}: {metrics}");
     assert_eq!(metrics.get(MetricName::JobsEnded, &["result"]), Some(11.0));
     bench.fleet.close().await.unwrap();
 }
@@ -151,7 +171,9 @@ async fn one_bad_job_of_sixteen_fails_alone() {
         EventKind::BatchSplit { jobs, .. } => Some(*jobs),
         _ => None,
     });
-    assert_eq!(split.collect::<Vec<_>>(), [16, 8, 4, 2]);
+    // The last two go together unless the two before them, the first that were measured, took long.
+    let split: Vec<u32> = split.collect();
+    assert!(matches!(split[..], [16, 8, 4] | [16, 8, 4, 2]), "{split:?}");
     let failed = told.iter().filter(|kind| matches!(kind, EventKind::AttemptFailed { .. })).count();
     assert_eq!(failed, 1, "nobody else's attempt was spent");
     assert!(bench.model.run(place(3)).await.is_ok(), "and the fleet goes on");
@@ -164,9 +186,7 @@ async fn a_browser_killed_with_a_batch_in_flight_loses_and_doubles_no_job() {
     let inputs: Vec<Inputs> = (0..12_u8).map(|job| floats("x", &[1, 2], &[f32::from(job), 0.5])).collect();
     let handles = bench.ask(&inputs).await;
     let ids: Vec<JobId> = handles.iter().map(JobHandle::id).collect();
-    for _ in &ids {
-        started(&mut bench.events).await;
-    }
+    all_started(&mut bench.events, ids.iter().copied()).await;
     let processes = bench.fleet.processes().await.unwrap();
     kill(processes[0].1);
     let outputs = within(2 * PATIENCE, "all answers", futures::future::join_all(handles)).await;
@@ -191,9 +211,7 @@ async fn a_cancelled_job_leaves_the_others_of_its_run_their_answers() {
     let Some(mut bench) = Bench::of(&slow_rows(1_000_000)).await else { return };
     let inputs: Vec<Inputs> = (0..6_u8).map(|job| floats("x", &[1, 2], &[f32::from(job), 0.5])).collect();
     let handles = bench.ask(&inputs).await;
-    for _ in &handles {
-        started(&mut bench.events).await;
-    }
+    all_started(&mut bench.events, handles.iter().map(JobHandle::id)).await;
     handles[0].cancel();
     handles[3].cancel();
     let results = within(PATIENCE, "all ends", futures::future::join_all(handles)).await;
@@ -255,7 +273,7 @@ async fn a_model_whose_rows_depend_on_each_other_is_found_out_and_its_jobs_run_a
 /// A mean over like rows is each of them: that it is of all of them shows when they differ.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_are_all_the_same_prove_nothing_of_others() {
-    let Some(mut bench) = Bench::of(&off_the_mean()).await else { return };
+    let Some(bench) = Bench::of(&off_the_mean()).await else { return };
     let same: Vec<Inputs> = (0..4).map(|_| floats("x", &[1, 2], &[1.0, 2.0])).collect();
     let others: Vec<Inputs> = (0..4_u8).map(|job| floats("x", &[1, 2], &[f32::from(job), 2.0])).collect();
     for (inputs, batch) in [(&same, 4), (&same, 4), (&others, 1), (&same, 1)] {
