@@ -73,7 +73,10 @@ class Held implements Service {
 
   /** Ends the request being served, once there is one. */
   async finish(): Promise<void> {
-    while (this.#held.length === 0) await turn();
+    while (this.#held.length === 0) {
+      assert.deepEqual(this.ends, [], "nothing is served any more");
+      await turn();
+    }
     this.#held.shift()!();
     await turn();
   }
